@@ -1,0 +1,1 @@
+//! Writes and reads Arrow IPC streams, the plainest lossless form.

@@ -1,0 +1,1 @@
+//! Writes and reads comma-separated values, for people.

@@ -1,0 +1,1 @@
+//! Decodes binary columns into typed ones by a field layout.

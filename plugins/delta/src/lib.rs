@@ -1,0 +1,1 @@
+//! Leaves out values that did not change, and puts them back.

@@ -1,0 +1,1 @@
+//! Reads the variables of a running process.

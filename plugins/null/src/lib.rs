@@ -1,0 +1,1 @@
+//! Takes frames and forgets them.

@@ -1,0 +1,1 @@
+//! Keeps, renames and casts columns.

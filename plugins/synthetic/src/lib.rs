@@ -1,0 +1,1 @@
+//! Makes up frames, deterministic from a seed.

@@ -1,0 +1,100 @@
+//! The memory of slabs, and its way back: a slab that nobody holds any more is used again for the same stream.
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+
+use super::BatchBuilder;
+use super::layout::Layout;
+use crate::StreamSchema;
+
+/// How many slabs wait for reuse at the most.
+const FREE_MAX: usize = 64;
+
+/// 16-byte aligned memory. A `Vec` of `u128` gives the alignment without `unsafe`.
+#[derive(Default)]
+pub(super) struct Memory(Vec<u128>);
+
+impl Memory {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(vec![0; bytes.div_ceil(16)])
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+
+    /// Makes room for `bytes`, keeping what is there.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        let lines = bytes.div_ceil(16);
+        if lines > self.0.len() {
+            self.0.resize(lines, 0);
+        }
+    }
+}
+
+/// Slabs of one layout that wait for reuse.
+pub(super) struct Home {
+    pub(super) layout: Layout,
+    free: ArrayQueue<Memory>,
+}
+
+impl Home {
+    pub(super) fn give_back(&self, memory: Memory) {
+        // A full queue means that there are more slabs than the stream needs: this one is freed.
+        drop(self.free.push(memory));
+    }
+
+    /// Memory with the layout's directory in it; values are whatever they were.
+    pub(super) fn take(&self) -> Memory {
+        let mut memory = self.free.pop().unwrap_or_else(|| Memory::with_capacity(self.layout.fixed_bytes));
+        self.layout.write_directory(memory.bytes_mut());
+        memory
+    }
+}
+
+/// Gives out builders for batches of one stream, and takes the memory back when the last holder of a batch drops it.
+///
+/// Keep one for each output stream and ask for the same capacity each time: then the steady state allocates nothing but the
+/// batch's reference count.
+pub struct BatchPool {
+    schema: Arc<StreamSchema>,
+    home: Option<Arc<Home>>,
+    variable: Vec<Vec<u8>>,
+}
+
+impl BatchPool {
+    /// A pool for batches of this schema.
+    #[must_use]
+    pub fn new(schema: Arc<StreamSchema>) -> Self {
+        Self { schema, home: None, variable: Vec::new() }
+    }
+
+    /// The schema of the batches.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    /// A builder with room for `rows` rows.
+    ///
+    /// # Panics
+    /// The batch would be over [`SLAB_BYTES_MAX`](super::SLAB_BYTES_MAX).
+    pub fn builder(&mut self, rows: usize) -> BatchBuilder<'_> {
+        let home = match self.home.take() {
+            Some(home) if home.layout.capacity == rows => home,
+            _ => {
+                let layout = Layout::new(self.schema.clone(), rows);
+                self.variable.resize_with(layout.variable_columns, Vec::new);
+                Arc::new(Home { layout, free: ArrayQueue::new(FREE_MAX) })
+            }
+        };
+        let home = self.home.insert(home);
+        self.variable.iter_mut().for_each(Vec::clear);
+        BatchBuilder::new(home.take(), home.clone(), &mut self.variable)
+    }
+}

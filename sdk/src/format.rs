@@ -1,0 +1,39 @@
+//! How the files that a sink wrote are read back: for `inspect`, `recover`, `convert` and replay, which all stand on this.
+
+use std::path::Path;
+
+use crate::{Error, Source};
+
+/// What [`Format::repair`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repair {
+    /// The file was whole.
+    Intact,
+    /// The file is whole now; the text says what was mended ("cut 113 bytes of a torn last line").
+    Mended(String),
+    /// Nothing, or too little, can be read: the file must be written again from the journal.
+    Unreadable(String),
+}
+
+/// A file format, seen from the reading side. Its crate holds writer and reader side by side.
+pub trait Format: Send + Sync {
+    /// The format's name: that of its sink.
+    fn name(&self) -> &'static str;
+
+    /// File name extensions, without a dot, the usual one first.
+    fn extensions(&self) -> &'static [&'static str];
+
+    /// Opens a recording as a source that ends. Rows carry the `seq` and `timestamp` they were recorded with; a file without
+    /// `seq` (made by another program) gets row numbers. Reads only: a torn end is where the stream ends.
+    ///
+    /// # Errors
+    /// The file can't be read, or is not of this format.
+    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error>;
+
+    /// Makes a file whole that its writer could not finish. Never loses a frame that could be read before, and changes nothing
+    /// in a file that is whole.
+    ///
+    /// # Errors
+    /// Reading or writing failed.
+    fn repair(&self, path: &Path) -> Result<Repair, Error>;
+}

@@ -1,0 +1,126 @@
+//! What the engine gives to a plugin when it opens it. The SDK's fake host ([`crate::testing::FakeHost`]) implements the same trait.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Error, Timestamp};
+
+/// The session that a plugin is part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// The session's id, which is its folder's name.
+    pub id: String,
+    /// The pipeline file's text, as it was read.
+    pub pipeline: String,
+    /// When the session's clock was anchored.
+    pub started_at: Timestamp,
+}
+
+/// What was lost so far, in frames. The three are never mixed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Loss {
+    /// Ticks that the source missed.
+    pub late: u64,
+    /// Frames that a full queue dropped.
+    pub dropped: u64,
+    /// Frames that a sink or transform could not take, or that a source could read only in part.
+    pub failed: u64,
+}
+
+impl Loss {
+    /// Whether anything was lost.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.late + self.dropped + self.failed > 0
+    }
+}
+
+impl std::ops::Add for Loss {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            late: self.late + other.late,
+            dropped: self.dropped + other.dropped,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+/// What a plugin can ask of the engine. All calls may be made from any thread, never block and, but for `warn` and `artifact`,
+/// never allocate.
+pub trait Host: Send + Sync {
+    /// The session clock.
+    fn now(&self) -> Timestamp;
+
+    /// Counts frames that this stage could take only in part or not at all.
+    fn failed(&self, frames: u64);
+
+    /// Tells the user something once. Not for the frame path.
+    fn warn(&self, message: &str);
+
+    /// Registers a file that this stage is about to make, and returns its full path. `name` is relative to the session folder;
+    /// folders in between are made.
+    ///
+    /// # Errors
+    /// A name that is absolute, contains `..` or NUL, or is already taken by another stage.
+    fn artifact(&self, name: &Path) -> Result<PathBuf, Error>;
+
+    /// What was lost so far of the stream (as the stage's input is named), from its source down to this stage. For a file's own
+    /// metadata: call it in `finish`.
+    fn loss(&self, stream: &str) -> Loss;
+}
+
+/// What a plugin is opened with.
+#[derive(Clone)]
+pub struct Context {
+    /// The stage's id in the pipeline.
+    pub id: String,
+    /// The session.
+    pub session: SessionInfo,
+    /// How often the engine calls [`flush`](crate::Sink::flush).
+    pub flush_interval: Duration,
+    /// The `rate` the pipeline names for a polled source.
+    pub rate_hz: Option<f64>,
+    /// The engine.
+    pub host: Arc<dyn Host>,
+}
+
+impl Context {
+    /// The path of the file that the stage writes: `path` if the pipeline names one, else the stage's id with `extension`,
+    /// inside the session folder.
+    ///
+    /// # Errors
+    /// As for [`Host::artifact`].
+    pub fn artifact(&self, path: Option<&Path>, extension: &str) -> Result<PathBuf, Error> {
+        let default = PathBuf::from(format!("{}.{extension}", self.id));
+        self.host.artifact(path.unwrap_or(&default))
+    }
+
+    /// The paths of the files of a sink that writes one file a stream: as [`artifact`](Self::artifact) for a single input, with the
+    /// stream's name before the extension (`rows.game.parquet`) for several.
+    ///
+    /// # Errors
+    /// As for [`Host::artifact`].
+    pub fn artifacts(
+        &self,
+        path: Option<&Path>,
+        extension: &str,
+        inputs: &[Arc<crate::StreamSchema>],
+    ) -> Result<Vec<PathBuf>, Error> {
+        if let [_] = inputs {
+            return Ok(vec![self.artifact(path, extension)?]);
+        }
+        let default = PathBuf::from(format!("{}.{extension}", self.id));
+        let path = path.unwrap_or(&default);
+        let extension = path.extension().map_or(extension.into(), |extension| extension.to_string_lossy());
+        let file = |schema: &Arc<crate::StreamSchema>| path.with_extension(format!("{}.{extension}", schema.name()));
+        inputs.iter().map(|schema| self.host.artifact(&file(schema))).collect()
+    }
+
+    /// What a transform calls the stream it makes of `input`: its own id, or `id.input` when it has several inputs.
+    #[must_use]
+    pub fn stream_name(&self, input: &crate::StreamSchema, inputs: &[Arc<crate::StreamSchema>]) -> String {
+        if inputs.len() == 1 { self.id.clone() } else { format!("{}.{}", self.id, input.name()) }
+    }
+}

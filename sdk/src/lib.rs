@@ -1,0 +1,77 @@
+//! The contract between the Tapedeck engine and its plugins: what flows ([`Batch`], [`StreamSchema`]), what a plugin
+//! is ([`Source`], [`Transform`], [`Sink`]), what it says of itself ([`Descriptor`]) and how it is made ([`Factory`]).
+//!
+//! This crate imports nothing of Tapedeck's own. It knows no format, no device, no thread and no clock: it builds natively
+//! and for `wasm32-wasip2` alike.
+//!
+//! # The shortest plugin
+//!
+//! ```
+//! use tapedeck_sdk::prelude::*;
+//!
+//! /// Options of the `ramp` source.
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct RampOptions {
+//!     /// How much the value grows with each frame.
+//!     #[serde(default)]
+//!     step: f64,
+//! }
+//!
+//! struct Ramp { streams: Vec<Arc<StreamSchema>>, pool: BatchPool, value: f64, step: f64 }
+//!
+//! impl Source for Ramp {
+//!     fn streams(&self) -> &[Arc<StreamSchema>] { &self.streams }
+//!     fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+//!         let mut batch = self.pool.builder(1);
+//!         batch.push_row(Timestamp::UNSET).set(0, self.value);
+//!         self.value += self.step;
+//!         Ok(Next::Batch { output: 0, batch: batch.finish() })
+//!     }
+//! }
+//!
+//! impl OpenSource for Ramp {
+//!     type Options = RampOptions;
+//!     fn describe() -> Description { Description::source("ramp", "Counts upwards").gives(&[Kind::Attributes]) }
+//!     fn open(options: RampOptions, context: Context) -> Result<Self, Error> {
+//!         let schema = StreamSchema::builder(&context.id, Kind::Attributes).field("value", DataType::Float64).build()?;
+//!         let pool = BatchPool::new(schema.clone());
+//!         Ok(Self { streams: vec![schema], pool, value: 0.0, step: options.step })
+//!     }
+//! }
+//!
+//! let factory = Factory::source::<Ramp>();
+//! assert_eq!(factory.descriptor().name, "ramp");
+//! ```
+
+pub mod batch;
+mod descriptor;
+mod error;
+mod factory;
+mod format;
+mod host;
+pub mod options;
+mod plugin;
+mod schema;
+pub mod testing;
+mod time;
+
+pub use batch::{Batch, BatchBuilder, BatchPool, Column, RowWriter};
+pub use descriptor::{Description, Descriptor, PluginKind};
+pub use error::{Error, ErrorKind};
+pub use factory::{Factory, Opener};
+pub use format::{Format, Repair};
+pub use host::{Context, Host, Loss, SessionInfo};
+pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
+pub use schema::{COLUMNS_MAX, DataType, Field, Kind, SchemaBuilder, StreamSchema};
+pub use time::Timestamp;
+
+/// Everything that a plugin's source file usually needs.
+pub mod prelude {
+    pub use crate::{
+        Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind, Factory, Field,
+        Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs, PluginKind, Repair, RowWriter, SessionInfo,
+        Sink, Source, StreamSchema, Timestamp, Transform,
+    };
+    pub use std::sync::Arc;
+}

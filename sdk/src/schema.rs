@@ -1,0 +1,388 @@
+//! What a stream's frames look like: the columns, and the convention ([`Kind`]) that they keep.
+//!
+//! Every schema begins with `seq` and `timestamp`; plugins add the payload columns and number them from 0.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{Error, ErrorKind};
+
+/// The most payload columns a stream may have.
+pub const COLUMNS_MAX: usize = 65_536;
+
+/// The convention that a stream's payload columns keep, so that a sink can refuse what it can't write before anything runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Primitive columns, fixed-size binary for byte arrays: game memory, sensor readings.
+    Attributes,
+    /// `connection: utf8`, `code: utf8` (`o` `i` `r` `m` `x`), `data: binary`.
+    Terminal,
+    /// `type`, `player_id`, `data` (JSON), `state` (JSON, nullable), all `utf8`.
+    Event,
+    /// `width`, `height`, `format` (`bgra8`, `rgb8`, `gray16`, `jpeg`…), `pixels`.
+    Image,
+    /// `topic`, `encoding`, `data: binary`.
+    Message,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: &'static [Self] = &[Self::Attributes, Self::Terminal, Self::Event, Self::Image, Self::Message];
+
+    /// The kind's name in schema metadata (`tapedeck.kind`).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attributes => "attributes",
+            Self::Terminal => "terminal",
+            Self::Event => "event",
+            Self::Image => "image",
+            Self::Message => "message",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|kind| kind.name() == name);
+        found.copied().ok_or_else(|| Error::data(format!("unknown stream kind \"{name}\"")))
+    }
+}
+
+/// The type of a column; the memory of each is Arrow's of the same name, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// One bit a value, least significant bit first.
+    Bool,
+    /// Signed 8-bit integer.
+    Int8,
+    /// Signed 16-bit integer.
+    Int16,
+    /// Signed 32-bit integer.
+    Int32,
+    /// Signed 64-bit integer.
+    Int64,
+    /// Unsigned 8-bit integer.
+    UInt8,
+    /// Unsigned 16-bit integer.
+    UInt16,
+    /// Unsigned 32-bit integer.
+    UInt32,
+    /// Unsigned 64-bit integer.
+    UInt64,
+    /// IEEE 754 single precision.
+    Float32,
+    /// IEEE 754 double precision.
+    Float64,
+    /// Nanoseconds since the Unix epoch, UTC, in an `i64`.
+    TimestampNs,
+    /// UTF-8 text of varying length, with `i32` offsets.
+    Utf8,
+    /// Bytes of varying length, with `i32` offsets.
+    Binary,
+    /// Bytes of one length.
+    FixedBinary(u32),
+}
+
+impl DataType {
+    /// How many bytes a value takes in the values buffer; `None` for `Bool` (one bit) and for varying lengths.
+    #[must_use]
+    pub const fn width(self) -> Option<usize> {
+        match self {
+            Self::Int8 | Self::UInt8 => Some(1),
+            Self::Int16 | Self::UInt16 => Some(2),
+            Self::Int32 | Self::UInt32 | Self::Float32 => Some(4),
+            Self::Int64 | Self::UInt64 | Self::Float64 | Self::TimestampNs => Some(8),
+            Self::FixedBinary(length) => Some(length as usize),
+            Self::Bool | Self::Utf8 | Self::Binary => None,
+        }
+    }
+
+    /// Whether values vary in length.
+    #[must_use]
+    pub const fn is_variable(self) -> bool {
+        matches!(self, Self::Utf8 | Self::Binary)
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Bool => "bool",
+            Self::Int8 => "i8",
+            Self::Int16 => "i16",
+            Self::Int32 => "i32",
+            Self::Int64 => "i64",
+            Self::UInt8 => "u8",
+            Self::UInt16 => "u16",
+            Self::UInt32 => "u32",
+            Self::UInt64 => "u64",
+            Self::Float32 => "f32",
+            Self::Float64 => "f64",
+            Self::TimestampNs => "timestamp_ns",
+            Self::Utf8 => "utf8",
+            Self::Binary => "binary",
+            Self::FixedBinary(length) => return write!(formatter, "fixed_binary[{length}]"),
+        };
+        formatter.write_str(name)
+    }
+}
+
+impl FromStr for DataType {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Ok(match name {
+            "bool" => Self::Bool,
+            "i8" => Self::Int8,
+            "i16" => Self::Int16,
+            "i32" => Self::Int32,
+            "i64" => Self::Int64,
+            "u8" => Self::UInt8,
+            "u16" => Self::UInt16,
+            "u32" => Self::UInt32,
+            "u64" => Self::UInt64,
+            "f32" => Self::Float32,
+            "f64" => Self::Float64,
+            "timestamp_ns" => Self::TimestampNs,
+            "utf8" => Self::Utf8,
+            "binary" => Self::Binary,
+            other => {
+                let length = other.strip_prefix("fixed_binary[").and_then(|rest| rest.strip_suffix(']'));
+                let length = length.and_then(|digits| digits.parse().ok());
+                Self::FixedBinary(length.ok_or_else(|| Error::data(format!("unknown column type \"{name}\"")))?)
+            }
+        })
+    }
+}
+
+impl serde::Serialize for DataType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for DataType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Field {
+    /// The column's name.
+    pub name: String,
+    /// The type of its values.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    /// Whether values may be null.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nullable: bool,
+    /// Key and value pairs for readers. Known keys: `tapedeck.unit`, and `tapedeck.length_max` (bytes) on `utf8` and `binary`
+    /// columns whose values have an upper limit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Field {
+    /// The key of the unit of a column's values.
+    pub const UNIT: &'static str = "tapedeck.unit";
+    /// The key of the most bytes that a value of varying length has.
+    pub const LENGTH_MAX: &'static str = "tapedeck.length_max";
+
+    /// A column that is never null.
+    #[must_use]
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
+        Self { name: name.into(), data_type, nullable: false, metadata: BTreeMap::new() }
+    }
+
+    /// The most bytes that a value has, where that is known: the type's width, or the `tapedeck.length_max` metadata.
+    #[must_use]
+    pub fn length_max(&self) -> Option<usize> {
+        self.data_type.width().or_else(|| self.metadata.get(Self::LENGTH_MAX)?.parse().ok())
+    }
+}
+
+/// What a stream's frames look like.
+///
+/// `fields[0]` is `seq: u64` (a gap in a file IS a loss) and `fields[1]` is `timestamp: timestamp_ns`; both are the engine's.
+/// [`StreamSchema::payload`] is what the plugin added.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "SchemaParts")]
+pub struct StreamSchema {
+    name: String,
+    kind: Kind,
+    fields: Vec<Field>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(serde::Deserialize)]
+struct SchemaParts {
+    name: String,
+    kind: Kind,
+    fields: Vec<Field>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+impl TryFrom<SchemaParts> for StreamSchema {
+    type Error = Error;
+    fn try_from(parts: SchemaParts) -> Result<Self, Error> {
+        let SchemaParts { name, kind, fields, metadata } = parts;
+        let lead: Vec<_> = fields.iter().take(2).map(|field| (field.name.as_str(), field.data_type)).collect();
+        if lead != [("seq", DataType::UInt64), ("timestamp", DataType::TimestampNs)] {
+            return Err(Error::data(format!("the schema of stream \"{name}\" does not begin with seq and timestamp")));
+        }
+        let builder = SchemaBuilder { name, kind, fields: fields[2..].to_vec(), metadata };
+        builder.check()?;
+        Ok(Self { name: builder.name, kind, fields, metadata: builder.metadata })
+    }
+}
+
+impl StreamSchema {
+    /// How many columns stand before the payload: `seq` and `timestamp`.
+    pub const LEAD: usize = 2;
+    /// The metadata key that names the kind.
+    pub const KIND: &'static str = "tapedeck.kind";
+    /// The metadata key that names the stream.
+    pub const STREAM: &'static str = "tapedeck.stream";
+
+    /// Begins a schema. `name` is the stream's: the source's id, or `id.part` for a source with several streams.
+    #[must_use]
+    pub fn builder(name: &str, kind: Kind) -> SchemaBuilder {
+        SchemaBuilder { name: name.to_owned(), kind, fields: Vec::new(), metadata: BTreeMap::new() }
+    }
+
+    /// The stream's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The convention that the payload keeps.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// All columns, `seq` and `timestamp` first.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The plugin's own columns.
+    #[must_use]
+    pub fn payload(&self) -> &[Field] {
+        &self.fields[Self::LEAD..]
+    }
+
+    /// The payload column of that name.
+    #[must_use]
+    pub fn payload_index(&self, name: &str) -> Option<usize> {
+        self.payload().iter().position(|field| field.name == name)
+    }
+
+    /// Key and value pairs for readers.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The same name, kind and metadata with no payload columns yet: what a transform starts from.
+    #[must_use]
+    pub fn to_builder(&self) -> SchemaBuilder {
+        SchemaBuilder { name: self.name.clone(), kind: self.kind, fields: Vec::new(), metadata: self.metadata.clone() }
+    }
+}
+
+/// Collects the payload columns of a schema.
+#[derive(Debug, Clone)]
+pub struct SchemaBuilder {
+    name: String,
+    kind: Kind,
+    fields: Vec<Field>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl SchemaBuilder {
+    /// Gives the stream another name.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Adds a column that is never null.
+    #[must_use]
+    pub fn field(self, name: &str, data_type: DataType) -> Self {
+        self.push(Field::new(name, data_type))
+    }
+
+    /// Adds a column whose values may be null.
+    #[must_use]
+    pub fn nullable(self, name: &str, data_type: DataType) -> Self {
+        self.push(Field { nullable: true, ..Field::new(name, data_type) })
+    }
+
+    /// Adds a column.
+    #[must_use]
+    pub fn push(mut self, field: Field) -> Self {
+        self.fields.push(field);
+        self
+    }
+
+    /// Adds a key and value pair for readers.
+    #[must_use]
+    pub fn metadata(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The finished schema.
+    ///
+    /// # Errors
+    /// A column name that is empty, reserved or there twice; a fixed width of 0; more than [`COLUMNS_MAX`] columns.
+    pub fn build(self) -> Result<Arc<StreamSchema>, Error> {
+        self.check()?;
+        let lead = [Field::new("seq", DataType::UInt64), Field::new("timestamp", DataType::TimestampNs)];
+        let fields = lead.into_iter().chain(self.fields).collect();
+        Ok(Arc::new(StreamSchema { name: self.name, kind: self.kind, fields, metadata: self.metadata }))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let refuse = |what: String| Err(Error::new(ErrorKind::Data, format!("stream \"{}\": {what}", self.name)));
+        if self.name.is_empty() {
+            return Err(Error::data("a stream needs a name"));
+        }
+        if self.fields.len() > COLUMNS_MAX {
+            return refuse(format!("{} columns, the limit is {COLUMNS_MAX}", self.fields.len()));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for field in &self.fields {
+            if field.name.is_empty() {
+                return refuse("a column has an empty name".to_owned());
+            }
+            if field.name == "seq" || field.name == "timestamp" || !seen.insert(field.name.as_str()) {
+                return refuse(format!("column name \"{}\" is there twice", field.name));
+            }
+            if field.data_type == DataType::FixedBinary(0) {
+                return refuse(format!("column \"{}\" has a width of 0", field.name));
+            }
+        }
+        Ok(())
+    }
+}
+

@@ -1,0 +1,91 @@
+//! A host for tests: real enough to open any plugin, with nothing of the engine in it.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::{Context, Error, Host, Loss, SessionInfo, Timestamp};
+
+/// A host for tests. Its clock stands still until told to [`advance`](Self::advance); its files go into the folder it was given.
+pub struct FakeHost {
+    directory: PathBuf,
+    now: AtomicI64,
+    failed: AtomicU64,
+    warnings: Mutex<Vec<String>>,
+    artifacts: Mutex<Vec<PathBuf>>,
+}
+
+impl FakeHost {
+    /// A host whose session folder is `directory`.
+    #[must_use]
+    pub fn new(directory: &Path) -> Arc<Self> {
+        Arc::new(Self {
+            directory: directory.to_owned(),
+            now: AtomicI64::new(1_700_000_000_000_000_000),
+            failed: AtomicU64::new(0),
+            warnings: Mutex::default(),
+            artifacts: Mutex::default(),
+        })
+    }
+
+    /// A context to open a plugin with.
+    #[must_use]
+    pub fn context(self: &Arc<Self>, id: &str) -> Context {
+        let session = SessionInfo { id: "test".to_owned(), pipeline: "# a test\n".to_owned(), started_at: self.now() };
+        Context { id: id.to_owned(), session, flush_interval: Duration::from_secs(1), rate_hz: Some(60.0), host: self.clone() }
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, by: Duration) {
+        self.now.fetch_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// How many frames were counted as failed.
+    #[must_use]
+    pub fn failed_frames(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What the user would have been told.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The files that were registered.
+    #[must_use]
+    pub fn artifacts(&self) -> Vec<PathBuf> {
+        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Host for FakeHost {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Ordering::Relaxed))
+    }
+
+    fn failed(&self, frames: u64) {
+        self.failed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn warn(&self, message: &str) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+    }
+
+    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+        if name.as_os_str().is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(Error::option(["path"], format!("\"{}\" leads out of the session folder", name.display())));
+        }
+        let path = self.directory.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
+        }
+        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        Ok(path)
+    }
+
+    fn loss(&self, _stream: &str) -> Loss {
+        Loss { failed: self.failed_frames(), ..Loss::default() }
+    }
+}

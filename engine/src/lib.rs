@@ -2,7 +2,31 @@
 //!
 //! The engine names no plugin and no format: it is handed factories ([`Registry`]) and knows them by their descriptors.
 
+pub mod clock;
+mod closing;
+pub mod diagnostic;
+pub mod edge;
+mod feed;
+pub mod graph;
+pub mod inspect;
+mod layout;
+mod ledger;
+mod opening;
+pub mod pacing;
 pub mod pipeline;
+pub mod recover;
 mod registry;
+pub mod report;
+mod run;
+#[cfg(test)]
+mod run_tests;
+pub mod session;
+mod sink_stage;
+mod stats;
+pub mod threads;
+mod wiring;
+mod worker;
 
+pub use opening::{OpenError, RunOptions};
 pub use registry::Registry;
+pub use run::{Session, StopHandle, begin};

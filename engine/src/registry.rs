@@ -34,7 +34,9 @@ impl Registry {
     /// The plugin of that kind and name.
     #[must_use]
     pub fn find(&self, kind: PluginKind, name: &str) -> Option<&Arc<Factory>> {
-        self.factories.iter().find(|factory| factory.descriptor().kind == kind && factory.descriptor().name == name)
+        self.factories
+            .iter()
+            .find(|factory| factory.descriptor().kind == kind && factory.descriptor().name == name)
     }
 
     /// The sink that keeps journals.

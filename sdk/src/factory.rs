@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    Context, Description, Descriptor, Error, ErrorKind, Format, OpenSink, OpenSource, OpenTransform, PluginKind, Sink, Source,
-    StreamSchema, Transform,
+    Context, Description, Descriptor, Error, ErrorKind, Format, OpenSink, OpenSource, OpenTransform,
+    PluginKind, Sink, Source, StreamSchema, Transform,
 };
 
 type OpenSourceFn = dyn Fn(&Value, Context) -> Result<Box<dyn Source>, Error> + Send + Sync;
@@ -46,15 +46,18 @@ impl Factory {
     /// A source written against this crate.
     #[must_use]
     pub fn source<P: OpenSource>() -> Self {
-        let open = |options: &Value, context: Context| Ok(Box::new(P::open(parse(options)?, context)?) as Box<dyn Source>);
+        let open = |options: &Value, context: Context| {
+            Ok(Box::new(P::open(parse(options)?, context)?) as Box<dyn Source>)
+        };
         Self::typed::<P::Options>(P::describe(), P::check, Opener::Source(Box::new(open)))
     }
 
     /// A transform written against this crate.
     #[must_use]
     pub fn transform<P: OpenTransform>() -> Self {
-        let open =
-            |options: &Value, context: Context| Ok(Box::new(P::open(parse(options)?, context)?) as Box<dyn Transform>);
+        let open = |options: &Value, context: Context| {
+            Ok(Box::new(P::open(parse(options)?, context)?) as Box<dyn Transform>)
+        };
         Self::typed::<P::Options>(P::describe(), P::check, Opener::Transform(Box::new(open)))
     }
 
@@ -74,7 +77,11 @@ impl Factory {
     pub fn from_parts(descriptor: Descriptor, check: Box<CheckFn>, opener: Opener) -> Result<Self, Error> {
         if descriptor.kind != opener.kind() {
             let kind = descriptor.kind;
-            return Err(Error::plugin(format!("\"{}\" describes itself as a {kind} but opens a {}", descriptor.name, opener.kind())));
+            return Err(Error::plugin(format!(
+                "\"{}\" describes itself as a {kind} but opens a {}",
+                descriptor.name,
+                opener.kind()
+            )));
         }
         Ok(Self { descriptor, check, opener, format: None })
     }

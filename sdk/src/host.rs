@@ -114,7 +114,8 @@ impl Context {
         let default = PathBuf::from(format!("{}.{extension}", self.id));
         let path = path.unwrap_or(&default);
         let extension = path.extension().map_or(extension.into(), |extension| extension.to_string_lossy());
-        let file = |schema: &Arc<crate::StreamSchema>| path.with_extension(format!("{}.{extension}", schema.name()));
+        let file =
+            |schema: &Arc<crate::StreamSchema>| path.with_extension(format!("{}.{extension}", schema.name()));
         inputs.iter().map(|schema| self.host.artifact(&file(schema))).collect()
     }
 

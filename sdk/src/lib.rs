@@ -56,7 +56,7 @@ mod schema;
 pub mod testing;
 mod time;
 
-pub use batch::{Batch, BatchBuilder, BatchPool, Column, RowWriter};
+pub use batch::{Batch, BatchBuilder, BatchPool, Column, Relabel, RowWriter};
 pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, Opener};
@@ -69,9 +69,10 @@ pub use time::Timestamp;
 /// Everything that a plugin's source file usually needs.
 pub mod prelude {
     pub use crate::{
-        Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind, Factory, Field,
-        Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs, PluginKind, Repair, RowWriter, SessionInfo,
-        Sink, Source, StreamSchema, Timestamp, Transform,
+        Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
+        Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
+        PluginKind, Relabel, Repair, RowWriter, SessionInfo, Sink, Source, StreamSchema, Timestamp,
+        Transform,
     };
     pub use std::sync::Arc;
 }

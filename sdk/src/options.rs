@@ -45,8 +45,16 @@ text_option!(DurationText, "duration", "250ms");
 pub struct ByteSize(pub u64);
 text_option!(ByteSize, "bytes", "64MiB");
 
-const DURATION_UNITS: &[(&str, f64)] =
-    &[("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0), ("h", 3600.0)];
+const DURATION_UNITS: &[(&str, f64)] = &[
+    ("ns", 1e-9),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("min", 60.0),
+    ("h", 3600.0),
+];
 
 const SIZE_UNITS: &[(&str, f64)] = &[
     ("B", 1.0),
@@ -67,25 +75,39 @@ fn split(text: &str, units: &[(&str, f64)], what: &str) -> Result<f64, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (digits, unit) = (&text[..unit_at], text[unit_at..].trim_start());
     let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let number: f64 = digits.parse().map_err(|_| format!("\"{text}\" is no {what}: expected a number and a unit ({})", names()))?;
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| format!("\"{text}\" is no {what}: expected a number and a unit ({})", names()))?;
     let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
-    factor.map(|factor| number * factor).ok_or_else(|| format!("\"{text}\" is no {what}: expected one of the units {}", names()))
+    factor
+        .map(|factor| number * factor)
+        .ok_or_else(|| format!("\"{text}\" is no {what}: expected one of the units {}", names()))
 }
 
 impl FromStr for DurationText {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let seconds = split(text, DURATION_UNITS, "duration")?;
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|error| format!("\"{text}\" is no duration: {error}"))
+        Duration::try_from_secs_f64(seconds)
+            .map(Self)
+            .map_err(|error| format!("\"{text}\" is no duration: {error}"))
     }
 }
 
 impl FromStr for ByteSize {
     type Err = String;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked just above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked just above"
+    )]
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = split(text, SIZE_UNITS, "size")?;
-        if bytes < 9e18 { Ok(Self(bytes.round() as u64)) } else { Err(format!("\"{text}\" is too large a size")) }
+        if bytes < 9e18 {
+            Ok(Self(bytes.round() as u64))
+        } else {
+            Err(format!("\"{text}\" is too large a size"))
+        }
     }
 }
 
@@ -114,7 +136,12 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_every_unit() {
-        for (text, expected) in [("250ms", 250_000_000), ("1.5s", 1_500_000_000), ("2m", 120_000_000_000), ("16.67ms", 16_670_000)] {
+        for (text, expected) in [
+            ("250ms", 250_000_000),
+            ("1.5s", 1_500_000_000),
+            ("2m", 120_000_000_000),
+            ("16.67ms", 16_670_000),
+        ] {
             assert_eq!(text.parse::<DurationText>().unwrap().0.as_nanos(), expected, "{text}");
         }
     }

@@ -13,7 +13,19 @@ use crate::{Error, ErrorKind};
 pub const COLUMNS_MAX: usize = 65_536;
 
 /// The convention that a stream's payload columns keep, so that a sink can refuse what it can't write before anything runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Primitive columns, fixed-size binary for byte arrays: game memory, sensor readings.
@@ -30,7 +42,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: &'static [Self] = &[Self::Attributes, Self::Terminal, Self::Event, Self::Image, Self::Message];
+    pub const ALL: &'static [Self] =
+        &[Self::Attributes, Self::Terminal, Self::Event, Self::Image, Self::Message];
 
     /// The kind's name in schema metadata (`tapedeck.kind`).
     #[must_use]
@@ -159,7 +172,9 @@ impl FromStr for DataType {
             other => {
                 let length = other.strip_prefix("fixed_binary[").and_then(|rest| rest.strip_suffix(']'));
                 let length = length.and_then(|digits| digits.parse().ok());
-                Self::FixedBinary(length.ok_or_else(|| Error::data(format!("unknown column type \"{name}\"")))?)
+                Self::FixedBinary(
+                    length.ok_or_else(|| Error::data(format!("unknown column type \"{name}\"")))?,
+                )
             }
         })
     }
@@ -241,9 +256,12 @@ impl TryFrom<SchemaParts> for StreamSchema {
     type Error = Error;
     fn try_from(parts: SchemaParts) -> Result<Self, Error> {
         let SchemaParts { name, kind, fields, metadata } = parts;
-        let lead: Vec<_> = fields.iter().take(2).map(|field| (field.name.as_str(), field.data_type)).collect();
+        let lead: Vec<_> =
+            fields.iter().take(2).map(|field| (field.name.as_str(), field.data_type)).collect();
         if lead != [("seq", DataType::UInt64), ("timestamp", DataType::TimestampNs)] {
-            return Err(Error::data(format!("the schema of stream \"{name}\" does not begin with seq and timestamp")));
+            return Err(Error::data(format!(
+                "the schema of stream \"{name}\" does not begin with seq and timestamp"
+            )));
         }
         let builder = SchemaBuilder { name, kind, fields: fields[2..].to_vec(), metadata };
         builder.check()?;
@@ -304,7 +322,12 @@ impl StreamSchema {
     /// The same name, kind and metadata with no payload columns yet: what a transform starts from.
     #[must_use]
     pub fn to_builder(&self) -> SchemaBuilder {
-        SchemaBuilder { name: self.name.clone(), kind: self.kind, fields: Vec::new(), metadata: self.metadata.clone() }
+        SchemaBuilder {
+            name: self.name.clone(),
+            kind: self.kind,
+            fields: Vec::new(),
+            metadata: self.metadata.clone(),
+        }
     }
 }
 
@@ -363,7 +386,8 @@ impl SchemaBuilder {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let refuse = |what: String| Err(Error::new(ErrorKind::Data, format!("stream \"{}\": {what}", self.name)));
+        let refuse =
+            |what: String| Err(Error::new(ErrorKind::Data, format!("stream \"{}\": {what}", self.name)));
         if self.name.is_empty() {
             return Err(Error::data("a stream needs a name"));
         }
@@ -385,4 +409,3 @@ impl SchemaBuilder {
         Ok(())
     }
 }
-

@@ -1,11 +1,32 @@
 //! A pipeline as types: what the TOML declares, after it was parsed and checked. Nothing here runs anything.
 
+mod checks;
+mod fields;
+mod glob;
+mod inputs;
+mod load;
+mod options_table;
+mod schema;
+mod session;
+mod stages;
+mod suggest;
+mod tree;
+mod variables;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tapedeck_sdk::{Factory, PluginKind};
+
+pub use glob::glob_matches;
+pub use load::{TEXT_BYTES_MAX, load, parse};
+pub use options_table::{OptionRow, option_rows};
+pub use suggest::did_you_mean;
+pub use variables::Variables;
+
+use crate::diagnostic::{Diagnostics, SourceText};
 
 /// A place in the pipeline's text, in bytes.
 pub type Span = std::ops::Range<usize>;
@@ -19,6 +40,12 @@ pub struct Pipeline {
     pub session: SessionConfig,
     /// Sources, transforms and sinks.
     pub nodes: Vec<Node>,
+    /// The text with its file's name, for errors that are found later.
+    pub source: Arc<SourceText>,
+    /// What is odd about the pipeline, but no error.
+    pub warnings: Diagnostics,
+    /// The places of each node's table and options.
+    places: Vec<load::Place>,
 }
 
 /// `[session]`, with its defaults filled in.
@@ -70,7 +97,9 @@ pub struct Node {
 pub struct Input {
     /// The node that gives the frames: an index into [`Pipeline::nodes`].
     pub from: usize,
-    /// Which of that node's streams: a glob on what comes after `id.`, or `None` for all of them.
+    /// Which of that node's streams: a glob ([`glob_matches`]) on what comes after `id.`, or `None` for all of them. That
+    /// it matches a stream can only be known when the node is open; several inputs with one `span` come from one
+    /// glob on ids, and at least one of them must match.
     pub stream: Option<String>,
     /// The limits of the queue.
     pub queue: QueueConfig,
@@ -120,3 +149,6 @@ impl Default for QueueConfig {
         Self { frames: 65_536, bytes: 64 << 20, time: None, when_full: WhenFull::Block }
     }
 }
+
+#[cfg(test)]
+mod tests;

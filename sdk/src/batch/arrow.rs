@@ -44,7 +44,9 @@ fn arrow_type(data_type: DataType) -> ArrowType {
         DataType::TimestampNs => ArrowType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
         DataType::Utf8 => ArrowType::Utf8,
         DataType::Binary => ArrowType::Binary,
-        DataType::FixedBinary(length) => ArrowType::FixedSizeBinary(i32::try_from(length).unwrap_or(i32::MAX)),
+        DataType::FixedBinary(length) => {
+            ArrowType::FixedSizeBinary(i32::try_from(length).unwrap_or(i32::MAX))
+        }
     }
 }
 
@@ -59,7 +61,9 @@ pub fn stream_schema(schema: &ArrowSchema, fallback: &str) -> Result<Arc<StreamS
     let name = metadata.remove(StreamSchema::STREAM).unwrap_or_else(|| fallback.to_owned());
     let lead: Vec<&str> = schema.fields().iter().take(2).map(|field| field.name().as_str()).collect();
     if lead != ["seq", "timestamp"] {
-        return Err(Error::data("the first two columns are not seq and timestamp: not a recording of Tapedeck's"));
+        return Err(Error::data(
+            "the first two columns are not seq and timestamp: not a recording of Tapedeck's",
+        ));
     }
     let mut builder = StreamSchema::builder(&name, kind);
     for (key, value) in metadata {
@@ -93,7 +97,12 @@ fn stream_type(field: &ArrowField) -> Result<DataType, Error> {
         ArrowType::Utf8 => DataType::Utf8,
         ArrowType::Binary => DataType::Binary,
         ArrowType::FixedSizeBinary(length) => DataType::FixedBinary(u32::try_from(*length).unwrap_or(0)),
-        other => return Err(Error::data(format!("column \"{}\" is of the Arrow type {other}, which a stream can't have", field.name()))),
+        other => {
+            return Err(Error::data(format!(
+                "column \"{}\" is of the Arrow type {other}, which a stream can't have",
+                field.name()
+            )));
+        }
     })
 }
 
@@ -104,7 +113,8 @@ impl Batch {
     /// # Errors
     /// `schema` is not the batch's.
     pub fn to_arrow(&self, schema: &Arc<ArrowSchema>) -> Result<RecordBatch, Error> {
-        let wrong = |error: arrow_schema::ArrowError| Error::plugin(format!("can't view a batch as Arrow: {error}"));
+        let wrong =
+            |error: arrow_schema::ArrowError| Error::plugin(format!("can't view a batch as Arrow: {error}"));
         let mut arrays = Vec::with_capacity(schema.fields().len());
         for (index, field) in schema.fields().iter().enumerate() {
             arrays.push(make_array(self.array_data(index, field.data_type().clone())));
@@ -113,7 +123,10 @@ impl Batch {
         RecordBatch::try_new_with_options(schema.clone(), arrays, &options).map_err(wrong)
     }
 
-    #[expect(unsafe_code, reason = "arrow-rs checks every value again in the safe constructor; ours were checked")]
+    #[expect(
+        unsafe_code,
+        reason = "arrow-rs checks every value again in the safe constructor; ours were checked"
+    )]
     fn array_data(&self, index: usize, data_type: ArrowType) -> ArrayData {
         let column = self.any_column(index);
         let entry = column.entry();
@@ -144,15 +157,22 @@ impl Batch {
     /// The columns are not those of the pool's schema.
     pub fn from_arrow(pool: &mut BatchPool, record: &RecordBatch) -> Result<Self, Error> {
         let schema = pool.schema().clone();
-        let types = record.schema().fields().iter().map(|field| stream_type(field)).collect::<Result<Vec<_>, _>>()?;
+        let types =
+            record.schema().fields().iter().map(|field| stream_type(field)).collect::<Result<Vec<_>, _>>()?;
         if !types.iter().copied().eq(schema.fields().iter().map(|field| field.data_type)) {
-            return Err(Error::data(format!("an Arrow batch has other columns than stream \"{}\"", schema.name())));
+            return Err(Error::data(format!(
+                "an Arrow batch has other columns than stream \"{}\"",
+                schema.name()
+            )));
         }
         let mut builder = pool.builder(record.num_rows());
         for index in 0..record.num_columns() {
             let data = record.column(index).to_data();
             if data.null_count() > 0 && !schema.fields()[index].nullable {
-                return Err(Error::data(format!("column \"{}\" has nulls and is not nullable", schema.fields()[index].name)));
+                return Err(Error::data(format!(
+                    "column \"{}\" has nulls and is not nullable",
+                    schema.fields()[index].name
+                )));
             }
             copy_column(&mut builder, index, &data, record.num_rows());
         }
@@ -176,7 +196,11 @@ fn copy_column(builder: &mut super::BatchBuilder<'_>, index: usize, data: &Array
         Shape::Bit => {
             for row in 0..rows {
                 let value = arrow_buffer::bit_util::get_bit(data.buffers()[0].as_slice(), first + row);
-                if value { set_bit(&mut bytes[slot.values..], row) } else { clear_bit(&mut bytes[slot.values..], row) }
+                if value {
+                    set_bit(&mut bytes[slot.values..], row)
+                } else {
+                    clear_bit(&mut bytes[slot.values..], row)
+                }
             }
         }
         Shape::Variable(number) => {
@@ -194,6 +218,8 @@ fn copy_column(builder: &mut super::BatchBuilder<'_>, index: usize, data: &Array
         let mut entry = Directory::entry(bytes, index);
         entry.validity = word(slot.validity);
         Directory::set_entry(bytes, index, entry);
-        (0..rows).filter(|&row| nulls.is_null(row)).for_each(|row| clear_bit(&mut bytes[slot.validity..], row));
+        (0..rows)
+            .filter(|&row| nulls.is_null(row))
+            .for_each(|row| clear_bit(&mut bytes[slot.validity..], row));
     }
 }

@@ -20,7 +20,22 @@ pub struct BatchBuilder<'pool> {
 
 impl<'pool> BatchBuilder<'pool> {
     pub(super) fn new(memory: Memory, home: Arc<Home>, variable: &'pool mut [Vec<u8>]) -> Self {
-        Self { memory, home, variable, rows: 0 }
+        Self::resume(memory, home, variable, 0)
+    }
+
+    /// Goes on with a slab that was taken apart with [`into_parts`](Self::into_parts).
+    pub(super) fn resume(
+        memory: Memory,
+        home: Arc<Home>,
+        variable: &'pool mut [Vec<u8>],
+        rows: usize,
+    ) -> Self {
+        Self { memory, home, variable, rows }
+    }
+
+    /// The slab as it is now and its number of rows, to go on with later.
+    pub(super) fn into_parts(self) -> (Memory, usize) {
+        (self.memory, self.rows)
     }
 
     /// The schema of the batch.
@@ -69,14 +84,19 @@ impl<'pool> BatchBuilder<'pool> {
 
     /// Adds `count` rows at once, all with no timestamp yet, and returns their indices. Every value of every column must then be
     /// set through [`column_mut`](Self::column_mut), [`timestamps_mut`](Self::timestamps_mut), [`slot`](Self::slot) or the
-    /// `set_*` calls: the memory may hold values of an earlier batch. With columns of varying length one row at a time only; they
-    /// are set through [`last_row`](Self::last_row).
+    /// `set_*` calls: the memory may hold values of an earlier batch. Columns of varying length are empty until they are set through
+    /// [`fill_variable`](Self::fill_variable) or, a single row, through [`last_row`](Self::last_row).
     ///
     /// # Panics
-    /// There is no room for so many, or more than one with a column of varying length.
+    /// There is no room for so many.
     pub fn push_rows(&mut self, count: usize) -> Range<usize> {
-        assert!(count == 1 || self.variable.is_empty(), "columns of varying length grow row by row");
         let first = self.grow(count);
+        super::copy::empty_variable(
+            &self.home.layout,
+            self.memory.bytes_mut(),
+            self.variable,
+            first..first + count,
+        );
         let begin = self.home.layout.slots[1].values + first * 8;
         for slot in self.memory.bytes_mut()[begin..begin + count * 8].as_chunks_mut::<8>().0 {
             *slot = Timestamp::UNSET.0.to_le_bytes();
@@ -142,7 +162,11 @@ impl<'pool> BatchBuilder<'pool> {
         let slot = self.home.layout.slots[column + StreamSchema::LEAD];
         assert!(slot.shape == Shape::Bit, "column {column} is not of type bool");
         let bits = &mut self.memory.bytes_mut()[slot.values..];
-        if value { set_bit(bits, row) } else { clear_bit(bits, row) }
+        if value {
+            set_bit(bits, row)
+        } else {
+            clear_bit(bits, row)
+        }
         self.mark_valid(column, row);
     }
 
@@ -178,23 +202,18 @@ impl<'pool> BatchBuilder<'pool> {
     pub fn finish(mut self) -> Batch {
         let home = self.home.clone();
         self.end_row();
+        home.layout.set_lengths(self.memory.bytes_mut(), self.rows);
         let length = self.lay_variable(&home.layout);
         let columns = home.layout.slots.len();
-        let bytes = self.memory.bytes_mut();
-        for (column, slot) in home.layout.slots.iter().enumerate() {
-            let values_length = match slot.shape {
-                Shape::Fixed(width) => self.rows * width,
-                Shape::Bit => self.rows.div_ceil(8),
-                Shape::Variable(_) => continue,
-            };
-            write_u32(bytes, super::layout::HEADER_BYTES + column * super::layout::ENTRY_BYTES + 4, word(values_length));
-        }
-        Directory::set_header(bytes, word(self.rows), word(columns), length);
+        Directory::set_header(self.memory.bytes_mut(), word(self.rows), word(columns), length);
         Batch::new(self.memory, length, home.layout.schema.clone(), Some(home))
     }
 
     /// Lays the bytes of varying length behind the fixed part. Returns the slab's length.
     fn lay_variable(&mut self, layout: &Layout) -> usize {
+        if self.variable.is_empty() {
+            return layout.fixed_bytes;
+        }
         let total = self.variable.iter().fold(layout.fixed_bytes, |at, data| at + aligned(data.len()));
         assert!(total <= SLAB_BYTES_MAX, "a batch of stream \"{}\" is over 1 GiB", layout.schema.name());
         self.memory.reserve(total);
@@ -245,7 +264,9 @@ impl<'pool> BatchBuilder<'pool> {
         }
         for (index, slot) in layout.slots.iter().enumerate() {
             match slot.shape {
-                Shape::Fixed(width) if layout.capacity > 1 => bytes[slot.values + row * width..][..width].fill(0),
+                Shape::Fixed(width) if layout.capacity > 1 => {
+                    bytes[slot.values + row * width..][..width].fill(0)
+                }
                 Shape::Bit => clear_bit(&mut bytes[slot.values..], row),
                 Shape::Fixed(_) | Shape::Variable(_) => {}
             }
@@ -347,7 +368,8 @@ impl RowWriter<'_, '_> {
         let slot = self.builder.home.layout.slots[column + StreamSchema::LEAD];
         let Shape::Variable(index) = slot.shape else { panic!("column {column} is not of varying length") };
         let data = &mut self.builder.variable[index];
-        let begin = super::layout::read_u32(self.builder.memory.bytes(), slot.offsets + self.row * 4) as usize;
+        let begin =
+            super::layout::read_u32(self.builder.memory.bytes(), slot.offsets + self.row * 4) as usize;
         assert!(data.len() == begin, "column {column} was set before in this row");
         data.extend_from_slice(bytes);
         self.builder.mark_valid(column, self.row);

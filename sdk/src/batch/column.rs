@@ -23,7 +23,8 @@ primitive!(i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64, u8 => UInt8, u1
     f32 => Float32, f64 => Float64);
 
 pub(super) fn expect_type<T: Primitive>(data_type: DataType) {
-    let same = data_type == T::DATA_TYPE || (data_type == DataType::TimestampNs && T::DATA_TYPE == DataType::Int64);
+    let same =
+        data_type == T::DATA_TYPE || (data_type == DataType::TimestampNs && T::DATA_TYPE == DataType::Int64);
     assert!(same, "the column is of type {data_type}, not {}", T::DATA_TYPE);
 }
 
@@ -76,7 +77,11 @@ impl<'batch> Column<'batch> {
     /// The column is of another type, or there is no such row.
     #[must_use]
     pub fn bool_at(&self, row: usize) -> bool {
-        assert!(self.data_type == DataType::Bool && row < self.rows, "row {row} of a {} column", self.data_type);
+        assert!(
+            self.data_type == DataType::Bool && row < self.rows,
+            "row {row} of a {} column",
+            self.data_type
+        );
         bit(self.value_bytes(), row)
     }
 
@@ -93,7 +98,8 @@ impl<'batch> Column<'batch> {
         }
         assert!(self.data_type.is_variable(), "bool values have no bytes of their own");
         let offsets = self.offsets();
-        let [begin, end] = [offsets[row], offsets[row + 1]].map(|offset| usize::try_from(offset).unwrap_or(0));
+        let [begin, end] =
+            [offsets[row], offsets[row + 1]].map(|offset| usize::try_from(offset).unwrap_or(0));
         &self.value_bytes()[begin..end]
     }
 
@@ -120,7 +126,8 @@ impl<'batch> Column<'batch> {
     /// The validity bitmap; `None` when no value is null.
     #[must_use]
     pub fn validity(&self) -> Option<&'batch [u8]> {
-        (self.entry.validity != 0).then(|| &self.slab[self.entry.validity as usize..][..self.rows.div_ceil(8)])
+        (self.entry.validity != 0)
+            .then(|| &self.slab[self.entry.validity as usize..][..self.rows.div_ceil(8)])
     }
 
     /// Whether a value is null.

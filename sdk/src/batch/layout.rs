@@ -31,14 +31,19 @@ impl Directory {
 
     pub(super) fn entry(slab: &[u8], column: usize) -> Entry {
         let at = HEADER_BYTES + column * ENTRY_BYTES;
-        let bytes: &[u8; ENTRY_BYTES] = slab[at..].first_chunk().expect("the directory has an entry for each column");
-        let word = |index: usize| u32::from_le_bytes([bytes[index], bytes[index + 1], bytes[index + 2], bytes[index + 3]]);
+        let bytes: &[u8; ENTRY_BYTES] =
+            slab[at..].first_chunk().expect("the directory has an entry for each column");
+        let word = |index: usize| {
+            u32::from_le_bytes([bytes[index], bytes[index + 1], bytes[index + 2], bytes[index + 3]])
+        };
         Entry { values: word(0), values_length: word(4), validity: word(8), offsets: word(12) }
     }
 
     pub(super) fn set_entry(slab: &mut [u8], column: usize, entry: Entry) {
         let at = HEADER_BYTES + column * ENTRY_BYTES;
-        for (index, word) in [entry.values, entry.values_length, entry.validity, entry.offsets].into_iter().enumerate() {
+        for (index, word) in
+            [entry.values, entry.values_length, entry.validity, entry.offsets].into_iter().enumerate()
+        {
             write_u32(slab, at + index * 4, word);
         }
     }
@@ -95,6 +100,8 @@ pub(super) struct Layout {
     pub(super) values_begin: usize,
     /// Bytes of everything whose place is known beforehand.
     pub(super) fixed_bytes: usize,
+    /// The directory of a slab that is full and has no nulls.
+    directory: Vec<u8>,
 }
 
 impl Layout {
@@ -133,17 +140,51 @@ impl Layout {
                 Shape::Variable(_) => 0,
             };
         }
-        assert!(at <= SLAB_BYTES_MAX, "a batch of {capacity} rows of stream \"{}\" is over 1 GiB", schema.name());
-        Self { schema, capacity, slots, variable_columns, values_begin, fixed_bytes: at }
+        assert!(
+            at <= SLAB_BYTES_MAX,
+            "a batch of {capacity} rows of stream \"{}\" is over 1 GiB",
+            schema.name()
+        );
+        let directory = full_directory(&slots, capacity);
+        Self { schema, capacity, slots, variable_columns, values_begin, fixed_bytes: at, directory }
     }
 
-    /// Writes the directory for a fresh slab: nothing is null, nothing of varying length is there yet.
+    /// Writes the directory for a fresh slab: nothing is null, nothing of varying length is there yet, and every row is (see
+    /// [`set_lengths`](Self::set_lengths)).
     pub(super) fn write_directory(&self, slab: &mut [u8]) {
+        slab[HEADER_BYTES..HEADER_BYTES + self.directory.len()].copy_from_slice(&self.directory);
+    }
+
+    /// Corrects the lengths of the values when the slab has fewer rows than there is room for.
+    pub(super) fn set_lengths(&self, slab: &mut [u8], rows: usize) {
+        if rows == self.capacity {
+            return;
+        }
         for (column, slot) in self.slots.iter().enumerate() {
-            let [values, offsets] = [slot.values, slot.offsets].map(word);
-            Directory::set_entry(slab, column, Entry { values, values_length: 0, validity: 0, offsets });
+            write_u32(slab, HEADER_BYTES + column * ENTRY_BYTES + 4, word(slot.shape.bytes(rows)));
         }
     }
+}
+
+impl Shape {
+    /// Bytes that the values of so many rows take; 0 for varying lengths.
+    pub(super) fn bytes(self, rows: usize) -> usize {
+        match self {
+            Self::Fixed(width) => width * rows,
+            Self::Bit => rows.div_ceil(8),
+            Self::Variable(_) => 0,
+        }
+    }
+}
+
+fn full_directory(slots: &[Slot], capacity: usize) -> Vec<u8> {
+    let mut slab = vec![0; HEADER_BYTES + slots.len() * ENTRY_BYTES];
+    for (column, slot) in slots.iter().enumerate() {
+        let [values, values_length, offsets] =
+            [slot.values, slot.shape.bytes(capacity), slot.offsets].map(word);
+        Directory::set_entry(&mut slab, column, Entry { values, values_length, validity: 0, offsets });
+    }
+    slab.split_off(HEADER_BYTES)
 }
 
 /// The next multiple of 8.

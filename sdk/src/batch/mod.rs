@@ -32,12 +32,19 @@
 mod append;
 mod builder;
 mod column;
+mod copy;
+mod gather;
 mod layout;
 mod pool;
+mod relabel;
 mod verify;
 
 #[cfg(feature = "arrow")]
 mod arrow;
+#[cfg(test)]
+mod copy_tests;
+#[cfg(feature = "arrow")]
+mod import;
 #[cfg(test)]
 mod tests;
 
@@ -46,11 +53,15 @@ use std::sync::Arc;
 
 pub use builder::{BatchBuilder, RowWriter};
 pub use column::{Column, Primitive};
+pub use gather::Gather;
 pub use layout::SLAB_BYTES_MAX;
 pub use pool::BatchPool;
+pub use relabel::Relabel;
 
 #[cfg(feature = "arrow")]
 pub use arrow::{arrow_schema, stream_schema};
+#[cfg(feature = "arrow")]
+pub use import::ArrowImport;
 
 use crate::{StreamSchema, Timestamp};
 use layout::{Directory, HEADER_BYTES};
@@ -59,19 +70,19 @@ use pool::{Home, Memory};
 /// Consecutive frames of one stream. Cheap to clone: clones share one slab, which never changes once it is shared.
 #[derive(Clone)]
 pub struct Batch {
-    inner: Arc<Inner>,
+    slab: Arc<Slab>,
+    schema: Arc<StreamSchema>,
 }
 
-struct Inner {
+struct Slab {
     memory: Memory,
     /// Bytes of the slab that are in use; the memory behind it may be longer.
     length: usize,
     rows: usize,
-    schema: Arc<StreamSchema>,
     home: Option<Arc<Home>>,
 }
 
-impl Drop for Inner {
+impl Drop for Slab {
     fn drop(&mut self) {
         if let Some(home) = &self.home {
             home.give_back(std::mem::take(&mut self.memory));
@@ -82,7 +93,7 @@ impl Drop for Inner {
 impl Batch {
     fn new(memory: Memory, length: usize, schema: Arc<StreamSchema>, home: Option<Arc<Home>>) -> Self {
         let rows = Directory::rows(memory.bytes());
-        Self { inner: Arc::new(Inner { memory, length, rows, schema, home }) }
+        Self { slab: Arc::new(Slab { memory, length, rows, home }), schema }
     }
 
     /// Takes a slab that came from outside: another process, a WASM guest, a file. One copy.
@@ -99,25 +110,25 @@ impl Batch {
     /// How many frames.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.inner.rows
+        self.slab.rows
     }
 
     /// The stream's schema.
     #[must_use]
     pub fn schema(&self) -> &Arc<StreamSchema> {
-        &self.inner.schema
+        &self.schema
     }
 
     /// The whole slab, as it crosses a door.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.inner.memory.bytes()[..self.inner.length]
+        &self.slab.memory.bytes()[..self.slab.length]
     }
 
     /// Bytes of the slab.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.inner.length
+        self.slab.length
     }
 
     /// The `seq` of each frame.
@@ -152,8 +163,8 @@ impl Batch {
     /// There is no such column.
     #[must_use]
     pub fn any_column(&self, index: usize) -> Column<'_> {
-        let data_type = self.inner.schema.fields()[index].data_type;
-        Column::new(self.as_bytes(), Directory::entry(self.as_bytes(), index), data_type, self.inner.rows)
+        let data_type = self.schema.fields()[index].data_type;
+        Column::new(self.as_bytes(), Directory::entry(self.as_bytes(), index), data_type, self.slab.rows)
     }
 
     /// Numbers the rows from `first_seq` and gives rows without a timestamp the time `unset`. This is the engine's, at the source:
@@ -175,13 +186,13 @@ impl Batch {
     }
 
     fn unshared_bytes(&mut self) -> &mut [u8] {
-        if Arc::get_mut(&mut self.inner).is_none() {
-            let mut memory = Memory::with_capacity(self.inner.length);
-            memory.bytes_mut()[..self.inner.length].copy_from_slice(self.as_bytes());
-            *self = Self::new(memory, self.inner.length, self.inner.schema.clone(), None);
+        if Arc::get_mut(&mut self.slab).is_none() {
+            let mut memory = Memory::with_capacity(self.slab.length);
+            memory.bytes_mut()[..self.slab.length].copy_from_slice(self.as_bytes());
+            *self = Self::new(memory, self.slab.length, self.schema.clone(), None);
         }
-        let inner = Arc::get_mut(&mut self.inner).expect("just made sure that nobody else holds the slab");
-        inner.memory.bytes_mut()
+        let slab = Arc::get_mut(&mut self.slab).expect("just made sure that nobody else holds the slab");
+        slab.memory.bytes_mut()
     }
 
     /// Bytes that every slab begins with, before the column directory.
@@ -206,6 +217,7 @@ impl PartialEq for Batch {
     fn eq(&self, other: &Self) -> bool {
         self.rows() == other.rows()
             && self.schema() == other.schema()
-            && (0..self.schema().fields().len()).all(|index| self.any_column(index) == other.any_column(index))
+            && (0..self.schema().fields().len())
+                .all(|index| self.any_column(index) == other.any_column(index))
     }
 }

@@ -80,6 +80,13 @@ impl BatchPool {
         &self.schema
     }
 
+    /// What a [`Gather`](super::Gather) of blocks of `rows` rows stands on.
+    pub(super) fn into_parts(self, rows: usize) -> (Arc<Home>, Vec<Vec<u8>>) {
+        let layout = Layout::new(self.schema, rows);
+        let variable = vec![Vec::new(); layout.variable_columns];
+        (Arc::new(Home { layout, free: ArrayQueue::new(FREE_MAX) }), variable)
+    }
+
     /// A builder with room for `rows` rows.
     ///
     /// # Panics

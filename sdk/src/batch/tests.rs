@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{DataType, Field, Kind, StreamSchema, Timestamp};
 
-fn all_types(nullable: bool) -> Arc<StreamSchema> {
+pub(super) fn all_types(nullable: bool) -> Arc<StreamSchema> {
     let types = [
         DataType::Bool,
         DataType::Int8,
@@ -29,27 +29,51 @@ fn all_types(nullable: bool) -> Arc<StreamSchema> {
 }
 
 #[derive(Debug, Clone)]
-struct Row {
+pub(super) struct Row {
     null: Vec<bool>,
     number: i64,
     text: String,
     bytes: Vec<u8>,
 }
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
-    let row = (prop::collection::vec(any::<bool>(), 11), any::<i64>(), ".{0,12}", prop::collection::vec(any::<u8>(), 0..20));
-    prop::collection::vec(row.prop_map(|(null, number, text, bytes)| Row { null, number, text, bytes }), 0..40)
+pub(super) fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = (
+        prop::collection::vec(any::<bool>(), 11),
+        any::<i64>(),
+        ".{0,12}",
+        prop::collection::vec(any::<u8>(), 0..20),
+    );
+    prop::collection::vec(
+        row.prop_map(|(null, number, text, bytes)| Row { null, number, text, bytes }),
+        0..40,
+    )
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "any bits will do")]
-fn build(pool: &mut BatchPool, rows: &[Row]) -> Batch {
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "any bits will do"
+)]
+pub(super) fn build(pool: &mut BatchPool, rows: &[Row]) -> Batch {
     let nullable = pool.schema().payload()[0].nullable;
     let mut builder = pool.builder(rows.len());
     for row in rows {
         let mut writer = builder.push_row(Timestamp(row.number));
         let n = row.number;
-        writer.set_bool(0, n & 1 == 1).set(1, n as i8).set(2, n as u16).set(3, n as i32).set(4, n as u64).set(5, n as f32);
-        writer.set(6, n as f64).set_str(7, &row.text).set_bytes(8, &row.bytes).set_bytes(9, &n.to_le_bytes()[..3]).set(10, n);
+        writer
+            .set_bool(0, n & 1 == 1)
+            .set(1, n as i8)
+            .set(2, n as u16)
+            .set(3, n as i32)
+            .set(4, n as u64)
+            .set(5, n as f32);
+        writer
+            .set(6, n as f64)
+            .set_str(7, &row.text)
+            .set_bytes(8, &row.bytes)
+            .set_bytes(9, &n.to_le_bytes()[..3])
+            .set(10, n);
         for column in (0..11).filter(|&column| nullable && row.null[column]) {
             // A value of varying length that was set stays in the slab under the null; reading must not care.
             writer.set_null(column);
@@ -60,7 +84,12 @@ fn build(pool: &mut BatchPool, rows: &[Row]) -> Batch {
     batch
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "any bits will do")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "any bits will do"
+)]
 fn check(batch: &Batch, rows: &[Row]) {
     assert_eq!(batch.rows(), rows.len());
     let nullable = batch.schema().payload()[0].nullable;
@@ -74,7 +103,10 @@ fn check(batch: &Batch, rows: &[Row]) {
         assert_eq!(batch.column(0).bool_at(index), live(0) && n & 1 == 1);
         assert_eq!(batch.column(1).values::<i8>()[index], if live(1) { n as i8 } else { 0 });
         assert_eq!(batch.column(4).values::<u64>()[index], if live(4) { n as u64 } else { 0 });
-        assert_eq!(batch.column(6).values::<f64>()[index].to_bits(), if live(6) { n as f64 } else { 0.0 }.to_bits());
+        assert_eq!(
+            batch.column(6).values::<f64>()[index].to_bits(),
+            if live(6) { n as f64 } else { 0.0 }.to_bits()
+        );
         if live(7) {
             assert_eq!(batch.column(7).str_at(index), row.text);
         }
@@ -115,6 +147,23 @@ proptest! {
     }
 
     #[test]
+    fn gathered_rows_are_the_rows_block_after_block(first in rows(), second in rows(), nullable: bool) {
+        let mut pool = BatchPool::new(all_types(nullable));
+        let mut gather = Gather::new(all_types(nullable), 40);
+        for rows in [first, second] {
+            let batch = build(&mut pool, &rows);
+            let split = rows.len() / 2;
+            gather.append(&batch, 0..split);
+            (split..rows.len()).for_each(|row| gather.append(&batch, row..row + 1));
+            prop_assert_eq!(gather.rows(), rows.len());
+            match gather.take() {
+                Some(block) => check(&block, &rows),
+                None => prop_assert!(rows.is_empty()),
+            }
+        }
+    }
+
+    #[test]
     fn a_slab_from_outside_never_panics(rows in rows(), at in 0_usize..4096, byte: u8) {
         let mut pool = BatchPool::new(all_types(true));
         let mut bytes = build(&mut pool, &rows).as_bytes().to_vec();
@@ -130,7 +179,11 @@ proptest! {
 
 #[test]
 fn memory_is_used_again_and_old_values_do_not_shine_through() {
-    let schema = StreamSchema::builder("s", Kind::Attributes).nullable("a", DataType::Int64).field("b", DataType::Bool).build().unwrap();
+    let schema = StreamSchema::builder("s", Kind::Attributes)
+        .nullable("a", DataType::Int64)
+        .field("b", DataType::Bool)
+        .build()
+        .unwrap();
     let mut pool = BatchPool::new(schema);
     let mut first = pool.builder(4);
     for _ in 0..4 {
@@ -156,7 +209,10 @@ fn stamping_a_shared_batch_leaves_the_other_alone() {
     let before = builder.finish();
     let mut after = before.clone();
     after.stamp(9, Timestamp(3));
-    assert_eq!((before.seq()[0], after.seq()[0], after.timestamps()[0], after.column(0).values::<i64>()[0]), (0, 9, 3, 5));
+    assert_eq!(
+        (before.seq()[0], after.seq()[0], after.timestamps()[0], after.column(0).values::<i64>()[0]),
+        (0, 9, 3, 5)
+    );
 }
 
 #[cfg(feature = "arrow")]
@@ -186,12 +242,16 @@ mod arrow {
     #[test]
     fn the_view_shares_memory_and_keeps_it_alive() {
         let mut pool = BatchPool::new(all_types(false));
-        let batch = build(&mut pool, &[Row { null: vec![false; 11], number: 4, text: "x".into(), bytes: vec![1] }]);
+        let batch =
+            build(&mut pool, &[Row { null: vec![false; 11], number: 4, text: "x".into(), bytes: vec![1] }]);
         let record = batch.to_arrow(&Arc::new(arrow_schema(batch.schema()))).unwrap();
         let place = batch.column(6).value_bytes().as_ptr();
         assert_eq!(record.column(8).to_data().buffers()[0].as_ptr(), place);
         drop(batch);
         drop(pool);
-        assert_eq!(record.column(8).to_data().buffers()[0].typed_data::<f64>()[0].to_bits(), 4.0_f64.to_bits());
+        assert_eq!(
+            record.column(8).to_data().buffers()[0].typed_data::<f64>()[0].to_bits(),
+            4.0_f64.to_bits()
+        );
     }
 }

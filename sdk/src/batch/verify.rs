@@ -54,7 +54,11 @@ fn column(bytes: &[u8], entry: Entry, field: &Field, rows: usize) -> Result<(), 
         },
     };
     if let Some(expected) = expected {
-        return if length == expected { Ok(()) } else { Err(format!("it has {length} bytes of values, not {expected}")) };
+        return if length == expected {
+            Ok(())
+        } else {
+            Err(format!("it has {length} bytes of values, not {expected}"))
+        };
     }
     if entry.offsets == 0 {
         return Err("it has no offsets".to_owned());

@@ -11,6 +11,7 @@ use crate::{Context, Error, Host, Loss, SessionInfo, Timestamp};
 pub struct FakeHost {
     directory: PathBuf,
     now: AtomicI64,
+    tick: AtomicI64,
     failed: AtomicU64,
     warnings: Mutex<Vec<String>>,
     artifacts: Mutex<Vec<PathBuf>>,
@@ -23,6 +24,7 @@ impl FakeHost {
         Arc::new(Self {
             directory: directory.to_owned(),
             now: AtomicI64::new(1_700_000_000_000_000_000),
+            tick: AtomicI64::new(0),
             failed: AtomicU64::new(0),
             warnings: Mutex::default(),
             artifacts: Mutex::default(),
@@ -32,13 +34,25 @@ impl FakeHost {
     /// A context to open a plugin with.
     #[must_use]
     pub fn context(self: &Arc<Self>, id: &str) -> Context {
-        let session = SessionInfo { id: "test".to_owned(), pipeline: "# a test\n".to_owned(), started_at: self.now() };
-        Context { id: id.to_owned(), session, flush_interval: Duration::from_secs(1), rate_hz: Some(60.0), host: self.clone() }
+        let session =
+            SessionInfo { id: "test".to_owned(), pipeline: "# a test\n".to_owned(), started_at: self.now() };
+        Context {
+            id: id.to_owned(),
+            session,
+            flush_interval: Duration::from_secs(1),
+            rate_hz: Some(60.0),
+            host: self.clone(),
+        }
     }
 
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         self.now.fetch_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Lets the clock move on by `tick` each time it is read, so that a plugin that waits for a time gets there.
+    pub fn tick_by(&self, tick: Duration) {
+        self.tick.store(i64::try_from(tick.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// How many frames were counted as failed.
@@ -62,7 +76,7 @@ impl FakeHost {
 
 impl Host for FakeHost {
     fn now(&self) -> Timestamp {
-        Timestamp(self.now.load(Ordering::Relaxed))
+        Timestamp(self.now.fetch_add(self.tick.load(Ordering::Relaxed), Ordering::Relaxed))
     }
 
     fn failed(&self, frames: u64) {
@@ -74,8 +88,12 @@ impl Host for FakeHost {
     }
 
     fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
-        if name.as_os_str().is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(Error::option(["path"], format!("\"{}\" leads out of the session folder", name.display())));
+        if name.as_os_str().is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_)))
+        {
+            return Err(Error::option(
+                ["path"],
+                format!("\"{}\" leads out of the session folder", name.display()),
+            ));
         }
         let path = self.directory.join(name);
         if let Some(parent) = path.parent() {

@@ -1,0 +1,61 @@
+# Two commands do all the set-up: `make demo` builds and runs the main job, `make test` passes everything.
+# Tools that the system lacks go into .tools/ and nowhere else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+PYTHON := $(TOOLS)/venv/bin/python
+TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+# With a CMake new enough for the bundled HDF5, where the system's is not.
+CARGO := PATH="$$(tools/cmake.sh):$$PATH" cargo
+export TAPEDECK_PYTHON := $(PYTHON)
+
+.PHONY: help demo test bench setup toolchain wasm python clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+demo: toolchain ## Build, record a live program for 5 s, show the report and the files
+	$(CARGO) build --release --bin tapedeck
+	$(CARGO) build --release -p tapedeck-memory --example arcade
+	@echo
+	@echo '$$ tapedeck run pipelines/game.toml --duration 5s'
+	@target/release/tapedeck run pipelines/game.toml --duration 5s --session demo-$$(date +%s) | tee .tools/demo.txt
+	@folder=$$(sed -n 's/^files in //p' .tools/demo.txt); echo; echo "\$$ tapedeck inspect $$folder"; \
+	    target/release/tapedeck inspect "$$folder"; echo; ls -l "$$folder"
+
+test: setup ## Formats, lints, unit, integration and interop tests
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cargo check -p tapedeck-sdk --target wasm32-wasip2
+	export RUSTDOCFLAGS='-D warnings'; $(CARGO) doc --no-deps -p tapedeck-sdk -p tapedeck-engine
+	$(CARGO) test --workspace
+
+bench: setup ## Measure; results go to benches/results/
+	benches/run.sh
+
+setup: toolchain wasm python
+
+toolchain:
+	@mkdir -p $(TOOLS)
+	@command -v rustup >/dev/null || { echo 'error: rustup is not there'; \
+	    echo "  hint: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; exit 1; }
+	@command -v cc >/dev/null || tools/install.sh gcc
+	@rustup toolchain list | grep -q '^$(TOOLCHAIN)-' || \
+	    rustup toolchain install $(TOOLCHAIN) --profile minimal --component rustfmt --component clippy
+
+wasm: toolchain
+	@rustup target list --toolchain $(TOOLCHAIN) --installed | grep -qx wasm32-wasip2 || \
+	    rustup target add --toolchain $(TOOLCHAIN) wasm32-wasip2
+
+python: $(TOOLS)/venv/.installed
+
+$(TOOLS)/venv/.installed: tests/interop/requirements.txt
+	@tools/venv.sh $(TOOLS)/venv tests/interop/requirements.txt
+	@touch $@
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf .tools

@@ -1,0 +1,158 @@
+//! The frame budget: 1,000 attributes of a live process at 60 Hz into HDF5 and Parquet at once, and a bare sleeping loop beside it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::thread::{ClockId, clock_nanosleep_absolute, set_current_timer_slack};
+use rustix::time::{Timespec, clock_gettime};
+
+use crate::Figure;
+use crate::engine::{folder, to_f64};
+
+/// A running game with many scattered variables.
+pub(crate) struct Game {
+    child: Child,
+    about: serde_json::Value,
+}
+
+impl Game {
+    pub(crate) fn start(attributes: usize) -> Self {
+        let program =
+            std::path::Path::new(env!("CARGO_BIN_EXE_tapedeck")).with_file_name("examples").join("arcade");
+        let mut child = Command::new(&program)
+            .args(["--attributes", &attributes.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{error}: build it with `cargo build --release --examples`: {}", program.display())
+            });
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("it was asked for");
+        BufReader::new(stdout).read_line(&mut line).expect("the game tells about itself");
+        let about = serde_json::from_str(&line).expect("the game tells about itself in JSON");
+        Self { child, about }
+    }
+
+    /// A pipeline that records every extra variable into these sinks.
+    pub(crate) fn pipeline(&self, rate_hz: f64, sinks: &[&str]) -> String {
+        let number = |value: &serde_json::Value| value.as_u64().expect("the game tells numbers");
+        let extras = &self.about["extras"];
+        let mut text =
+            format!("[sources.game]\nplugin = \"memory\"\nrate = {rate_hz}\npid = {}\n", self.about["pid"]);
+        for index in 0..number(&extras["count"]) {
+            let address = number(&extras["address"]) + index * number(&extras["stride"]);
+            let kind = ["f64", "int", "float", "u64"][usize::try_from(index % 4).unwrap_or(0)];
+            text.push_str(&format!(
+                "[sources.game.attributes.v{index:04}]\naddress = {address}\ntype = \"{kind}\"\n"
+            ));
+        }
+        for sink in sinks {
+            text.push_str(&format!("[sinks.{sink}]\nplugin = \"{sink}\"\ninputs = [\"game\"]\n"));
+        }
+        text
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("the game is ours to end");
+    }
+}
+
+/// Lateness of a loop that does nothing but sleep until its next tick, in ns, until told to stop.
+fn bare_loop(stop: &AtomicBool) -> Vec<i64> {
+    set_current_timer_slack(std::num::NonZeroU64::new(1)).unwrap_or_default();
+    let now = || {
+        let time = clock_gettime(ClockId::Monotonic);
+        time.tv_sec * 1_000_000_000 + time.tv_nsec
+    };
+    let start = now();
+    let mut lateness = Vec::new();
+    let mut tick = 0;
+    while !stop.load(Ordering::Relaxed) {
+        tick += 1;
+        let due = start + tick * 1_000_000_000 / 60;
+        let request = Timespec { tv_sec: due / 1_000_000_000, tv_nsec: due % 1_000_000_000 };
+        while clock_nanosleep_absolute(ClockId::Monotonic, &request).is_err() {}
+        lateness.push(now() - due);
+    }
+    lateness
+}
+
+/// Resident memory of a process, in bytes.
+fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// The figures.
+pub(crate) fn measure() -> Vec<Figure> {
+    let seconds: u64 = std::env::var("BUDGET_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let folder = folder();
+    let mut game = Game::start(1000);
+    std::fs::write(folder.path().join("p.toml"), game.pipeline(60.0, &["hdf5", "parquet"]))
+        .expect("the folder can be written");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tapedeck"))
+        .args(["run", "p.toml", "--duration", &format!("{seconds}s"), "--session", "s", "--json"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    let stop = AtomicBool::new(false);
+    let mut memory = Vec::new();
+    let (output, mut bare) = std::thread::scope(|scope| {
+        let bare = scope.spawn(|| bare_loop(&stop));
+        for _ in 0..seconds {
+            std::thread::park_timeout(Duration::from_secs(1));
+            memory.extend(resident(child.id()));
+        }
+        let stdout = child.stdout.take().expect("it was asked for");
+        let last = BufReader::new(stdout).lines().map_while(Result::ok).last().expect("there is a report");
+        child.wait().expect("the program ends");
+        stop.store(true, Ordering::Relaxed);
+        (last, bare.join().expect("the loop only sleeps"))
+    });
+    game.stop();
+    let report: serde_json::Value = serde_json::from_str(&output).expect("the report is JSON");
+    bare.sort_unstable();
+    let bare_p999 = bare[(bare.len() - 1) * 999 / 1000];
+    figures(&report["report"], seconds, &memory, u64::try_from(bare_p999).unwrap_or(1).max(1))
+}
+
+fn figures(report: &serde_json::Value, seconds: u64, memory: &[u64], bare_p999: u64) -> Vec<Figure> {
+    let count = |name: &str| report["loss"][name].as_u64().unwrap_or(u64::MAX);
+    let lost = [count("late"), count("dropped"), count("failed")];
+    let frames = report["streams"][0]["frames"].as_u64().unwrap_or(0);
+    let cpu = 100.0 * report["cpu_seconds"].as_f64().unwrap_or(f64::NAN)
+        / report["duration_seconds"].as_f64().unwrap_or(1.0);
+    let lateness = &report["streams"][0]["tick_lateness"];
+    let p999 = lateness["p999"].as_u64().unwrap_or(u64::MAX);
+    let ratio = to_f64(p999) / to_f64(bare_p999);
+    let peak = to_f64(report["memory_peak_bytes"].as_u64().unwrap_or(u64::MAX)) / 1e6;
+    let megabytes = |part: &[u64]| to_f64(part.iter().sum::<u64>()) / to_f64(part.len().max(1) as u64) / 1e6;
+    let half = memory.len() / 2;
+    let (first, last) = (megabytes(&memory[half.min(5)..half]), megabytes(&memory[half..]));
+    vec![
+        Figure::new(
+            format!("1,000 attributes, 60 Hz, HDF5 and Parquet, {seconds} s"),
+            format!("{frames} frames, {} late, {} dropped, {} failed", lost[0], lost[1], lost[2]),
+            "0 late, 0 dropped, 0 failed",
+            lost == [0; 3],
+        ),
+        Figure::new("  the whole process", format!("{cpu:.2} % of a core"), "<= 5 %", cpu <= 5.0),
+        Figure::new("  peak memory", format!("{peak:.0} MB"), "<= 150 MB", peak <= 150.0),
+        Figure::new(
+            "  memory over time",
+            format!("{first:.0} MB in the first half, {last:.0} MB in the second"),
+            "flat (<= 1.1 x)",
+            last <= first * 1.1,
+        ),
+        Figure::new(
+            "  tick lateness p99.9 against a bare clock_nanosleep loop beside it",
+            format!("{ratio:.2} x ({:.0} us against {:.0} us)", to_f64(p999) / 1e3, to_f64(bare_p999) / 1e3),
+            "<= 2 x",
+            ratio <= 2.0,
+        ),
+    ]
+}

@@ -1,0 +1,181 @@
+//! The command line as types; the doc comments are what `--help` prints.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tapedeck_engine::graph::GraphFormat;
+use tapedeck_sdk::options::DurationText;
+
+/// Records live things and plays them back.
+///
+/// Exit codes: 0 complete, 1 failed, 2 bad usage or pipeline, 3 recorded (or recovered) with loss.
+#[derive(Parser)]
+#[command(name = "tapedeck", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Record what a pipeline file declares
+    Run(RunArguments),
+    /// Check a pipeline file without opening anything
+    Check(CheckArguments),
+    /// Draw a pipeline
+    Graph(GraphArguments),
+    /// List the plugins, or show one with its options
+    Plugins(PluginsArguments),
+    /// Show what a session's folder or a recorded file holds
+    Inspect(InspectArguments),
+    /// Make the files of a killed session whole
+    Recover(RecoverArguments),
+    /// Run a pipeline for a while and compare each stage with a time budget
+    Bench(BenchArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every command that reads a pipeline takes.
+#[derive(Args)]
+pub(crate) struct PipelineArguments {
+    /// The pipeline's TOML file
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) path: PathBuf,
+    /// Set a variable that the file asks for with ${KEY}
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
+    /// Record for this long, such as 5s or 1.5h [default: what the pipeline says, else until Ctrl-C]
+    #[arg(long)]
+    pub(crate) duration: Option<DurationText>,
+    /// Put the session's folder in here [default: what the pipeline says, else recordings]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Call the session this [default: the pipeline's name and the time]
+    #[arg(long, value_name = "NAME", value_parser = session_name)]
+    pub(crate) session: Option<String>,
+    /// Print errors only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct GraphArguments {
+    /// The pipeline's TOML file
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) path: PathBuf,
+    /// Set a variable that the file asks for with ${KEY}
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// The notation
+    #[arg(long, value_enum, default_value_t = Notation::Text)]
+    pub(crate) format: Notation,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Notation {
+    /// For the terminal
+    Text,
+    /// A Mermaid flowchart
+    Mermaid,
+    /// Graphviz
+    Dot,
+}
+
+impl From<Notation> for GraphFormat {
+    fn from(notation: Notation) -> Self {
+        match notation {
+            Notation::Text => Self::Text,
+            Notation::Mermaid => Self::Mermaid,
+            Notation::Dot => Self::Dot,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct PluginsArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<PluginsCommand>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PluginsCommand {
+    /// List the plugins
+    List {
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a plugin: its options with types, defaults and units, and the streams it takes and gives
+    Inspect {
+        /// The plugin's name
+        name: String,
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArguments {
+    /// A session's folder, or a recorded file
+    pub(crate) path: PathBuf,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RecoverArguments {
+    /// The session's folder
+    pub(crate) path: PathBuf,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchArguments {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
+    /// The time that a frame may take in each stage
+    #[arg(long, default_value = "16.67ms")]
+    pub(crate) budget: DurationText,
+    /// How long to run
+    #[arg(long, default_value = "5s")]
+    pub(crate) duration: DurationText,
+}
+
+/// A session's name is the name of a folder, and nothing that leads out of it.
+fn session_name(name: &str) -> Result<String, String> {
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0', '\n']);
+    if plain {
+        Ok(name.to_owned())
+    } else {
+        Err("a session's name is a plain folder name, without slashes".to_owned())
+    }
+}

@@ -1,0 +1,101 @@
+//! `inspect`: what a session or a file holds, for people and programs.
+
+use tapedeck_engine::inspect::{FileInspection, SessionInspection, StreamInspection, inspect as look};
+use tapedeck_engine::session::Status;
+
+use crate::arguments::InspectArguments;
+use crate::output::{print, print_error, print_json, thousands};
+use crate::{builtins, report};
+
+/// `tapedeck inspect`.
+pub(crate) fn inspect(arguments: &InspectArguments) -> u8 {
+    let found = match look(&builtins::registry(), &arguments.path) {
+        Ok(found) => found,
+        Err(error) => {
+            print_error(&error, arguments.json);
+            return 2;
+        }
+    };
+    let broken = match &found {
+        Ok(session) => session.files.iter().any(|file| file.error.is_some()),
+        Err(file) => file.error.is_some(),
+    };
+    match (&found, arguments.json) {
+        (Ok(session), true) => print_json(session),
+        (Err(file), true) => print_json(file),
+        (Ok(session), false) => print(&session_text(session)),
+        (Err(file), false) => print(&file_text(file)),
+    }
+    u8::from(broken)
+}
+
+fn session_text(session: &SessionInspection) -> String {
+    let manifest = &session.manifest;
+    let status = match manifest.status {
+        Status::Recording => "recording now",
+        Status::Complete => "complete",
+        Status::Interrupted => "interrupted",
+        Status::Recovered => "recovered",
+    };
+    let mut text = format!("session {}: {status}\n", manifest.session);
+    text.push_str(&format!("  started  {}\n", manifest.started_at));
+    if let Some(ended_at) = &manifest.ended_at {
+        text.push_str(&format!("  ended    {ended_at}\n"));
+    }
+    let loss = manifest.loss;
+    text.push_str(&format!(
+        "  lost     {} late, {} dropped, {} failed\n",
+        loss.late, loss.dropped, loss.failed
+    ));
+    if manifest.status == Status::Interrupted {
+        text.push_str(&format!("  hint: tapedeck recover {}\n", session.folder.display()));
+    }
+    for file in &session.files {
+        text.push('\n');
+        text.push_str(&file_text(file));
+    }
+    text
+}
+
+fn file_text(file: &FileInspection) -> String {
+    let mut text = format!("{} ({})\n", file.path.display(), file.format);
+    for stream in &file.streams {
+        text.push_str(&stream_text(stream));
+    }
+    if let Some(error) = &file.error {
+        text.push_str(&format!("  can't be read to its end: {}\n", error.message));
+        if let Some(hint) = &error.hint {
+            text.push_str(&format!("  hint: {hint}\n"));
+        }
+    }
+    text
+}
+
+fn stream_text(stream: &StreamInspection) -> String {
+    let schema = &stream.schema;
+    let mut text =
+        format!("  stream {} ({}): {} frames", schema.name(), schema.kind(), thousands(stream.frames));
+    if let Some((first, last)) = stream.timestamps {
+        let seconds = tapedeck_sdk::Timestamp(last).since(tapedeck_sdk::Timestamp(first)).as_secs_f64();
+        text.push_str(&format!(" in {seconds:.3} s, {:.2} frames/s", stream.frames_per_second));
+    }
+    text.push('\n');
+    text.push_str(&format!("    interval p50/p99/max  {}\n", report::percentiles(stream.interval)));
+    if let Some((first, last)) = stream.seq {
+        text.push_str(&format!(
+            "    seq {first} to {last}, {} missing in {} gaps\n",
+            stream.missing, stream.gap_count
+        ));
+    }
+    for (first, missing) in &stream.gaps {
+        text.push_str(&format!("      gap: {missing} from {first}\n"));
+    }
+    text.push_str(&format!("    {} columns\n", schema.payload().len()));
+    for (field, nulls) in schema.payload().iter().zip(&stream.nulls) {
+        let unit =
+            field.metadata.get(tapedeck_sdk::Field::UNIT).map_or(String::new(), |unit| format!(" in {unit}"));
+        let nulls = if *nulls > 0 { format!(", {nulls} null") } else { String::new() };
+        text.push_str(&format!("      {}: {}{unit}{nulls}\n", field.name, field.data_type));
+    }
+    text
+}

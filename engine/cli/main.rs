@@ -1,0 +1,40 @@
+//! The `tapedeck` program: reads its arguments, calls the engine, prints what comes of it. Knows no format and moves no batch.
+
+mod arguments;
+mod bench;
+mod builtins;
+mod inspect;
+mod live;
+mod output;
+mod plugins;
+mod recover;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let code = match arguments.command {
+        Command::Run(run) => run::run(&run),
+        Command::Check(check) => run::check(&check),
+        Command::Graph(graph) => run::graph(&graph),
+        Command::Plugins(plugins) => plugins::plugins(&plugins),
+        Command::Inspect(inspect) => inspect::inspect(&inspect),
+        Command::Recover(recover) => recover::recover(&recover),
+        Command::Bench(bench) => bench::bench(&bench),
+        Command::Completions { shell } => completions(shell),
+    };
+    ExitCode::from(code)
+}
+
+fn completions(shell: clap_complete::Shell) -> u8 {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "tapedeck", &mut script);
+    output::print(&String::from_utf8_lossy(&script));
+    0
+}

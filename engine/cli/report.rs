@@ -1,0 +1,106 @@
+//! The final report, for people.
+
+use tapedeck_engine::report::{Percentiles, Report};
+use tapedeck_engine::session::{EndedBy, Status};
+
+use crate::output::{bytes, nanos, print_error, table, thousands};
+
+/// Prints the report. Errors of stages are always told, whatever else is kept quiet.
+pub(crate) fn print(report: &Report, quiet: bool) {
+    for stage in &report.stages {
+        if let Some(error) = &stage.error {
+            let mut error = error.clone();
+            let what = if stage.ended { "ended before its time" } else { "lost frames" };
+            error.message = format!("\"{}\" {what}: {}", stage.id, error.message);
+            print_error(&error, false);
+        }
+    }
+    if !quiet {
+        crate::output::print(&text(report));
+    }
+}
+
+/// The report as text.
+pub(crate) fn text(report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} after {:.2} s ({})\n\n",
+        report.session,
+        match report.status {
+            Status::Complete if report.loss.any() => "recorded with loss",
+            Status::Complete => "complete",
+            _ => "not every file is whole",
+        },
+        report.duration_seconds,
+        ended_by(report.ended_by),
+    );
+    text.push_str(&streams(report));
+    text.push('\n');
+    text.push_str(&sinks(report));
+    text.push('\n');
+    for stage in report.stages.iter().filter(|stage| stage.remark.is_some()) {
+        text.push_str(&format!("{}: {}\n", stage.id, stage.remark.as_deref().unwrap_or_default()));
+    }
+    let cpu = 100.0 * report.cpu_seconds / report.duration_seconds.max(1e-9);
+    let memory =
+        report.memory_peak_bytes.map_or(String::new(), |peak| format!(", memory at most {}", bytes(peak)));
+    text.push_str(&format!(
+        "lost: {} late, {} dropped, {} failed; CPU {cpu:.1} % of a core{memory}\n",
+        thousands(report.loss.late),
+        thousands(report.loss.dropped),
+        thousands(report.loss.failed)
+    ));
+    text.push_str(&format!("files in {}\n", report.folder.display()));
+    if report.status == Status::Interrupted {
+        text.push_str(&format!("  hint: tapedeck recover {}\n", report.folder.display()));
+    }
+    text
+}
+
+fn ended_by(by: EndedBy) -> &'static str {
+    match by {
+        EndedBy::Duration => "the duration was reached",
+        EndedBy::Stop => "stopped",
+        EndedBy::Sources => "every source has ended",
+        EndedBy::DiskFree => "the disk has less free space than disk_free_min",
+        EndedBy::Failure => "no sink was left",
+    }
+}
+
+fn streams(report: &Report) -> String {
+    let rows = report.streams.iter().map(|stream| {
+        vec![
+            stream.name.clone(),
+            thousands(stream.frames),
+            format!("{:.2}", stream.frames_per_second),
+            stream.late.to_string(),
+            stream.failed.to_string(),
+            bytes(stream.bytes),
+            percentiles(stream.tick_lateness),
+        ]
+    });
+    let header = ["stream", "frames", "frames/s", "late", "failed", "size", "tick lateness p50/p99/max"];
+    table(&header, &[0, 6], rows.collect())
+}
+
+fn sinks(report: &Report) -> String {
+    let rows = report.sinks.iter().map(|sink| {
+        let files: Vec<String> =
+            sink.files.iter().map(|(path, size)| format!("{path} ({})", bytes(*size))).collect();
+        vec![
+            format!("{} ({})", sink.id, sink.plugin),
+            thousands(sink.frames),
+            sink.loss.late.to_string(),
+            sink.loss.dropped.to_string(),
+            sink.loss.failed.to_string(),
+            percentiles(sink.latency),
+            if sink.error.is_some() { format!("FAILED {}", files.join(", ")) } else { files.join(", ") },
+        ]
+    });
+    let header = ["sink", "frames", "late", "dropped", "failed", "latency p50/p99/max", "files"];
+    table(&header, &[0, 5, 6], rows.collect())
+}
+
+/// `0.1 ms / 0.2 ms / 3 ms`, or a dash.
+pub(crate) fn percentiles(percentiles: Option<Percentiles>) -> String {
+    percentiles.map_or("-".to_owned(), |p| format!("{} / {} / {}", nanos(p.p50), nanos(p.p99), nanos(p.max)))
+}

@@ -1,0 +1,158 @@
+//! `run`, `check` and `graph`: what begins with a pipeline file.
+
+use std::path::Path;
+
+use tapedeck_engine::diagnostic::Diagnostics;
+use tapedeck_engine::pipeline::{Pipeline, Variables, load};
+use tapedeck_engine::{OpenError, Registry, RunOptions, Session, begin, graph, threads};
+
+use crate::arguments::{CheckArguments, GraphArguments, RunArguments};
+use crate::live::Live;
+use crate::{builtins, output, report};
+
+/// Bad usage or a bad pipeline.
+const REFUSED: u8 = 2;
+/// It failed.
+const FAILED: u8 = 1;
+
+/// `tapedeck run`.
+pub(crate) fn run(arguments: &RunArguments) -> u8 {
+    let registry = builtins::registry();
+    let json = arguments.pipeline.json;
+    let pipeline = match read(&arguments.pipeline.path, &arguments.pipeline.settings, json, &registry) {
+        Ok(pipeline) => pipeline,
+        Err(code) => return code,
+    };
+    if !arguments.quiet && !json && !pipeline.warnings.is_empty() {
+        output::print_diagnostics(&pipeline.warnings, false);
+    }
+    let options = RunOptions {
+        directory: arguments.directory.clone(),
+        session: arguments.session.clone(),
+        name: stem(&arguments.pipeline.path),
+        duration: arguments.duration.map(|text| text.0),
+    };
+    let session = match start(pipeline, &registry, &options, json) {
+        Ok(session) => session,
+        Err(code) => return code,
+    };
+    let live = Live::new(arguments.quiet, json);
+    live.begin(session.folder());
+    let ended = session.wait(live.interval(), |progress| live.show(progress));
+    live.end();
+    match ended {
+        Ok(ended) => {
+            if json {
+                output::print_json(&serde_json::json!({ "report": ended }));
+            } else {
+                report::print(&ended, arguments.quiet);
+            }
+            ended.exit_code
+        }
+        Err(error) => {
+            output::print_error(&error, json);
+            FAILED
+        }
+    }
+}
+
+/// Opens the pipeline and lets Ctrl-C stop it.
+pub(crate) fn start(
+    pipeline: Pipeline,
+    registry: &Registry,
+    options: &RunOptions,
+    json: bool,
+) -> Result<Session, u8> {
+    let session = begin(pipeline, registry, options).map_err(|error| refuse(&error, json))?;
+    let (handle, folder) = (session.stop_handle(), session.folder().to_owned());
+    let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+    let started = signal_hook::iterator::Signals::new(signals).and_then(|mut signals| {
+        threads::start("signals", move || {
+            let mut signals = signals.forever();
+            if signals.next().is_some() {
+                handle.stop();
+            }
+            if signals.next().is_some() {
+                let folder = folder.display();
+                output::print_error_text(&format!(
+                    "\nstopped by force: the files are not finished\n  hint: tapedeck recover {folder}\n"
+                ));
+                std::process::exit(i32::from(FAILED));
+            }
+        })
+    });
+    if let Err(error) = started {
+        output::print_error_text(&format!(
+            "warning: Ctrl-C will end this program without finishing the files: {error}\n"
+        ));
+    }
+    Ok(session)
+}
+
+fn refuse(error: &OpenError, json: bool) -> u8 {
+    match error {
+        OpenError::Pipeline(diagnostics) => output::print_diagnostics(diagnostics, json),
+        OpenError::Folder(error) => output::print_error(error, json),
+        OpenError::Failed(error) => {
+            output::print_error(error, json);
+            return FAILED;
+        }
+    }
+    REFUSED
+}
+
+/// Reads and checks a pipeline file; prints what is wrong with it.
+pub(crate) fn read(
+    path: &Path,
+    settings: &[String],
+    json: bool,
+    registry: &Registry,
+) -> Result<Pipeline, u8> {
+    let mut variables = Variables::new(|name| std::env::var(name).ok());
+    for setting in settings {
+        variables = variables.with_setting(setting).map_err(|problem| {
+            output::print_error_text(&format!("error: --set {setting}: {problem}\n"));
+            REFUSED
+        })?;
+    }
+    load(path, &variables, registry).map_err(|diagnostics: Diagnostics| {
+        output::print_diagnostics(&diagnostics, json);
+        REFUSED
+    })
+}
+
+/// `tapedeck check`.
+pub(crate) fn check(arguments: &CheckArguments) -> u8 {
+    let registry = builtins::registry();
+    let json = arguments.pipeline.json;
+    let pipeline = match read(&arguments.pipeline.path, &arguments.pipeline.settings, json, &registry) {
+        Ok(pipeline) => pipeline,
+        Err(code) => return code,
+    };
+    if json {
+        output::print_json(&serde_json::json!({ "diagnostics": pipeline.warnings }));
+    } else {
+        if !pipeline.warnings.is_empty() {
+            output::print_diagnostics(&pipeline.warnings, false);
+        }
+        let path = arguments.pipeline.path.display();
+        output::print(&format!("{path}: {} stages, no errors\n", pipeline.nodes.len()));
+    }
+    if arguments.deny_warnings && !pipeline.warnings.is_empty() { REFUSED } else { 0 }
+}
+
+/// `tapedeck graph`.
+pub(crate) fn graph(arguments: &GraphArguments) -> u8 {
+    match read(&arguments.path, &arguments.settings, false, &builtins::registry()) {
+        Ok(pipeline) => {
+            output::print(&graph::render(&pipeline, arguments.format.into()));
+            0
+        }
+        Err(code) => code,
+    }
+}
+
+/// What sessions of this pipeline are called.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}

@@ -1,0 +1,272 @@
+//! What is written down of a session: the manifest at its start and its end, and the report.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use hdrhistogram::Histogram;
+use tapedeck_sdk::{Error, Loss, Timestamp};
+
+use crate::clock::process_cpu;
+use crate::feed::FeedTimes;
+use crate::opening::Opened;
+use crate::pipeline::{Journal, Pipeline};
+use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
+use crate::run::{Ended, Session, count};
+use crate::session::{
+    EndedBy, JOURNAL, LEDGER, Manifest, ManifestArtifact, ManifestInput, ManifestJournal, ManifestSink,
+    ManifestStream, SessionFolder, Status, hash_file,
+};
+use crate::stats::{InputStats, StreamStats};
+use crate::wiring::Wired;
+
+/// The manifest of a session that begins.
+pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired) -> Manifest {
+    Manifest {
+        version: 1,
+        session: opened.info.id.clone(),
+        status: Status::Recording,
+        tapedeck: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: opened.clock.anchor().to_iso8601(),
+        started_at_ns: opened.clock.anchor().0,
+        ended_at: None,
+        ended_at_ns: None,
+        ended_by: None,
+        loss: Loss::default(),
+        streams: streams(&wired.streams),
+        sinks: sinks(pipeline, opened, &wired.sinks, &wired.streams),
+        artifacts: artifacts(opened.folder()),
+        journals: journals(pipeline, opened),
+        pipeline: pipeline.text.clone(),
+    }
+}
+
+fn streams(streams: &[Arc<StreamStats>]) -> Vec<ManifestStream> {
+    let manifest = |stream: &Arc<StreamStats>| {
+        let frames = stream.frames.load(Ordering::Relaxed);
+        let [first, last] =
+            [&stream.first_timestamp, &stream.last_timestamp].map(|time| time.load(Ordering::Relaxed));
+        ManifestStream {
+            name: stream.schema.name().to_owned(),
+            source: stream.source.clone(),
+            frames,
+            bytes: stream.bytes.load(Ordering::Relaxed),
+            loss: Loss {
+                late: stream.late.load(Ordering::Relaxed),
+                dropped: 0,
+                failed: stream.failed.load(Ordering::Relaxed),
+            },
+            timestamps: (frames > 0).then_some((first, last)),
+            schema: (*stream.schema).clone(),
+        }
+    };
+    streams.iter().map(manifest).collect()
+}
+
+fn sinks(
+    pipeline: &Pipeline,
+    opened: &Opened,
+    sinks: &[(usize, Vec<Arc<InputStats>>)],
+    streams: &[Arc<StreamStats>],
+) -> Vec<ManifestSink> {
+    let manifest = |(node, inputs): &(usize, Vec<Arc<InputStats>>)| {
+        let declared = &pipeline.nodes[*node];
+        let open = &opened.nodes[*node];
+        let inputs = inputs.iter().zip(&open.inputs).map(|(stats, input)| ManifestInput {
+            stream: stats.stream.clone(),
+            origins: stats.origins.clone(),
+            schema: (*input.schema).clone(),
+            written: stats.written.load(Ordering::Relaxed),
+            loss: stats.loss(streams),
+        });
+        ManifestSink {
+            id: declared.id.clone(),
+            plugin: declared.factory.descriptor().name.clone(),
+            options: declared.options.clone(),
+            inputs: inputs.collect(),
+            error: open.stats.error(),
+        }
+    };
+    sinks.iter().map(manifest).collect()
+}
+
+/// The files that stages have registered, journals left out.
+pub(crate) fn artifacts(folder: &SessionFolder) -> Vec<ManifestArtifact> {
+    let files = folder.artifacts().into_iter().filter(|(path, _)| !path.starts_with(JOURNAL));
+    let manifest = |(path, sink): (std::path::PathBuf, String)| ManifestArtifact {
+        path: path.to_string_lossy().into_owned(),
+        sink,
+        bytes: None,
+        sha256: None,
+    };
+    files.map(manifest).collect()
+}
+
+/// The journals, in the order in which each sink's inputs stand: they are registered one after the other and named after the streams.
+fn journals(pipeline: &Pipeline, opened: &Opened) -> Vec<ManifestJournal> {
+    let files = opened.folder().artifacts();
+    let mut journals = Vec::new();
+    for (node, declared) in pipeline.nodes.iter().enumerate() {
+        let own = files.iter().filter(|(path, stage)| path.starts_with(JOURNAL) && *stage == declared.id);
+        let inputs = &opened.nodes[node].inputs;
+        for (path, _) in own {
+            let name = path.to_string_lossy();
+            let of = |input: &crate::opening::OpenInput| name.contains(&format!(".{}.", input.schema.name()));
+            let input = if inputs.len() == 1 { 0 } else { inputs.iter().position(of).unwrap_or(0) };
+            journals.push(ManifestJournal { path: name.into_owned(), sink: declared.id.clone(), input });
+        }
+    }
+    journals
+}
+
+/// Writes down what became of a session whose threads have ended.
+pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Result<Report, Error> {
+    let folder = session.opened.folder().path().to_owned();
+    let whole = |node: usize| {
+        let sink = ended.sinks.iter().find(|(sink, _)| *sink == node);
+        sink.is_some_and(|(_, finished)| finished.as_ref().is_some_and(|finished| finished.whole))
+    };
+    let all_whole = session.sinks.iter().all(|(node, _)| whole(*node));
+    let mut manifest = session.manifest.clone();
+    manifest.status = if all_whole { Status::Complete } else { Status::Interrupted };
+    let end = session.opened.clock.now();
+    (manifest.ended_at, manifest.ended_at_ns, manifest.ended_by) =
+        (Some(end.to_iso8601()), Some(end.0), Some(ended.by));
+    manifest.loss = session.total_loss();
+    manifest.streams = streams(&session.streams);
+    manifest.sinks = sinks(pipeline, &session.opened, &session.sinks, &session.streams);
+    manifest.artifacts = artifacts(session.opened.folder());
+    for artifact in &mut manifest.artifacts {
+        measure(&folder, artifact);
+    }
+    drop_journals(pipeline, &folder, &mut manifest, &|id| {
+        pipeline.nodes.iter().position(|node| node.id == id).is_some_and(whole)
+    });
+    let report = report(&session, &ended, &manifest, &folder);
+    manifest.write(&folder)?;
+    if manifest.status == Status::Complete {
+        // The manifest says it all now. A ledger that stays behind does no harm.
+        drop(fs::remove_file(folder.join(LEDGER)));
+    }
+    Ok(report)
+}
+
+/// Fills in size and hash of a file; a sink may have registered one that it never made.
+pub(crate) fn measure(folder: &Path, artifact: &mut ManifestArtifact) {
+    if let Ok((bytes, sha256)) = hash_file(&folder.join(&artifact.path)) {
+        (artifact.bytes, artifact.sha256) = (Some(bytes), Some(sha256));
+    }
+}
+
+/// A journal is there for a kill: when its sink's file is whole, it goes (unless the pipeline keeps it).
+fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, whole: &dyn Fn(&str) -> bool) {
+    if pipeline.session.journal == Journal::Keep {
+        return;
+    }
+    manifest
+        .journals
+        .retain(|journal| !(whole(&journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok()));
+    if manifest.journals.is_empty() {
+        // Fails where there is none, or where somebody else put a file: both are fine.
+        drop(fs::remove_dir(folder.join(JOURNAL)));
+    }
+}
+
+fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) -> Report {
+    let loss = manifest.loss;
+    let sinks: Vec<SinkReport> = session
+        .sinks
+        .iter()
+        .zip(&manifest.sinks)
+        .map(|((node, _), sink)| sink_report(*node, sink, ended, manifest))
+        .collect();
+    let stages = session.stages.iter().filter_map(|stage| {
+        let remark = stage.remark.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let error = stage.error();
+        (error.is_some() || remark.is_some()).then(|| StageReport {
+            id: stage.id.clone(),
+            error,
+            ended: stage.ended(),
+            remark,
+        })
+    });
+    let stages: Vec<StageReport> = stages.collect();
+    let exit_code = exit_code(ended.by, &sinks, &stages, loss);
+    Report {
+        session: manifest.session.clone(),
+        folder: folder.to_owned(),
+        status: manifest.status,
+        ended_by: ended.by,
+        duration_seconds: ended.seconds,
+        wall_seconds: ended.wall_seconds,
+        streams: stream_reports(session, ended, manifest),
+        sinks,
+        stages,
+        loss,
+        cpu_seconds: process_cpu().as_secs_f64(),
+        memory_peak_bytes: memory_peak(),
+        exit_code,
+    }
+}
+
+/// 0: everything was recorded. 3: recorded, but not all. 1: a source, a transform or every sink ended before its time.
+fn exit_code(by: EndedBy, sinks: &[SinkReport], stages: &[StageReport], loss: Loss) -> u8 {
+    let is_sink = |stage: &StageReport| sinks.iter().any(|sink| sink.id == stage.id);
+    let other_ended = stages.iter().any(|stage| stage.ended && !is_sink(stage));
+    if by == EndedBy::Failure || other_ended || sinks.iter().all(|sink| sink.error.is_some()) {
+        return 1;
+    }
+    let partly = loss.any() || by == EndedBy::DiskFree || sinks.iter().any(|sink| sink.error.is_some());
+    if partly { 3 } else { 0 }
+}
+
+fn stream_reports(session: &Session, ended: &Ended, manifest: &Manifest) -> Vec<StreamReport> {
+    let times = |source: &str, pick: fn(&FeedTimes) -> &Histogram<u64>| {
+        let of = |(node, _): &&(usize, FeedTimes)| session.opened.nodes[*node].stats.id == source;
+        ended.feeds.iter().find(of).and_then(|(_, times)| Percentiles::of(pick(times)))
+    };
+    let report = |stream: &ManifestStream| StreamReport {
+        name: stream.name.clone(),
+        frames: stream.frames,
+        frames_per_second: rate(stream.frames, stream.timestamps),
+        bytes: stream.bytes,
+        late: stream.loss.late,
+        failed: stream.loss.failed,
+        tick_lateness: times(&stream.source, |times| &times.lateness),
+        call: times(&stream.source, |times| &times.busy),
+    };
+    manifest.streams.iter().map(report).collect()
+}
+
+/// Frames a second between the first and the last.
+pub(crate) fn rate(frames: u64, timestamps: Option<(i64, i64)>) -> f64 {
+    let Some((first, last)) = timestamps else { return 0.0 };
+    let seconds = Timestamp(last).since(Timestamp(first)).as_secs_f64();
+    if seconds > 0.0 { count(frames - 1) / seconds } else { 0.0 }
+}
+
+fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manifest) -> SinkReport {
+    let finished =
+        ended.sinks.iter().find(|(other, _)| *other == node).and_then(|(_, finished)| finished.as_ref());
+    let files = manifest.artifacts.iter().filter(|artifact| artifact.sink == sink.id);
+    SinkReport {
+        id: sink.id.clone(),
+        plugin: sink.plugin.clone(),
+        frames: sink.inputs.iter().map(|input| input.written).sum(),
+        loss: sink.inputs.iter().fold(Loss::default(), |loss, input| loss + input.loss),
+        latency: finished.and_then(|finished| Percentiles::of(&finished.latency)),
+        call: finished.and_then(|finished| Percentiles::of(&finished.busy)),
+        files: files.map(|artifact| (artifact.path.clone(), artifact.bytes.unwrap_or(0))).collect(),
+        error: sink.error.clone(),
+    }
+}
+
+/// `VmHWM` of `/proc/self/status`.
+fn memory_peak() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

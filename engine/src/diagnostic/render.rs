@@ -1,0 +1,102 @@
+//! Diagnostics as text in the manner of rustc, and as JSON. Knows nothing of terminals: the caller decides about colour.
+
+use std::borrow::Cow;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::{Diagnostic, Diagnostics, Severity, SourceText};
+
+/// The most diagnostics that are shown as text. The JSON form has them all.
+const SHOWN_MAX: usize = 100;
+
+/// How the text is made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without colour.
+    Plain,
+    /// With ANSI colours.
+    Coloured,
+}
+
+/// All diagnostics, an empty line between them, and a line that counts them.
+pub(super) fn text(diagnostics: &Diagnostics, style: Style) -> String {
+    let renderer = match style {
+        Style::Plain => Renderer::plain(),
+        Style::Coloured => Renderer::styled(),
+    };
+    let mut parts: Vec<String> = diagnostics
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|diagnostic| one(&renderer, &diagnostics.source, diagnostic))
+        .collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    if let Some(more @ 1..) = diagnostics.list.len().checked_sub(SHOWN_MAX) {
+        parts.push(format!("… and {more} more"));
+    }
+    parts.push(format!("{}: {}\n", diagnostics.source.name, count(diagnostics)));
+    parts.join("\n\n")
+}
+
+fn count(diagnostics: &Diagnostics) -> String {
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (diagnostics.errors(), diagnostics.warnings()) {
+        (errors, 0) => plural(errors, "error"),
+        (0, warnings) => plural(warnings, "warning"),
+        (errors, warnings) => format!("{} and {}", plural(errors, "error"), plural(warnings, "warning")),
+    }
+}
+
+fn one(renderer: &Renderer, source: &SourceText, diagnostic: &Diagnostic) -> String {
+    let message = printable(&diagnostic.message);
+    let label = diagnostic.label.as_deref().map(printable);
+    let hint = diagnostic.hint.as_deref().map(printable);
+    let level = match diagnostic.code.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(level.primary_title(&*message).id(diagnostic.code.number()));
+    group = match &diagnostic.span {
+        None => group.element(Origin::path(&*source.name)),
+        Some(span) => {
+            let primary = AnnotationKind::Primary.span(source.clamp(span)).label(label.as_deref());
+            let other = diagnostic.other.as_ref();
+            let other = other
+                .map(|(span, label)| AnnotationKind::Context.span(source.clamp(span)).label(label.as_str()));
+            group.element(
+                Snippet::source(&*source.text).path(&*source.name).annotation(primary).annotations(other),
+            )
+        }
+    };
+    if let Some(hint) = &hint {
+        group = group.element(Level::HELP.with_name("hint").message(&**hint));
+    }
+    renderer.render(&[group])
+}
+
+/// The text with control characters spelled out: a name or a value from the file must not steer the terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n';
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let spell = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(spell).collect())
+}
+
+/// One diagnostic as an object.
+pub(super) fn json(source: &SourceText, diagnostic: &Diagnostic) -> Value {
+    let span = diagnostic.span.as_ref();
+    json!({
+        "severity": diagnostic.code.severity(),
+        "code": diagnostic.code.number(),
+        "message": diagnostic.message,
+        "file": source.name,
+        "start": span.map(|span| source.position(span.start)),
+        "end": span.map(|span| source.position(span.end)),
+        "label": diagnostic.label,
+        "hint": diagnostic.hint,
+    })
+}

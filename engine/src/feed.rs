@@ -1,0 +1,172 @@
+//! A source's thread: calls the source when its tick is due (or in a loop), numbers and stamps what it gives, and hands it on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tapedeck_sdk::{Batch, Next, Source, Timestamp};
+
+use crate::clock::{SessionClock, sleep_precisely};
+use crate::ledger::LedgerWriter;
+use crate::pacing::Ticker;
+use crate::stats::{StageStats, StreamStats, duration_histogram, guarded, record};
+use crate::worker::{Route, fits, send, wrong_output};
+
+/// The longest that a source may wait in one call: how long a stop takes at the most.
+const CALL_MAX: Duration = Duration::from_millis(50);
+
+/// One stream of the source.
+pub(crate) struct Outlet {
+    pub(crate) route: Route,
+    pub(crate) stats: Arc<StreamStats>,
+    pub(crate) ledger: LedgerWriter,
+    pub(crate) next_seq: u64,
+}
+
+/// Everything that a source's thread does.
+pub(crate) struct Feed {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) outlets: Vec<Outlet>,
+    pub(crate) stats: Arc<StageStats>,
+    pub(crate) clock: SessionClock,
+    pub(crate) rate_hz: Option<f64>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) times: FeedTimes,
+}
+
+/// How long things took.
+pub(crate) struct FeedTimes {
+    /// How late ticks were taken up.
+    pub(crate) lateness: Histogram<u64>,
+    /// Time that `next` took, where it gave a batch.
+    pub(crate) busy: Histogram<u64>,
+}
+
+impl FeedTimes {
+    pub(crate) fn new() -> Self {
+        Self { lateness: duration_histogram(), busy: duration_histogram() }
+    }
+}
+
+impl Feed {
+    /// Runs from `start` until the source ends, the session stops or `end` is reached.
+    pub(crate) fn run(mut self, start: Timestamp, end: Option<Timestamp>) -> FeedTimes {
+        sleep_precisely();
+        match self.rate_hz {
+            Some(rate_hz) => self.run_paced(Ticker::new(start, rate_hz), end),
+            None => self.run_free(end),
+        }
+        self.times
+    }
+
+    fn run_paced(&mut self, mut ticker: Ticker, end: Option<Timestamp>) {
+        while end.is_none_or(|end| ticker.due() < end) && self.wait_for(ticker.due()) {
+            let now = self.clock.now();
+            let arrival = ticker.arrive(now);
+            if arrival.missed > 0 {
+                self.count_missed(arrival.missed);
+                if end.is_some_and(|end| now >= end) {
+                    return;
+                }
+            }
+            record(&mut self.times.lateness, arrival.lateness);
+            if !self.take(ticker.due(), now, true) {
+                return;
+            }
+        }
+    }
+
+    fn run_free(&mut self, end: Option<Timestamp>) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let now = self.clock.now();
+            if end.is_some_and(|end| now >= end) {
+                return;
+            }
+            let deadline = now + CALL_MAX;
+            if !self.take(end.map_or(deadline, |end| end.min(deadline)), now, false) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until `due`; false when the session stops before.
+    fn wait_for(&self, due: Timestamp) -> bool {
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            let now = self.clock.now();
+            if now >= due {
+                return true;
+            }
+            self.clock.sleep_until(due.min(now + CALL_MAX));
+        }
+    }
+
+    /// Calls the source once, at `now`; false when it has ended.
+    fn take(&mut self, deadline: Timestamp, now: Timestamp, paced: bool) -> bool {
+        let source = &mut self.source;
+        match guarded(&self.stats.id, "next", || source.next(deadline)) {
+            Ok(Next::Batch { output, batch }) => {
+                let after = self.clock.now();
+                record(&mut self.times.busy, after.since(now));
+                self.give(output, batch, if paced { now } else { after })
+            }
+            Ok(Next::Idle) => true,
+            Ok(Next::End) => false,
+            Err(error) => {
+                self.stats.fail(error);
+                false
+            }
+        }
+    }
+
+    /// Numbers and stamps a batch and hands it on; rows without a timestamp get the time `unset`.
+    fn give(&mut self, output: usize, mut batch: Batch, unset: Timestamp) -> bool {
+        let frames = batch.rows() as u64;
+        if frames == 0 {
+            return true;
+        }
+        let Some(outlet) = self.outlets.get_mut(output).filter(|outlet| fits(&batch, &outlet.route.schema))
+        else {
+            self.stats.failed.fetch_add(frames, Ordering::Relaxed);
+            self.stats.fail(wrong_output(&self.stats.id, output));
+            return false;
+        };
+        batch.stamp(outlet.next_seq, unset);
+        outlet.next_seq += frames;
+        outlet.ledger.set_next_seq(outlet.next_seq);
+        let stats = &outlet.stats;
+        if let (Some(first), Some(last)) = (batch.timestamps().first(), batch.timestamps().last()) {
+            if stats.frames.load(Ordering::Relaxed) == 0 {
+                stats.first_timestamp.store(*first, Ordering::Relaxed);
+            }
+            stats.last_timestamp.store(*last, Ordering::Relaxed);
+        }
+        stats.frames.fetch_add(frames, Ordering::Relaxed);
+        stats.bytes.fetch_add(batch.byte_len() as u64, Ordering::Relaxed);
+        self.share_failed();
+        send(&mut self.outlets[output].route, batch, &mut [], 0);
+        true
+    }
+
+    /// What the source itself could read only in part is shown at its first stream.
+    fn share_failed(&self) {
+        let failed = self.stats.failed.load(Ordering::Relaxed);
+        if let Some(outlet) = self.outlets.first().filter(|_| failed > 0) {
+            outlet.stats.failed.store(failed, Ordering::Relaxed);
+            outlet.ledger.set_failed(failed);
+        }
+    }
+
+    /// Each missed tick uses up a `seq`, so that the gap in the file is the loss.
+    fn count_missed(&mut self, missed: u64) {
+        for outlet in &mut self.outlets {
+            outlet.next_seq += missed;
+            outlet.ledger.set_next_seq(outlet.next_seq);
+            let late = outlet.stats.late.fetch_add(missed, Ordering::Relaxed) + missed;
+            outlet.ledger.set_late(late);
+        }
+    }
+}

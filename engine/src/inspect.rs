@@ -1,0 +1,199 @@
+//! Reads a recording back and says what is in it: streams, columns, counts, gaps in `seq`, true rates and intervals.
+
+use std::path::{Path, PathBuf};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tapedeck_sdk::{Batch, Error, Format, Next, StreamSchema, Timestamp};
+
+use crate::closing::rate;
+use crate::ledger;
+use crate::registry::Registry;
+use crate::report::Percentiles;
+use crate::session::{LEDGER, MANIFEST, Manifest, Status};
+use crate::stats::{duration_histogram, record};
+
+/// How many gaps are listed one by one.
+const GAPS_MAX: usize = 20;
+
+/// What is in a session's folder.
+#[derive(Debug, Serialize)]
+pub struct SessionInspection {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its manifest. The status of a session that was killed is `interrupted`, whatever the file says.
+    pub manifest: Manifest,
+    /// Its files, or why one can't be read.
+    pub files: Vec<FileInspection>,
+}
+
+/// What is in a file.
+#[derive(Debug, Serialize)]
+pub struct FileInspection {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format's name.
+    pub format: String,
+    /// Its streams.
+    pub streams: Vec<StreamInspection>,
+    /// Why it could not be read, or not to its end.
+    pub error: Option<Error>,
+}
+
+/// What a file holds of a stream.
+#[derive(Debug, Serialize)]
+pub struct StreamInspection {
+    /// Its schema.
+    pub schema: StreamSchema,
+    /// Frames.
+    pub frames: u64,
+    /// The first and the last `seq`.
+    pub seq: Option<(u64, u64)>,
+    /// The first and the last timestamp, in ns since the Unix epoch.
+    pub timestamps: Option<(i64, i64)>,
+    /// Frames a second, between the first and the last.
+    pub frames_per_second: f64,
+    /// Time between frames.
+    pub interval: Option<Percentiles>,
+    /// Gaps in `seq`: the first missing number and how many are missing. At most 20 of them are listed.
+    pub gaps: Vec<(u64, u64)>,
+    /// How many gaps there are.
+    pub gap_count: u64,
+    /// How many frames are missing in all gaps.
+    pub missing: u64,
+    /// Nulls in each payload column.
+    pub nulls: Vec<u64>,
+}
+
+/// Looks at a session's folder or at a single file.
+///
+/// # Errors
+/// The path is neither.
+pub fn inspect(registry: &Registry, path: &Path) -> Result<Result<SessionInspection, FileInspection>, Error> {
+    if path.is_dir() || path.file_name().is_some_and(|name| name == MANIFEST) {
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+        return session(registry, folder).map(Ok);
+    }
+    file(registry, path).map(Err)
+}
+
+fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Error> {
+    let mut manifest = Manifest::read(folder)?;
+    if manifest.status == Status::Recording && !ledger::is_live(&folder.join(LEDGER)) {
+        manifest.status = Status::Interrupted;
+    }
+    let files = manifest.artifacts.iter().map(|artifact| {
+        let path = folder.join(&artifact.path);
+        file(registry, &path).unwrap_or_else(|error| FileInspection {
+            path,
+            format: String::new(),
+            streams: Vec::new(),
+            error: Some(error),
+        })
+    });
+    let files = files.collect();
+    Ok(SessionInspection { folder: folder.to_owned(), manifest, files })
+}
+
+/// Looks at a single file.
+fn file(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
+    let format = format_of(registry, path)?;
+    let (streams, error) = read(format.as_ref(), path)?;
+    Ok(FileInspection { path: path.to_owned(), format: format.name().to_owned(), streams, error })
+}
+
+/// The format of a file, by its extension.
+pub(crate) fn format_of<'a>(
+    registry: &'a Registry,
+    path: &Path,
+) -> Result<&'a std::sync::Arc<dyn Format>, Error> {
+    if !path.exists() {
+        return Err(Error::environment(format!("there is no such file or folder: {}", path.display())));
+    }
+    let extension =
+        path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
+    registry.format_of_extension(&extension).ok_or_else(|| {
+        let known: Vec<&str> = registry.formats().flat_map(|format| format.extensions()).copied().collect();
+        Error::data(format!("files with the extension \"{extension}\" can't be read: {}", path.display()))
+            .with_hint(format!("known extensions: {}", known.join(", ")))
+    })
+}
+
+/// Reads a file to its end. An error in mid-file leaves what was read before.
+pub(crate) fn read(
+    format: &dyn Format,
+    path: &Path,
+) -> Result<(Vec<StreamInspection>, Option<Error>), Error> {
+    let mut source = crate::stats::guarded(format.name(), "open", || format.open(path))?;
+    let mut looks: Vec<Look> = source.streams().iter().map(|schema| Look::new(schema)).collect();
+    let error = loop {
+        match crate::stats::guarded(format.name(), "read", || source.next(Timestamp(i64::MAX))) {
+            Ok(Next::Batch { output, batch }) => match looks.get_mut(output) {
+                Some(look) => look.take(&batch),
+                None => {
+                    break Some(Error::plugin(format!(
+                        "the reader of {} gave an unknown stream",
+                        format.name()
+                    )));
+                }
+            },
+            Ok(Next::Idle) => {}
+            Ok(Next::End) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    Ok((looks.into_iter().map(Look::done).collect(), error))
+}
+
+/// Collects what is said of a stream.
+struct Look {
+    found: StreamInspection,
+    intervals: Histogram<u64>,
+}
+
+impl Look {
+    fn new(schema: &StreamSchema) -> Self {
+        let found = StreamInspection {
+            schema: schema.clone(),
+            frames: 0,
+            seq: None,
+            timestamps: None,
+            frames_per_second: 0.0,
+            interval: None,
+            gaps: Vec::new(),
+            gap_count: 0,
+            missing: 0,
+            nulls: vec![0; schema.payload().len()],
+        };
+        Self { found, intervals: duration_histogram() }
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        let found = &mut self.found;
+        for (&seq, &timestamp) in batch.seq().iter().zip(batch.timestamps()) {
+            if let Some((_, last)) = found.timestamps {
+                record(&mut self.intervals, Timestamp(timestamp).since(Timestamp(last)));
+            }
+            found.timestamps = Some((found.timestamps.map_or(timestamp, |(first, _)| first), timestamp));
+            let expected = found.seq.map_or(0, |(_, last)| last.saturating_add(1));
+            if seq > expected {
+                found.gap_count += 1;
+                found.missing += seq - expected;
+                if found.gaps.len() < GAPS_MAX {
+                    found.gaps.push((expected, seq - expected));
+                }
+            }
+            found.seq = Some((found.seq.map_or(seq, |(first, _)| first), seq));
+        }
+        found.frames += batch.rows() as u64;
+        for (nulls, column) in found.nulls.iter_mut().zip(batch.columns()) {
+            *nulls += column.null_count() as u64;
+        }
+    }
+
+    fn done(mut self) -> StreamInspection {
+        self.found.frames_per_second = rate(self.found.frames, self.found.timestamps);
+        self.found.interval = Percentiles::of(&self.intervals);
+        self.found
+    }
+}

@@ -1,0 +1,300 @@
+//! Opens a checked pipeline: sources first, then transforms, and only when all of them stand is a folder made and a sink opened.
+//! A pipeline that can't run touches no file.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tapedeck_sdk::{
+    Context, Error, ErrorKind, Opener, PluginKind, SessionInfo, Sink, Source, StreamSchema, Transform,
+};
+
+use crate::clock::SessionClock;
+use crate::diagnostic::Diagnostics;
+use crate::layout;
+use crate::pipeline::{Journal, Pipeline, QueueConfig};
+use crate::registry::Registry;
+use crate::session::{JOURNAL, SessionFolder, StageHost};
+use crate::stats::{StageStats, guarded};
+
+/// What the command line says beyond the pipeline.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Where session folders go, instead of `[session] directory`.
+    pub directory: Option<PathBuf>,
+    /// The session's id. Without one it is made of `name` and the time.
+    pub session: Option<String>,
+    /// What a session without an id is called: the pipeline file's stem.
+    pub name: String,
+    /// How long to record, instead of `[session] duration`.
+    pub duration: Option<Duration>,
+}
+
+/// Why a session could not begin.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The pipeline asks for what is not there: exit code 2. Nothing was written.
+    Pipeline(Box<Diagnostics>),
+    /// The session's folder can't be used: exit code 2. Nothing was written.
+    Folder(Error),
+    /// Something went wrong while files were made: exit code 1.
+    Failed(Error),
+}
+
+/// An opened stage.
+pub(crate) enum Stage {
+    Source(Box<dyn Source>),
+    Transform(Box<dyn Transform>),
+    Sink { sink: Box<dyn Sink>, journal: Option<Box<dyn Sink>> },
+}
+
+/// One input of a stage, resolved to one stream of one stage above.
+#[derive(Clone)]
+pub(crate) struct OpenInput {
+    pub(crate) from: usize,
+    pub(crate) output: usize,
+    pub(crate) queue: QueueConfig,
+    pub(crate) schema: Arc<StreamSchema>,
+}
+
+/// A stage with everything around it.
+pub(crate) struct OpenNode {
+    pub(crate) stage: Option<Stage>,
+    pub(crate) inputs: Vec<OpenInput>,
+    pub(crate) outputs: Vec<Arc<StreamSchema>>,
+    pub(crate) host: Arc<StageHost>,
+    pub(crate) stats: Arc<StageStats>,
+}
+
+/// A pipeline whose stages are open and that has a folder.
+pub(crate) struct Opened {
+    pub(crate) nodes: Vec<OpenNode>,
+    pub(crate) clock: SessionClock,
+    pub(crate) info: SessionInfo,
+    pub(crate) folder: Arc<OnceLock<SessionFolder>>,
+}
+
+impl Opened {
+    /// The session's folder.
+    pub(crate) fn folder(&self) -> &SessionFolder {
+        self.folder.get().expect("the folder was made before the sinks were opened")
+    }
+}
+
+/// Opens every stage.
+pub(crate) fn open(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    options: &RunOptions,
+) -> Result<Opened, OpenError> {
+    let clock = SessionClock::anchored_now();
+    let path = folder_path(pipeline, options, &clock);
+    SessionFolder::check(&path).map_err(OpenError::Folder)?;
+    let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let info = SessionInfo { id, pipeline: pipeline.text.clone(), started_at: clock.anchor() };
+    let folder = Arc::new(OnceLock::new());
+    let nodes = pipeline.nodes.iter().map(|node| blank(&node.id, clock, &folder)).collect();
+    let mut opening = Opening { pipeline, opened: Opened { nodes, clock, info, folder } };
+    let order = layout::topological(pipeline);
+    for kind in [PluginKind::Source, PluginKind::Transform] {
+        for &node in order.iter().filter(|&&node| pipeline.nodes[node].kind == kind) {
+            opening
+                .open_node(node)
+                .map_err(|error| OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))))?;
+        }
+    }
+    let sinks: Vec<usize> =
+        order.into_iter().filter(|&node| pipeline.nodes[node].kind == PluginKind::Sink).collect();
+    for &node in &sinks {
+        opening
+            .check_sink(node)
+            .map_err(|error| OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))))?;
+    }
+    let made = SessionFolder::create(&path).map_err(OpenError::Folder)?;
+    opening.opened.folder.set(made).expect("the folder is set here only");
+    for &node in &sinks {
+        if let Err(error) = opening.open_sink(node, registry) {
+            drop(opening);
+            return Err(undo(pipeline, node, &path, error));
+        }
+    }
+    Ok(opening.opened)
+}
+
+/// A sink could not be opened: what was made for this session goes, nothing was recorded yet.
+fn undo(pipeline: &Pipeline, node: usize, folder: &Path, error: Error) -> OpenError {
+    drop(std::fs::remove_dir_all(folder));
+    match error.kind {
+        ErrorKind::Io | ErrorKind::Plugin => OpenError::Failed(error),
+        _ => OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))),
+    }
+}
+
+fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) -> PathBuf {
+    let directory = options.directory.as_ref().unwrap_or(&pipeline.session.directory);
+    if let Some(session) = &options.session {
+        return directory.join(session);
+    }
+    let stem = if options.name.is_empty() { "session" } else { &options.name };
+    let time: String =
+        clock.anchor().to_iso8601().chars().take(19).filter(|c| c.is_ascii_alphanumeric()).collect();
+    let name = format!("{stem}-{}", time.replace('T', "-"));
+    let free = (1..).map(|count| if count == 1 { name.clone() } else { format!("{name}-{count}") });
+    let free = free.map(|name| directory.join(name)).find(|path| path.symlink_metadata().is_err());
+    free.expect("there are endless names")
+}
+
+fn blank(id: &str, clock: SessionClock, folder: &Arc<OnceLock<SessionFolder>>) -> OpenNode {
+    let stats = StageStats::new(id);
+    let host = StageHost {
+        clock,
+        stats: stats.clone(),
+        folder: folder.clone(),
+        below: None,
+        accounts: OnceLock::new(),
+    };
+    OpenNode { stage: None, inputs: Vec::new(), outputs: Vec::new(), host: Arc::new(host), stats }
+}
+
+struct Opening<'a> {
+    pipeline: &'a Pipeline,
+    opened: Opened,
+}
+
+impl Opening<'_> {
+    fn context(&self, node: usize) -> Context {
+        let declared = &self.pipeline.nodes[node];
+        Context {
+            id: declared.id.clone(),
+            session: self.opened.info.clone(),
+            flush_interval: self.pipeline.session.flush_interval,
+            rate_hz: declared.rate_hz,
+            host: self.opened.nodes[node].host.clone(),
+        }
+    }
+
+    /// Opens a source or a transform.
+    fn open_node(&mut self, node: usize) -> Result<(), Error> {
+        let declared = &self.pipeline.nodes[node];
+        let context = self.context(node);
+        let (stage, outputs) = match declared.factory.opener() {
+            Opener::Source(open) => {
+                let source = guarded(&declared.id, "open", || open(&declared.options, context))?;
+                let outputs = source.streams().to_vec();
+                (Stage::Source(source), outputs)
+            }
+            Opener::Transform(open) => {
+                let inputs = self.resolve(node)?;
+                let schemas: Vec<_> = inputs.iter().map(|input| input.schema.clone()).collect();
+                self.opened.nodes[node].inputs = inputs;
+                let mut transform = guarded(&declared.id, "open", || open(&declared.options, context))?;
+                let outputs = guarded(&declared.id, "streams", || transform.streams(&schemas))?;
+                (Stage::Transform(transform), outputs)
+            }
+            Opener::Sink(_) => unreachable!("sinks are opened by open_sink"),
+        };
+        check_names(&declared.id, &outputs)?;
+        let open = &mut self.opened.nodes[node];
+        (open.stage, open.outputs) = (Some(stage), outputs);
+        Ok(())
+    }
+
+    /// Which streams a stage reads. The file named stages and patterns; now the streams are known.
+    fn resolve(&self, node: usize) -> Result<Vec<OpenInput>, Error> {
+        let mut inputs = Vec::new();
+        for input in &self.pipeline.nodes[node].inputs {
+            let from = &self.pipeline.nodes[input.from].id;
+            let outputs = &self.opened.nodes[input.from].outputs;
+            let before = inputs.len();
+            for (output, schema) in outputs.iter().enumerate() {
+                let part = schema.name().strip_prefix(from.as_str()).unwrap_or_default();
+                let part = part.strip_prefix('.').unwrap_or(part);
+                if input.stream.as_ref().is_none_or(|pattern| crate::pipeline::glob_matches(pattern, part)) {
+                    inputs.push(OpenInput {
+                        from: input.from,
+                        output,
+                        queue: input.queue,
+                        schema: schema.clone(),
+                    });
+                }
+            }
+            if inputs.len() == before {
+                let names: Vec<&str> = outputs.iter().map(|schema| schema.name()).collect();
+                let wanted = input.stream.as_deref().unwrap_or("*");
+                return Err(Error::option(
+                    ["inputs"],
+                    format!("no stream of \"{from}\" is called \"{from}.{wanted}\""),
+                )
+                .with_hint(format!("its streams are {}", names.join(", "))));
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Whether a sink takes what comes, before any file is made.
+    fn check_sink(&mut self, node: usize) -> Result<(), Error> {
+        let inputs = self.resolve(node)?;
+        let declared = &self.pipeline.nodes[node];
+        let takes = &declared.factory.descriptor().takes;
+        if let Some(input) = inputs.iter().find(|input| !takes.contains(&input.schema.kind())) {
+            let kinds: Vec<&str> = takes.iter().map(|kind| kind.name()).collect();
+            let (stream, kind) = (input.schema.name(), input.schema.kind());
+            let plugin = &declared.factory.descriptor().name;
+            return Err(Error::option(
+                ["inputs"],
+                format!("`{plugin}` can't take \"{stream}\", a stream of kind {kind}"),
+            )
+            .with_hint(format!("it takes streams of kind {}", kinds.join(", "))));
+        }
+        self.opened.nodes[node].inputs = inputs;
+        Ok(())
+    }
+
+    fn open_sink(&mut self, node: usize, registry: &Registry) -> Result<(), Error> {
+        let declared = &self.pipeline.nodes[node];
+        let Opener::Sink(open) = declared.factory.opener() else { unreachable!("only sinks come here") };
+        let schemas: Vec<_> =
+            self.opened.nodes[node].inputs.iter().map(|input| input.schema.clone()).collect();
+        let sink = guarded(&declared.id, "open", || open(&declared.options, &schemas, self.context(node)))?;
+        let wanted =
+            declared.factory.descriptor().needs_journal && self.pipeline.session.journal != Journal::Off;
+        let journal = match registry.journal().filter(|_| wanted).map(|factory| factory.opener()) {
+            Some(Opener::Sink(open)) => Some(self.open_journal(node, open, &schemas)?),
+            _ => None,
+        };
+        self.opened.nodes[node].stage = Some(Stage::Sink { sink, journal });
+        Ok(())
+    }
+
+    fn open_journal(
+        &self,
+        node: usize,
+        open: &dyn Fn(&serde_json::Value, &[Arc<StreamSchema>], Context) -> Result<Box<dyn Sink>, Error>,
+        schemas: &[Arc<StreamSchema>],
+    ) -> Result<Box<dyn Sink>, Error> {
+        let own = &self.opened.nodes[node];
+        let host = StageHost {
+            clock: self.opened.clock,
+            stats: own.stats.clone(),
+            folder: self.opened.folder.clone(),
+            below: Some(PathBuf::from(JOURNAL)),
+            accounts: OnceLock::new(),
+        };
+        let context = Context { host: Arc::new(host), ..self.context(node) };
+        guarded(&own.stats.id, "open the journal", || open(&serde_json::json!({}), schemas, context))
+    }
+}
+
+/// Streams are named after their stage, so that `inputs` can name them.
+fn check_names(id: &str, outputs: &[Arc<StreamSchema>]) -> Result<(), Error> {
+    for (index, schema) in outputs.iter().enumerate() {
+        let name = schema.name();
+        let ours = name == id || name.strip_prefix(id).is_some_and(|rest| rest.starts_with('.'));
+        if !ours || outputs[..index].iter().any(|other| other.name() == name) {
+            return Err(Error::plugin(format!(
+                "\"{id}\" gives a stream called \"{name}\", not \"{id}\" or \"{id}.…\""
+            )));
+        }
+    }
+    Ok(())
+}

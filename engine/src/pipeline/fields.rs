@@ -1,0 +1,204 @@
+//! Reads the engine's own keys with their types and limits. Knows notations and ranges, not what a key is for.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::Value;
+use tapedeck_sdk::options::{ByteSize, DurationText};
+
+use super::suggest::{choose, did_you_mean, list};
+use super::tree::{Entry, Located, Table, Tree, readings};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+
+/// A value of another type than the key takes.
+pub(super) fn wrong_type(entry: &Entry, expected: &str, hint: &str) -> Diagnostic {
+    let message = format!("\"{}\" must be {expected}, found {}", entry.key, entry.value.type_name());
+    Diagnostic::new(Code::WrongType, entry.value.span.clone(), message)
+        .label(format!("expected {expected}"))
+        .hint(hint)
+}
+
+fn bad_value(entry: &Entry, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Code::BadValue, entry.value.span.clone(), message)
+}
+
+/// Reports a key that isn't one of `known`. `place` says where ("in [session]").
+pub(super) fn unknown_key(entry: &Entry, known: &[&str], place: &str) -> Diagnostic {
+    let message = format!("unknown key \"{}\" {place}", entry.key);
+    Diagnostic::new(Code::UnknownKey, entry.key_span.clone(), message).hint(did_you_mean(
+        &entry.key,
+        known.iter().copied(),
+        "keys here",
+    ))
+}
+
+/// Whether the value is there at all: a variable without a value is not, and was reported.
+fn is_missing(entry: &Entry) -> bool {
+    entry.value.tree == Tree::Missing
+}
+
+/// A table.
+pub(super) fn table<'e>(entry: &'e Entry, diagnostics: &mut Diagnostics) -> Option<&'e Table> {
+    match &entry.value.tree {
+        Tree::Table(table) => Some(table),
+        Tree::Missing => None,
+        _ => {
+            diagnostics.push(wrong_type(entry, "a table", &format!("write `[{}]` or `{{ … }}`", entry.key)));
+            None
+        }
+    }
+}
+
+/// Text.
+pub(super) fn text<'e>(entry: &'e Entry, diagnostics: &mut Diagnostics) -> Option<&'e str> {
+    let text = entry.value.as_text();
+    if text.is_none() && !is_missing(entry) {
+        diagnostics.push(wrong_type(entry, "a string", "write it in quotation marks"));
+    }
+    text
+}
+
+/// The number that a value is, or that a variable as a whole gave.
+fn as_number(value: &Located) -> Option<serde_json::Number> {
+    let numeric = |value: Value| if let Value::Number(number) = value { Some(number) } else { None };
+    match &value.tree {
+        Tree::Scalar(value) => numeric(value.clone()),
+        Tree::Variable(text) => readings(text).find_map(numeric),
+        _ => None,
+    }
+}
+
+/// A number within `minimum < number <= maximum`.
+pub(super) fn number(
+    entry: &Entry,
+    (above, maximum, unit): (f64, f64, &str),
+    example: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<f64> {
+    let number = as_number(&entry.value).and_then(|number| number.as_f64());
+    match number {
+        Some(number) if number > above && number <= maximum => Some(number),
+        Some(number) => {
+            let message = format!(
+                "\"{}\" must be above {above} and at most {maximum} {unit}, found {number}",
+                entry.key
+            );
+            diagnostics.push(bad_value(entry, message).hint(format!("write for example `{example}`")));
+            None
+        }
+        None => {
+            if !is_missing(entry) {
+                diagnostics.push(wrong_type(entry, "a number", &format!("write for example `{example}`")));
+            }
+            None
+        }
+    }
+}
+
+/// An integer within a range.
+pub(super) fn integer(
+    entry: &Entry,
+    range: RangeInclusive<u64>,
+    diagnostics: &mut Diagnostics,
+) -> Option<u64> {
+    let number = as_number(&entry.value).filter(|number| !number.is_f64());
+    let Some(number) = number else {
+        if !is_missing(entry) {
+            diagnostics.push(wrong_type(
+                entry,
+                "an integer",
+                &format!("write for example `{} = {}`", entry.key, range.end()),
+            ));
+        }
+        return None;
+    };
+    let within = number.as_u64().filter(|number| range.contains(number));
+    if within.is_none() {
+        let message =
+            format!("\"{}\" must be {} to {}, found {number}", entry.key, range.start(), range.end());
+        diagnostics.push(bad_value(entry, message).hint("choose a number within the limits"));
+    }
+    within
+}
+
+/// A duration within a range.
+pub(super) fn duration(
+    entry: &Entry,
+    range: RangeInclusive<Duration>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Duration> {
+    let parsed = notation::<DurationText>(entry, "a duration", "5s", diagnostics)?.0;
+    if range.contains(&parsed) {
+        return Some(parsed);
+    }
+    let message = format!(
+        "\"{}\" must be {:?} to {}, found {}",
+        entry.key,
+        range.start(),
+        long(*range.end()),
+        as_written(entry)
+    );
+    diagnostics.push(bad_value(entry, message).hint("choose a duration within the limits"));
+    None
+}
+
+fn as_written(entry: &Entry) -> &str {
+    entry.value.as_text().unwrap_or_default()
+}
+
+fn long(duration: Duration) -> String {
+    let hours = duration.as_secs() / 3600;
+    if hours > 0 { format!("{hours}h") } else { format!("{duration:?}") }
+}
+
+/// A size in bytes within a range.
+pub(super) fn bytes(entry: &Entry, range: RangeInclusive<u64>, diagnostics: &mut Diagnostics) -> Option<u64> {
+    let parsed = notation::<ByteSize>(entry, "a size", "64MiB", diagnostics)?;
+    if range.contains(&parsed.0) {
+        return Some(parsed.0);
+    }
+    let (minimum, maximum) = (ByteSize(*range.start()), ByteSize(*range.end()));
+    let message = format!("\"{}\" must be {minimum} to {maximum}, found {}", entry.key, as_written(entry));
+    diagnostics.push(bad_value(entry, message).hint("choose a size within the limits"));
+    None
+}
+
+fn notation<T: std::str::FromStr<Err = String>>(
+    entry: &Entry,
+    what: &str,
+    example: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    let hint = || {
+        format!("write a number and a unit in quotation marks, for example `{} = \"{example}\"`", entry.key)
+    };
+    let Some(text) = entry.value.as_text() else {
+        if !is_missing(entry) {
+            diagnostics.push(wrong_type(entry, what, &hint()));
+        }
+        return None;
+    };
+    match text.parse() {
+        Ok(parsed) => Some(parsed),
+        Err(error) => {
+            diagnostics.push(bad_value(entry, error).hint(hint()));
+            None
+        }
+    }
+}
+
+/// One of a few names.
+pub(super) fn choice<T: Copy>(
+    entry: &Entry,
+    choices: &[(&str, T)],
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    let found = text(entry, diagnostics)?;
+    let chosen = choices.iter().find(|(name, _)| *name == found).map(|(_, value)| *value);
+    if chosen.is_none() {
+        let names = || choices.iter().map(|(name, _)| *name);
+        let message = format!("\"{}\" can't be \"{found}\": it takes {}", entry.key, list(names()));
+        diagnostics.push(bad_value(entry, message).hint(choose(found, names())));
+    }
+    chosen
+}

@@ -1,0 +1,299 @@
+//! Makes the files of a killed session whole: mends what can be mended, writes the rest again from its journal, and says what is lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tapedeck_sdk::{
+    Context, Error, Host, Loss, Next, Opener, PluginKind, Repair, SessionInfo, Sink, Timestamp,
+};
+
+use crate::clock::SessionClock;
+use crate::closing::measure;
+use crate::inspect::{StreamInspection, read};
+use crate::ledger::{self, LedgerLine};
+use crate::registry::Registry;
+use crate::session::{LEDGER, Manifest, ManifestArtifact, ManifestSink, SessionFolder, Status};
+use crate::stats::guarded;
+
+/// Files are written anew in here and moved over the old ones when they are whole.
+const FRESH: &str = ".recovering";
+
+/// What `recover` did and found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Recovery {
+    /// The session's folder.
+    pub folder: PathBuf,
+    /// Whether there was anything to do.
+    pub was_whole: bool,
+    /// What became of each file.
+    pub files: Vec<RecoveredFile>,
+    /// What each sink has of each stream.
+    pub streams: Vec<RecoveredStream>,
+    /// 0: nothing is lost. 3: recovered with loss. 1: a file could not be recovered.
+    pub exit_code: u8,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecoveredFile {
+    /// Relative to the session's folder.
+    pub path: String,
+    /// What was done.
+    pub outcome: String,
+    /// Whether it can be read now.
+    pub readable: bool,
+}
+
+/// What a sink has of a stream.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecoveredStream {
+    /// The sink's id.
+    pub sink: String,
+    /// The stream's name.
+    pub stream: String,
+    /// Frames that can be read.
+    pub frames: u64,
+    /// Frames that the source gave after the last one that can be read.
+    pub lost: u64,
+    /// The same in seconds, by the stream's rate.
+    pub lost_seconds: f64,
+}
+
+/// Makes the files of a session whole. Doing it twice does no harm.
+///
+/// # Errors
+/// There is no such session, it still runs, or the disk refuses.
+pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
+    let mut manifest = Manifest::read(folder)?;
+    if ledger::is_live(&folder.join(LEDGER)) {
+        return Err(Error::environment(format!("the session is still recording: {}", folder.display()))
+            .with_hint("stop it first; its files become whole by themselves"));
+    }
+    let mut recovery = Recovery {
+        folder: folder.to_owned(),
+        was_whole: matches!(manifest.status, Status::Complete | Status::Recovered),
+        files: Vec::new(),
+        streams: Vec::new(),
+        exit_code: 0,
+    };
+    if recovery.was_whole {
+        return Ok(recovery);
+    }
+    let lines = ledger::read(&folder.join(LEDGER)).unwrap_or_default();
+    for index in 0..manifest.sinks.len() {
+        let sink = &manifest.sinks[index];
+        recover_sink(registry, folder, &manifest, sink, &lines, &mut recovery)?;
+        let found: Vec<_> =
+            recovery.streams.iter().filter(|stream| stream.sink == sink.id).cloned().collect();
+        for (input, found) in manifest.sinks[index].inputs.iter_mut().zip(found) {
+            (input.written, input.loss.failed) = (found.frames, input.loss.failed + found.lost);
+        }
+    }
+    for (stream, line) in manifest.streams.iter_mut().zip(&lines) {
+        stream.frames = line.next_seq - line.late.min(line.next_seq);
+        stream.loss = Loss { late: line.late, failed: line.failed, ..stream.loss };
+    }
+    let lost = recovery.streams.iter().map(|stream| stream.lost).sum::<u64>();
+    let late = lines.iter().map(|line| line.late).sum();
+    manifest.loss =
+        Loss { late, failed: lost + lines.iter().map(|line| line.failed).sum::<u64>(), ..manifest.loss };
+    recovery.exit_code = match recovery.files.iter().all(|file| file.readable) {
+        false => 1,
+        true => u8::from(manifest.loss.any()) * 3,
+    };
+    finish(folder, manifest, recovery.exit_code != 1)?;
+    Ok(recovery)
+}
+
+/// Writes the manifest and takes the scaffolding away.
+fn finish(folder: &Path, mut manifest: Manifest, whole: bool) -> Result<(), Error> {
+    manifest.artifacts.iter_mut().for_each(|artifact| measure(folder, artifact));
+    if whole {
+        manifest.status = Status::Recovered;
+        for journal in std::mem::take(&mut manifest.journals) {
+            drop(fs::remove_file(folder.join(journal.path)));
+        }
+        drop(fs::remove_dir(folder.join(crate::session::JOURNAL)));
+    }
+    manifest.write(folder)?;
+    if whole {
+        drop(fs::remove_file(folder.join(LEDGER)));
+    }
+    Ok(())
+}
+
+fn recover_sink(
+    registry: &Registry,
+    folder: &Path,
+    manifest: &Manifest,
+    sink: &ManifestSink,
+    lines: &[LedgerLine],
+    recovery: &mut Recovery,
+) -> Result<(), Error> {
+    let artifacts: Vec<&ManifestArtifact> =
+        manifest.artifacts.iter().filter(|file| file.sink == sink.id).collect();
+    let Some(format) =
+        registry.find(PluginKind::Sink, &sink.plugin).and_then(|factory| factory.format()).cloned()
+    else {
+        return Ok(());
+    };
+    let mut outcomes = Vec::new();
+    for artifact in &artifacts {
+        let path = folder.join(&artifact.path);
+        let repair = guarded(format.name(), "repair", || format.repair(&path));
+        outcomes.push(repair.unwrap_or_else(|error| Repair::Unreadable(error.to_string())));
+    }
+    let unreadable = outcomes.iter().any(|outcome| matches!(outcome, Repair::Unreadable(_)));
+    let rebuilt = unreadable.then(|| rebuild(registry, folder, manifest, sink, lines));
+    let mut streams: Vec<StreamInspection> = Vec::new();
+    for (artifact, outcome) in artifacts.iter().zip(outcomes) {
+        let path = folder.join(&artifact.path);
+        let (found, error) = match read(format.as_ref(), &path) {
+            Ok((found, error)) => (found, error),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        streams.extend(found);
+        let outcome = match (&rebuilt, outcome) {
+            (Some(Ok(())), _) => "written again from the journal".to_owned(),
+            (Some(Err(error)), _) => format!("can't be written again: {error}"),
+            (None, Repair::Intact) => "whole".to_owned(),
+            (None, Repair::Mended(what)) => format!("mended: {what}"),
+            (None, Repair::Unreadable(why)) => format!("unreadable: {why}"),
+        };
+        recovery.files.push(RecoveredFile {
+            path: artifact.path.clone(),
+            outcome,
+            readable: error.is_none(),
+        });
+    }
+    recovery.streams.extend(account(sink, &streams, lines));
+    Ok(())
+}
+
+/// Compares what can be read with what the sources gave.
+fn account(sink: &ManifestSink, streams: &[StreamInspection], lines: &[LedgerLine]) -> Vec<RecoveredStream> {
+    let single = sink.inputs.len() == 1;
+    let account = |input: &crate::session::ManifestInput| {
+        let of_input = || streams.iter().filter(|found| single || found.schema.name() == input.stream);
+        let frames = of_input().map(|found| found.frames).sum();
+        let next_seq = of_input().filter_map(|found| found.seq).map(|(_, last)| last + 1).max().unwrap_or(0);
+        let given =
+            input.origins.iter().filter_map(|&origin| lines.get(origin)).map(|line| line.next_seq).max();
+        let lost = given.unwrap_or(0).saturating_sub(next_seq);
+        let rate = of_input().map(|found| found.frames_per_second).fold(0.0, f64::max);
+        let lost_seconds = if rate > 0.0 { crate::run::count(lost) / rate } else { 0.0 };
+        RecoveredStream { sink: sink.id.clone(), stream: input.stream.clone(), frames, lost, lost_seconds }
+    };
+    sink.inputs.iter().map(account).collect()
+}
+
+/// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole.
+fn rebuild(
+    registry: &Registry,
+    folder: &Path,
+    manifest: &Manifest,
+    sink: &ManifestSink,
+    lines: &[LedgerLine],
+) -> Result<(), Error> {
+    let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
+    let format = registry.journal().and_then(|factory| factory.format());
+    let (Some(format), false) = (format, journals.is_empty()) else {
+        return Err(Error::data("no journal was kept").with_hint("set `journal = \"auto\"` in [session]"));
+    };
+    let factory = registry.find(PluginKind::Sink, &sink.plugin).expect("the caller has found its format");
+    let Opener::Sink(open) = factory.opener() else {
+        return Err(Error::plugin("a sink's factory opens no sink"));
+    };
+    let fresh = folder.join(FRESH);
+    drop(fs::remove_dir_all(&fresh));
+    fs::create_dir(&fresh).map_err(|error| Error::io("make a folder", &fresh, &error))?;
+    let host = Arc::new(RecoveryHost {
+        clock: SessionClock::anchored_now(),
+        folder: SessionFolder::existing(&fresh),
+        stage: sink.id.clone(),
+        loss: sink
+            .inputs
+            .iter()
+            .map(|input| (input.stream.clone(), loss_of(&input.origins, lines)))
+            .collect(),
+    });
+    let context = Context {
+        id: sink.id.clone(),
+        session: SessionInfo {
+            id: manifest.session.clone(),
+            pipeline: manifest.pipeline.clone(),
+            started_at: Timestamp(manifest.started_at_ns),
+        },
+        flush_interval: std::time::Duration::from_secs(1),
+        rate_hz: None,
+        host: host.clone(),
+    };
+    let schemas: Vec<_> = sink.inputs.iter().map(|input| Arc::new(input.schema.clone())).collect();
+    let mut writer = guarded(&sink.id, "open", || open(&sink.options, &schemas, context))?;
+    for journal in journals {
+        let path = folder.join(&journal.path);
+        format.repair(&path)?;
+        replay(format.as_ref(), &path, journal.input, writer.as_mut())?;
+    }
+    writer.finish()?;
+    drop(writer);
+    for (name, _) in host.folder.artifacts() {
+        let (from, to) = (fresh.join(&name), folder.join(&name));
+        fs::rename(&from, &to)
+            .map_err(|error| Error::io("put the recovered file in its place", &to, &error))?;
+    }
+    fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
+}
+
+fn replay(
+    format: &dyn tapedeck_sdk::Format,
+    path: &Path,
+    input: usize,
+    writer: &mut dyn Sink,
+) -> Result<(), Error> {
+    let mut source = format.open(path)?;
+    loop {
+        match source.next(Timestamp(i64::MAX))? {
+            Next::Batch { batch, .. } => writer.write(input, batch)?,
+            Next::Idle => {}
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+fn loss_of(origins: &[usize], lines: &[LedgerLine]) -> Loss {
+    let lines = || origins.iter().filter_map(|&origin| lines.get(origin));
+    Loss {
+        late: lines().map(|line| line.late).sum(),
+        dropped: 0,
+        failed: lines().map(|line| line.failed).sum(),
+    }
+}
+
+/// The engine as a sink sees it that is written again.
+struct RecoveryHost {
+    clock: SessionClock,
+    folder: SessionFolder,
+    stage: String,
+    loss: Vec<(String, Loss)>,
+}
+
+impl Host for RecoveryHost {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn failed(&self, _frames: u64) {}
+
+    fn warn(&self, _message: &str) {}
+
+    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+        self.folder.artifact(name, &self.stage)
+    }
+
+    fn loss(&self, stream: &str) -> Loss {
+        self.loss.iter().find(|(name, _)| name == stream).map(|(_, loss)| *loss).unwrap_or_default()
+    }
+}

@@ -1,0 +1,307 @@
+//! Runs an opened pipeline: starts its threads, watches them, stops them in order, and writes down what became of it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tapedeck_sdk::{Error, Loss, Timestamp};
+
+use crate::clock::SessionClock;
+use crate::closing;
+use crate::feed::FeedTimes;
+use crate::opening::{self, OpenError, Opened, RunOptions};
+use crate::pipeline::Pipeline;
+use crate::registry::Registry;
+use crate::report::{Progress, Report};
+use crate::session::{EndedBy, Manifest};
+use crate::sink_stage::FinishedSink;
+use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::{threads, wiring};
+
+/// How often the disk's free space is looked at.
+const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Stops a session from another thread.
+#[derive(Clone)]
+pub struct StopHandle {
+    stop: Arc<AtomicBool>,
+    bell: Arc<Bell>,
+}
+
+impl StopHandle {
+    /// Asks the session to end: sources stop, queues drain, sinks finish.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.bell.ring();
+    }
+}
+
+/// Wakes the watching thread when something has ended.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    signal: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal.notify_all();
+    }
+
+    /// Waits until somebody rings, or the timeout.
+    fn wait(&self, timeout: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rung, _) = self
+            .signal
+            .wait_timeout_while(rung, timeout, |rung| !*rung)
+            .unwrap_or_else(PoisonError::into_inner);
+        *rung = false;
+    }
+}
+
+/// Rings when it is dropped, also by a panic.
+struct RingOnDrop(Arc<Bell>);
+
+impl Drop for RingOnDrop {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
+/// A session that runs.
+pub struct Session {
+    pipeline: Pipeline,
+    pub(crate) opened: Opened,
+    pub(crate) manifest: Manifest,
+    pub(crate) streams: Vec<Arc<StreamStats>>,
+    pub(crate) sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
+    pub(crate) stages: Vec<Arc<StageStats>>,
+    feeds: Vec<(usize, JoinHandle<FeedTimes>)>,
+    workers: Vec<(usize, JoinHandle<Option<FinishedSink>>)>,
+    start: Timestamp,
+    end: Option<Timestamp>,
+    handle: StopHandle,
+    last_look: (Timestamp, u64),
+}
+
+/// What the threads left behind, by node.
+pub(crate) struct Ended {
+    pub(crate) feeds: Vec<(usize, FeedTimes)>,
+    pub(crate) sinks: Vec<(usize, Option<FinishedSink>)>,
+    pub(crate) by: EndedBy,
+    pub(crate) seconds: f64,
+    pub(crate) wall_seconds: f64,
+}
+
+/// Opens a checked pipeline and starts recording.
+///
+/// # Errors
+/// Something that the pipeline names is not there, or the session's files can't be made. Nothing is left behind then.
+pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> Result<Session, OpenError> {
+    let mut opened = opening::open(&pipeline, registry, options)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let duration = options.duration.or(pipeline.session.duration);
+    let wired = wiring::wire(&pipeline, &mut opened, &stop)
+        .map_err(|error| failed(&opened, "make the ledger", &error))?;
+    let manifest = closing::first_manifest(&pipeline, &opened, &wired);
+    manifest.write(opened.folder().path()).map_err(OpenError::Failed)?;
+
+    let bell = Arc::new(Bell::default());
+    let start = opened.clock.now();
+    let end = duration.map(|duration| start + duration);
+    let mut workers = Vec::new();
+    for (node, worker) in wired.workers {
+        let ring = RingOnDrop(bell.clone());
+        let run = move || {
+            let _ring = ring;
+            worker.run()
+        };
+        let thread = threads::start(&pipeline.nodes[node].id, run);
+        workers.push((node, thread.map_err(|error| failed(&opened, "start a thread", &error))?));
+    }
+    let mut feeds = Vec::new();
+    for (node, feed) in wired.feeds {
+        let ring = RingOnDrop(bell.clone());
+        let run = move || {
+            let _ring = ring;
+            feed.run(start, end)
+        };
+        let thread = threads::start(&pipeline.nodes[node].id, run);
+        feeds.push((node, thread.map_err(|error| failed(&opened, "start a thread", &error))?));
+    }
+    Ok(Session {
+        pipeline,
+        opened,
+        manifest,
+        streams: wired.streams,
+        sinks: wired.sinks,
+        stages: wired.stages,
+        feeds,
+        workers,
+        start,
+        end,
+        handle: StopHandle { stop, bell },
+        last_look: (start, 0),
+    })
+}
+
+fn failed(opened: &Opened, doing: &str, error: &io::Error) -> OpenError {
+    OpenError::Failed(Error::io(doing, opened.folder().path(), error))
+}
+
+impl Session {
+    /// A handle that stops the session.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.handle.clone()
+    }
+
+    /// The session's folder.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.opened.folder().path()
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.opened.info.id
+    }
+
+    /// Waits until the session has ended, showing its progress meanwhile.
+    ///
+    /// # Errors
+    /// The manifest can't be written. The recording itself is as the sinks left it.
+    pub fn wait(mut self, look_interval: Duration, mut look: impl FnMut(&Progress)) -> Result<Report, Error> {
+        let by = self.watch(look_interval, &mut look);
+        let mut feeds = Vec::new();
+        for (node, feed) in std::mem::take(&mut self.feeds) {
+            feeds.extend(feed.join().ok().map(|times| (node, times)));
+        }
+        let seconds = seconds(self.clock().now().since(self.start));
+        let mut sinks = Vec::new();
+        for (node, worker) in std::mem::take(&mut self.workers) {
+            // From the bell's point of view a worker that panicked has ended too; its sink has no latency to tell.
+            sinks.push((node, worker.join().unwrap_or_default()));
+        }
+        let wall_seconds = self::seconds(self.clock().now().since(self.start));
+        let ended = Ended { feeds, sinks, by, seconds, wall_seconds };
+        let pipeline = self.pipeline.clone();
+        closing::close(&pipeline, self, ended)
+    }
+
+    fn clock(&self) -> SessionClock {
+        self.opened.clock
+    }
+
+    /// Watches until the sources have ended, or should.
+    fn watch(&mut self, look_interval: Duration, look: &mut impl FnMut(&Progress)) -> EndedBy {
+        let (mut next_look, mut next_disk_check) =
+            (self.start + look_interval, self.start + DISK_CHECK_INTERVAL);
+        let by = loop {
+            if let Some(by) = self.ended_by() {
+                break by;
+            }
+            let now = self.clock().now();
+            if now >= next_look {
+                next_look = now + look_interval;
+                look(&self.progress());
+            }
+            if now >= next_disk_check {
+                next_disk_check = now + DISK_CHECK_INTERVAL;
+                self.note_new_artifacts();
+                if self
+                    .opened
+                    .folder()
+                    .disk_free()
+                    .is_ok_and(|free| free < self.pipeline.session.disk_free_min)
+                {
+                    break EndedBy::DiskFree;
+                }
+            }
+            let now = self.clock().now();
+            self.handle.bell.wait(next_look.min(next_disk_check).since(now));
+        };
+        self.handle.stop.store(true, Ordering::Relaxed);
+        by
+    }
+
+    fn ended_by(&self) -> Option<EndedBy> {
+        if self.handle.stop.load(Ordering::Relaxed) {
+            return Some(EndedBy::Stop);
+        }
+        let failed = |(node, _): &(usize, _)| self.opened.nodes[*node].stats.error().is_some();
+        if self.sinks.iter().all(failed) {
+            return Some(EndedBy::Failure);
+        }
+        let feeds_ended = self.feeds.iter().all(|(_, thread)| thread.is_finished());
+        let reached = self.end.is_some_and(|end| self.clock().now() >= end);
+        feeds_ended.then_some(if reached { EndedBy::Duration } else { EndedBy::Sources })
+    }
+
+    /// A file that a sink began in mid-recording belongs into the manifest before a kill.
+    fn note_new_artifacts(&mut self) {
+        let artifacts = closing::artifacts(self.opened.folder());
+        if artifacts.len() != self.manifest.artifacts.len() {
+            self.manifest.artifacts = artifacts;
+            // Not fatal: the manifest that stands is whole, and the next look tries again.
+            if self.manifest.write(self.opened.folder().path()).is_err() {
+                self.manifest.artifacts.clear();
+            }
+        }
+    }
+
+    fn progress(&mut self) -> Progress {
+        let now = self.clock().now();
+        let sum = |count: fn(&StreamStats) -> &std::sync::atomic::AtomicU64| {
+            self.streams.iter().map(|stream| count(stream).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        let (frames, bytes) = (sum(|stream| &stream.frames), sum(|stream| &stream.bytes));
+        let inputs = || self.sinks.iter().flat_map(|(_, inputs)| inputs);
+        let unflushed = |input: &Arc<InputStats>| {
+            input.written.load(Ordering::Relaxed).saturating_sub(input.flushed.load(Ordering::Relaxed))
+        };
+        let waiting = |input: &Arc<InputStats>| input.edges.iter().map(|edge| edge.waiting()).sum::<u64>();
+        let since = seconds(now.since(self.last_look.0)).max(1e-9);
+        let progress = Progress {
+            elapsed_seconds: seconds(now.since(self.start)),
+            left_seconds: self.end.map(|end| seconds(end.since(now))),
+            frames,
+            frames_per_second: count(frames.saturating_sub(self.last_look.1)) / since,
+            bytes,
+            loss: self.total_loss(),
+            waiting: inputs().map(waiting).max().unwrap_or(0),
+            unflushed: inputs().map(unflushed).max().unwrap_or(0),
+        };
+        self.last_look = (now, frames);
+        progress
+    }
+
+    /// All that was lost, each loss counted once: late at its source, dropped at its edge, failed at its stage.
+    pub(crate) fn total_loss(&self) -> Loss {
+        let mut edges: Vec<_> =
+            self.sinks.iter().flat_map(|(_, inputs)| inputs.iter().flat_map(|i| &i.edges)).collect();
+        edges.sort_by_key(|edge| Arc::as_ptr(edge));
+        edges.dedup_by_key(|edge| Arc::as_ptr(edge));
+        let inputs = self.sinks.iter().flat_map(|(_, inputs)| inputs);
+        Loss {
+            late: self.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
+            dropped: edges.iter().map(|edge| edge.dropped()).sum(),
+            failed: self.stages.iter().map(|stage| stage.failed.load(Ordering::Relaxed)).sum::<u64>()
+                + inputs.map(|input| input.failed.load(Ordering::Relaxed)).sum::<u64>(),
+        }
+    }
+}
+
+pub(crate) fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// A count as a number to divide.
+#[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
+pub(crate) fn count(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,379 @@
+//! Whole runs over toy plugins: what is recorded, what is counted, and what one stage's trouble does to the others.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tapedeck_sdk::prelude::*;
+
+use crate::pipeline::{Variables, parse};
+use crate::report::Report;
+use crate::session::{LEDGER, Manifest, Status};
+use crate::{OpenError, Registry, RunOptions, begin};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ToyOptions {
+    /// After so many calls, do the thing that this toy does.
+    #[serde(default)]
+    after: Option<u64>,
+    /// Frames that the source gives before it ends.
+    #[serde(default)]
+    frames: Option<u64>,
+    /// Take so long for a call.
+    #[serde(default)]
+    slow_ms: u64,
+    /// What to do: "error" or "panic".
+    #[serde(default)]
+    how: String,
+}
+
+impl ToyOptions {
+    /// Does what the pipeline asked for, if it is time.
+    fn act(&self, calls: u64, host: &Arc<dyn Host>) -> Result<(), Error> {
+        let until = host.now() + Duration::from_millis(self.slow_ms);
+        while host.now() < until {
+            std::hint::spin_loop();
+        }
+        match (self.after == Some(calls), self.how.as_str()) {
+            (false, _) => Ok(()),
+            (true, "panic") => panic!("as told"),
+            (true, _) => Err(Error::new(ErrorKind::Io, "as told").with_hint("don't")),
+        }
+    }
+}
+
+/// Counts upwards.
+struct Counter {
+    streams: Vec<Arc<StreamSchema>>,
+    pool: BatchPool,
+    given: u64,
+    options: ToyOptions,
+    host: Arc<dyn Host>,
+}
+
+impl Source for Counter {
+    fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.streams
+    }
+
+    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+        self.options.act(self.given, &self.host)?;
+        if self.options.frames == Some(self.given) {
+            return Ok(Next::End);
+        }
+        let mut batch = self.pool.builder(1);
+        batch.push_row(Timestamp::UNSET).set(0, self.given);
+        self.given += 1;
+        Ok(Next::Batch { output: 0, batch: batch.finish() })
+    }
+}
+
+impl OpenSource for Counter {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::source("counter", "Counts upwards").gives(&[Kind::Attributes])
+    }
+    fn open(options: ToyOptions, context: Context) -> Result<Self, Error> {
+        let schema =
+            StreamSchema::builder(&context.id, Kind::Attributes).field("n", DataType::UInt64).build()?;
+        let pool = BatchPool::new(schema.clone());
+        Ok(Self { streams: vec![schema], pool, given: 0, options, host: context.host })
+    }
+}
+
+/// Passes everything on.
+struct Pass {
+    calls: u64,
+    options: ToyOptions,
+    context: Context,
+}
+
+impl Transform for Pass {
+    fn streams(&mut self, inputs: &[Arc<StreamSchema>]) -> Result<Vec<Arc<StreamSchema>>, Error> {
+        let rename = |input: &Arc<StreamSchema>| {
+            let mut builder = input.to_builder().name(&self.context.stream_name(input, inputs));
+            for field in input.payload() {
+                builder = builder.push(field.clone());
+            }
+            builder.build()
+        };
+        inputs.iter().map(rename).collect()
+    }
+
+    fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
+        self.calls += 1;
+        self.options.act(self.calls - 1, &self.context.host)?;
+        let schema = self.streams(&[batch.schema().clone()])?.remove(0);
+        out.push(input, Batch::from_bytes(schema, batch.as_bytes())?);
+        Ok(())
+    }
+
+    fn report(&self) -> Option<String> {
+        Some(format!("{} batches", self.calls))
+    }
+}
+
+impl OpenTransform for Pass {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::transform("pass", "Passes everything on")
+    }
+    fn open(options: ToyOptions, context: Context) -> Result<Self, Error> {
+        Ok(Self { calls: 0, options, context })
+    }
+}
+
+/// What every sink of this process has taken, by session folder and sink id.
+static TAKEN: Mutex<Vec<(std::path::PathBuf, Vec<u64>)>> = Mutex::new(Vec::new());
+
+/// Remembers the numbers.
+struct Collect {
+    path: std::path::PathBuf,
+    numbers: Vec<u64>,
+    calls: u64,
+    options: ToyOptions,
+    host: Arc<dyn Host>,
+}
+
+impl Sink for Collect {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
+        self.options.act(self.calls, &self.host)?;
+        self.calls += 1;
+        assert_eq!(batch.timestamps().len(), batch.rows());
+        self.numbers.extend(batch.column(0).values::<u64>());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        std::fs::write(&self.path, "done").map_err(|error| Error::io("write", &self.path, &error))?;
+        TAKEN.lock().unwrap().push((self.path.clone(), std::mem::take(&mut self.numbers)));
+        Ok(())
+    }
+}
+
+impl OpenSink for Collect {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::sink("collect", "Remembers").takes(&[Kind::Attributes]).writes("txt")
+    }
+    fn open(options: ToyOptions, _inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
+        let path = context.artifact(None, "txt")?;
+        Ok(Self { path, numbers: Vec::new(), calls: 0, options, host: context.host })
+    }
+}
+
+fn registry() -> Registry {
+    Registry::new([Factory::source::<Counter>(), Factory::transform::<Pass>(), Factory::sink::<Collect>()])
+}
+
+fn options(folder: &Path) -> RunOptions {
+    RunOptions { directory: Some(folder.to_owned()), session: Some("s".to_owned()), ..RunOptions::default() }
+}
+
+fn try_run(folder: &Path, text: &str) -> Result<Report, OpenError> {
+    let text = format!("{text}\n[session]\ndisk_free_min = \"0B\"\n");
+    let pipeline =
+        parse("test.toml", &text, &Variables::none(), &registry()).unwrap_or_else(|d| panic!("{d}"));
+    Ok(begin(pipeline, &registry(), &options(folder))?.wait(Duration::from_secs(1), |_| {}).unwrap())
+}
+
+fn run(text: &str) -> (Report, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let report = try_run(folder.path(), text).unwrap_or_else(|error| panic!("{error:?}"));
+    (report, folder)
+}
+
+/// What a sink took.
+fn taken(folder: &Path, sink: &str) -> Vec<u64> {
+    let path = folder.join("s").join(format!("{sink}.txt"));
+    TAKEN
+        .lock()
+        .unwrap()
+        .iter()
+        .find(|(other, _)| *other == path)
+        .map(|(_, numbers)| numbers.clone())
+        .unwrap_or_default()
+}
+
+/// On every way from source to sink: accepted = written + dropped + failed.
+fn assert_balanced(folder: &Path) {
+    let manifest = Manifest::read(&folder.join("s")).unwrap();
+    for input in manifest.sinks.iter().flat_map(|sink| &sink.inputs) {
+        let given: u64 = input.origins.iter().map(|&origin| manifest.streams[origin].frames).sum();
+        assert_eq!(given, input.written + input.loss.dropped + input.loss.failed, "{}", input.stream);
+    }
+}
+
+const FAN_OUT: &str = r#"
+[sources.a]
+plugin = "counter"
+frames = 1000
+[transforms.t]
+plugin = "pass"
+inputs = ["a"]
+[transforms.u]
+plugin = "pass"
+inputs = ["t"]
+[sinks.x]
+plugin = "collect"
+inputs = ["u"]
+[sinks.y]
+plugin = "collect"
+inputs = ["t"]
+"#;
+
+#[test]
+fn every_frame_arrives_in_order_over_fused_stages_and_fan_out() {
+    let (report, folder) = run(FAN_OUT);
+    let all: Vec<u64> = (0..1000).collect();
+    assert_eq!((taken(folder.path(), "x"), taken(folder.path(), "y")), (all.clone(), all));
+    assert_eq!((report.exit_code, report.loss, report.status), (0, Loss::default(), Status::Complete));
+    assert!(report.stages.iter().any(|stage| stage.remark.as_deref() == Some("1000 batches")));
+    assert_balanced(folder.path());
+    let manifest = Manifest::read(&folder.path().join("s")).unwrap();
+    assert_eq!(manifest.artifacts.len(), 2);
+    assert_eq!(manifest.artifacts[0].bytes, Some(4));
+    assert!(!folder.path().join("s").join(LEDGER).exists(), "the manifest says it all");
+}
+
+#[test]
+fn a_paced_source_gives_exactly_rate_times_duration() {
+    let text = "[sources.a]\nplugin = \"counter\"\nrate = 200\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]\n[session]\nduration = \"250ms\"\ndisk_free_min = \"0B\"";
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = parse("test.toml", text, &Variables::none(), &registry()).unwrap();
+    let report = begin(pipeline, &registry(), &options(folder.path()))
+        .unwrap()
+        .wait(Duration::from_secs(1), |_| {})
+        .unwrap();
+    assert_eq!(report.streams[0].frames + report.loss.late, 50);
+    assert_eq!(taken(folder.path(), "x").len() as u64, report.streams[0].frames);
+}
+
+#[test]
+fn a_sink_that_fails_or_panics_leaves_the_others_whole() {
+    for how in ["error", "panic"] {
+        let (report, folder) = run(&format!("{FAN_OUT}\nafter = 500\nhow = \"{how}\""));
+        assert_eq!(taken(folder.path(), "x"), (0..1000).collect::<Vec<_>>());
+        let failed = report.sinks.iter().find(|sink| sink.id == "y").unwrap();
+        assert!(failed.error.as_ref().unwrap().message.contains("as told"));
+        assert_eq!((failed.loss.failed, report.exit_code, report.status), (1000, 3, Status::Interrupted));
+        assert_balanced(folder.path());
+    }
+}
+
+#[test]
+fn when_every_sink_has_failed_the_session_ends() {
+    let (report, folder) = run(
+        "[sources.a]\nplugin = \"counter\"\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]\nafter = 5",
+    );
+    assert_eq!((report.exit_code, report.ended_by), (1, crate::session::EndedBy::Failure));
+    assert_balanced(folder.path());
+}
+
+#[test]
+fn a_transform_that_fails_once_loses_that_batch_and_one_that_panics_all_after_it() {
+    let text = |how: &str| {
+        format!(
+            "[sources.a]\nplugin = \"counter\"\nframes = 100\n[transforms.t]\nplugin = \"pass\"\ninputs = [\"a\"]\nafter = 40\nhow = \"{how}\"\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"t\"]"
+        )
+    };
+    let (report, folder) = run(&text("error"));
+    assert_eq!(taken(folder.path(), "x"), (0..40).chain(41..100).collect::<Vec<_>>());
+    assert_eq!((report.loss.failed, report.exit_code), (1, 3));
+    assert_balanced(folder.path());
+
+    let (report, folder) = run(&text("panic"));
+    assert_eq!(taken(folder.path(), "x"), (0..40).collect::<Vec<_>>());
+    assert_eq!((report.loss.failed, report.exit_code), (60, 1));
+    assert_balanced(folder.path());
+}
+
+#[test]
+fn a_source_that_fails_keeps_what_it_gave() {
+    for how in ["error", "panic"] {
+        let text = format!(
+            "[sources.a]\nplugin = \"counter\"\nafter = 7\nhow = \"{how}\"\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]"
+        );
+        let (report, folder) = run(&text);
+        assert_eq!(taken(folder.path(), "x"), (0..7).collect::<Vec<_>>());
+        assert_eq!((report.exit_code, report.status), (1, Status::Complete));
+        assert!(report.stages[0].error.as_ref().unwrap().message.contains("as told"));
+    }
+}
+
+#[test]
+fn what_a_full_queue_drops_is_counted_and_is_the_gap_in_the_file() {
+    let (report, folder) = run(
+        "[sources.a]\nplugin = \"counter\"\nframes = 2000\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]\nslow_ms = 1\nqueue = { frames = 4, when_full = \"drop_newest\" }",
+    );
+    let taken = taken(folder.path(), "x");
+    assert!(report.loss.dropped > 0);
+    assert_eq!(taken.len() as u64 + report.loss.dropped, 2000);
+    assert_eq!((report.exit_code, report.status), (3, Status::Complete));
+    assert_balanced(folder.path());
+}
+
+#[test]
+fn a_slow_sink_makes_a_paced_source_late_never_wrong() {
+    let text = "[sources.a]\nplugin = \"counter\"\nrate = 1000\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]\nslow_ms = 20\nqueue = { frames = 1 }\n[session]\nduration = \"300ms\"\ndisk_free_min = \"0B\"";
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = parse("test.toml", text, &Variables::none(), &registry()).unwrap();
+    let report = begin(pipeline, &registry(), &options(folder.path()))
+        .unwrap()
+        .wait(Duration::from_secs(1), |_| {})
+        .unwrap();
+    assert!(report.loss.late > 100, "{:?}", report.loss);
+    assert_eq!(report.streams[0].frames + report.loss.late, 300);
+    assert_eq!(report.exit_code, 3);
+    assert_balanced(folder.path());
+}
+
+#[test]
+fn a_session_that_cannot_begin_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("s")).unwrap();
+    let there = try_run(
+        folder.path(),
+        "[sources.a]\nplugin = \"counter\"\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]",
+    );
+    assert!(
+        matches!(&there, Err(OpenError::Folder(error)) if error.message.contains("already there")),
+        "{there:?}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path().join("s")).unwrap().count(), 0);
+    std::fs::remove_dir(folder.path().join("s")).unwrap();
+
+    let stream = try_run(
+        folder.path(),
+        "[sources.a]\nplugin = \"counter\"\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a.video\"]",
+    );
+    let Err(OpenError::Pipeline(diagnostics)) = stream else { panic!("{stream:?}") };
+    assert!(diagnostics.to_string().contains("no stream of \"a\" is called \"a.video\""), "{diagnostics}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_stop_ends_the_session_and_finishes_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[sources.a]\nplugin = \"counter\"\nrate = 100\n[sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]\n[session]\ndisk_free_min = \"0B\"";
+    let pipeline = parse("test.toml", text, &Variables::none(), &registry()).unwrap();
+    let session = begin(pipeline, &registry(), &options(folder.path())).unwrap();
+    let handle = session.stop_handle();
+    let mut looks = 0;
+    let report = session
+        .wait(Duration::from_millis(50), |progress| {
+            looks += 1;
+            if progress.frames >= 10 {
+                handle.stop();
+            }
+        })
+        .unwrap();
+    assert!(looks > 0 && report.streams[0].frames >= 10);
+    assert_eq!((report.exit_code, report.ended_by), (0, crate::session::EndedBy::Stop));
+    assert_eq!(taken(folder.path(), "x").len() as u64, report.streams[0].frames);
+}

@@ -1,0 +1,155 @@
+//! The session's folder, and the only way in which a stage gets a file: by a relative name that nobody else has.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use tapedeck_sdk::Error;
+
+/// A session's folder.
+#[derive(Debug)]
+pub(crate) struct SessionFolder {
+    path: PathBuf,
+    /// Relative path → id of the stage that makes it.
+    artifacts: Mutex<BTreeMap<PathBuf, String>>,
+}
+
+impl SessionFolder {
+    /// Checks that a session folder can be made there, touching nothing.
+    ///
+    /// # Errors
+    /// It is there already, or no folder above it can be written.
+    pub(crate) fn check(path: &Path) -> Result<(), Error> {
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::environment(format!(
+                "the session folder is already there: {}",
+                path.display()
+            ))
+            .with_hint("give the session another name with --session, or remove the folder"));
+        }
+        let above = path.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("."));
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        let refused = |why: &str| {
+            Err(Error::environment(format!(
+                "can't record into the output folder: {why}: {}",
+                above.display()
+            ))
+            .with_hint("choose another folder with --directory, or make this one writable"))
+        };
+        if !above.is_dir() {
+            return refused("it is not a folder");
+        }
+        match rustix::fs::access(above, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
+            Ok(()) => Ok(()),
+            Err(error) => refused(&error.to_string()),
+        }
+    }
+
+    /// Makes the folder, and those above it.
+    ///
+    /// # Errors
+    /// As for [`check`](Self::check).
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+        Self::check(path)?;
+        let failed = |error: io::Error| Error::io("make the session folder", path, &error);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        fs::create_dir(path).map_err(failed)?;
+        Ok(Self::existing(path))
+    }
+
+    /// A folder that is there already, for recovery.
+    pub(crate) fn existing(path: &Path) -> Self {
+        Self { path: path.to_owned(), artifacts: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Registers a file for a stage; see [`tapedeck_sdk::Host::artifact`].
+    pub(crate) fn artifact(&self, name: &Path, stage: &str) -> Result<PathBuf, Error> {
+        let shown = name.display().to_string();
+        let plain = !shown.is_empty()
+            && !shown.contains('\0')
+            && name.components().all(|part| matches!(part, Component::Normal(_)));
+        if !plain {
+            return Err(Error::option(["path"], format!("\"{shown}\" leads out of the session folder"))
+                .with_hint("files are named relative to the session folder, without \"..\""));
+        }
+        let mut artifacts = self.artifacts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = artifacts.get(name) {
+            return Err(Error::option(["path"], format!("\"{shown}\" is already written by \"{owner}\""))
+                .with_hint("give one of the two another `path`"));
+        }
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
+        }
+        artifacts.insert(name.to_owned(), stage.to_owned());
+        Ok(path)
+    }
+
+    /// The files that stages have registered, with the stage's id.
+    pub(crate) fn artifacts(&self) -> Vec<(PathBuf, String)> {
+        let artifacts = self.artifacts.lock().unwrap_or_else(PoisonError::into_inner);
+        artifacts.iter().map(|(path, stage)| (path.clone(), stage.clone())).collect()
+    }
+
+    /// Bytes that the disk has left for us.
+    pub(crate) fn disk_free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Size and SHA-256 (lower-case hex) of a file.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn hash_file(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = fs::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut size = 0;
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        size += count as u64;
+    }
+    let hex = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((size, hex))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_gets_files_inside_the_folder_only_and_each_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = SessionFolder::create(&root.path().join("a/b/session")).unwrap();
+        assert!(folder.artifact(Path::new("x/rows.csv"), "one").unwrap().parent().unwrap().is_dir());
+        for name in ["", "..", "../x", "/etc/passwd", "a/../../x", "./x/..", "a\0b"] {
+            assert!(folder.artifact(Path::new(name), "one").is_err(), "{name:?}");
+        }
+        let twice = folder.artifact(Path::new("x/rows.csv"), "two").unwrap_err();
+        assert!(twice.message.contains("\"one\""), "{twice}");
+        assert!(SessionFolder::check(folder.path()).unwrap_err().message.contains("already there"));
+    }
+
+    #[test]
+    fn checking_a_folder_touches_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        SessionFolder::check(&root.path().join("new/session")).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(SessionFolder::check(&file.join("session")).unwrap_err().message.contains("not a folder"));
+    }
+}

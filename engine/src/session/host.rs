@@ -1,0 +1,62 @@
+//! The engine as a stage sees it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
+
+use tapedeck_sdk::{Error, Host, Loss, Timestamp};
+
+use super::SessionFolder;
+use crate::clock::SessionClock;
+use crate::stats::{InputStats, StageStats, StreamStats};
+
+/// The engine as one stage sees it.
+pub(crate) struct StageHost {
+    pub(crate) clock: SessionClock,
+    pub(crate) stats: Arc<StageStats>,
+    /// Where files go; not there yet while sources are opened, which make none.
+    pub(crate) folder: Arc<OnceLock<SessionFolder>>,
+    /// A folder below the session's, for journals.
+    pub(crate) below: Option<PathBuf>,
+    /// What the stage's inputs have lost, once everything is connected.
+    pub(crate) accounts: OnceLock<Accounts>,
+}
+
+/// What a sink's inputs have lost, and the streams that they came from.
+pub(crate) struct Accounts {
+    pub(crate) inputs: Vec<Arc<InputStats>>,
+    pub(crate) streams: Vec<Arc<StreamStats>>,
+}
+
+impl Host for StageHost {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn failed(&self, frames: u64) {
+        self.stats.failed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn warn(&self, message: &str) {
+        *self.stats.remark.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+    }
+
+    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+        let folder = self.folder.get().ok_or_else(|| {
+            Error::plugin(format!(
+                "\"{}\" wants to make a file before the session has a folder",
+                self.stats.id
+            ))
+        })?;
+        match &self.below {
+            Some(below) => folder.artifact(&below.join(name), &self.stats.id),
+            None => folder.artifact(name, &self.stats.id),
+        }
+    }
+
+    fn loss(&self, stream: &str) -> Loss {
+        let Some(accounts) = self.accounts.get() else { return Loss::default() };
+        let inputs = accounts.inputs.iter().filter(|input| input.stream == stream);
+        inputs.fold(Loss::default(), |loss, input| loss + input.loss(&accounts.streams))
+    }
+}

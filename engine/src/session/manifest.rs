@@ -1,0 +1,178 @@
+//! `session.json`: what a session is, what it holds and what it lost. Written at the start and replaced whole, never edited in place.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tapedeck_sdk::{Error, Loss, StreamSchema};
+
+use super::MANIFEST;
+
+/// How far a session got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It runs, or was killed and nobody has looked yet.
+    Recording,
+    /// It ended by itself and its files are whole.
+    Complete,
+    /// It ended, but a file is not whole.
+    Interrupted,
+    /// It was killed and `recover` has made its files whole.
+    Recovered,
+}
+
+/// What ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The duration was reached.
+    Duration,
+    /// The user stopped it.
+    Stop,
+    /// Every source had ended.
+    Sources,
+    /// The disk had less space left than `disk_free_min`.
+    DiskFree,
+    /// No sink was left to record into.
+    Failure,
+}
+
+/// The manifest. Times are ISO 8601 in UTC, beside them nanoseconds since the Unix epoch on the session's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this file's layout: 1.
+    pub version: u32,
+    /// The session's id: the folder's name.
+    pub session: String,
+    /// How far it got.
+    pub status: Status,
+    /// The version of the engine that wrote it.
+    pub tapedeck: String,
+    /// When the clock was anchored.
+    pub started_at: String,
+    /// The same in ns.
+    pub started_at_ns: i64,
+    /// When the last file was closed.
+    pub ended_at: Option<String>,
+    /// The same in ns.
+    pub ended_at_ns: Option<i64>,
+    /// What ended it.
+    pub ended_by: Option<EndedBy>,
+    /// All that was lost, over all streams.
+    pub loss: Loss,
+    /// The source streams, in the order of the ledger.
+    pub streams: Vec<ManifestStream>,
+    /// The sinks.
+    pub sinks: Vec<ManifestSink>,
+    /// The files.
+    pub artifacts: Vec<ManifestArtifact>,
+    /// The journals that are kept or were not yet removed.
+    pub journals: Vec<ManifestJournal>,
+    /// The pipeline file's text.
+    pub pipeline: String,
+}
+
+/// A stream as its source gave it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestStream {
+    /// The stream's name.
+    pub name: String,
+    /// The source's id.
+    pub source: String,
+    /// Frames that it gave.
+    pub frames: u64,
+    /// Bytes of the frames in memory.
+    pub bytes: u64,
+    /// What was lost at the source.
+    pub loss: Loss,
+    /// The timestamps of the first and the last frame, in ns.
+    pub timestamps: Option<(i64, i64)>,
+    /// Its columns.
+    pub schema: StreamSchema,
+}
+
+/// A sink, with what it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestSink {
+    /// Its id.
+    pub id: String,
+    /// Its plugin.
+    pub plugin: String,
+    /// Its options, so that `recover` can write its file again.
+    pub options: serde_json::Value,
+    /// Its input streams.
+    pub inputs: Vec<ManifestInput>,
+    /// Why it ended before its time.
+    pub error: Option<Error>,
+}
+
+/// What a sink took of one stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestInput {
+    /// The stream's name at the sink.
+    pub stream: String,
+    /// The source streams that it came from: indices into `streams`.
+    pub origins: Vec<usize>,
+    /// Its columns.
+    pub schema: StreamSchema,
+    /// Frames written.
+    pub written: u64,
+    /// What was lost on the way from the source to the disk.
+    pub loss: Loss,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestArtifact {
+    /// Relative to the session's folder.
+    pub path: String,
+    /// The sink that made it.
+    pub sink: String,
+    /// Its size; none while it is being written.
+    pub bytes: Option<u64>,
+    /// Its SHA-256 in hex; none while it is being written.
+    pub sha256: Option<String>,
+}
+
+/// A journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestJournal {
+    /// Relative to the session's folder.
+    pub path: String,
+    /// The sink beside which it is kept.
+    pub sink: String,
+    /// Which of the sink's inputs it holds.
+    pub input: usize,
+}
+
+impl Manifest {
+    /// Reads the manifest of a session folder.
+    ///
+    /// # Errors
+    /// There is none, or it is not one.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Error::io("read the session's manifest", &path, &error)
+                .with_hint("name a session folder, such as recordings/<session>")
+        })?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::data(format!("can't read the session's manifest: {error}: {}", path.display()))
+        })
+    }
+
+    /// Replaces the manifest of a session folder; a reader sees the old one or the new one, never half of one.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let (path, fresh) = (folder.join(MANIFEST), folder.join(".session.json.new"));
+        let failed = |error: std::io::Error| Error::io("write the session's manifest", &path, &error);
+        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        let mut file = fs::File::create(&fresh).map_err(failed)?;
+        file.write_all(&text).and_then(|()| file.sync_data()).map_err(failed)?;
+        fs::rename(&fresh, &path).map_err(failed)
+    }
+}

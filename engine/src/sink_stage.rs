@@ -1,0 +1,159 @@
+//! A sink in its place: hands it batches, flushes it in time, keeps its journal, and accounts for every frame.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hdrhistogram::Histogram;
+use tapedeck_sdk::{Batch, Error, Sink, Timestamp};
+
+use crate::clock::SessionClock;
+use crate::stats::{InputStats, StageStats, duration_histogram, guarded, record};
+
+/// A sink that runs, or that has failed and counts what it can't take.
+pub(crate) struct SinkStage {
+    sink: Box<dyn Sink>,
+    /// Written before the sink, where a kill would make the sink's own file unreadable.
+    journal: Option<Box<dyn Sink>>,
+    /// Whether a flush of the sink alone makes frames safe.
+    durable: bool,
+    failed: bool,
+    stats: Arc<StageStats>,
+    inputs: Vec<Arc<InputStats>>,
+    /// Frames of each input that were written and are not flushed yet.
+    unflushed: Vec<u64>,
+    clock: SessionClock,
+    /// Time from a frame's timestamp until `write` returned.
+    latency: Histogram<u64>,
+    /// Time that `write` took.
+    busy: Histogram<u64>,
+}
+
+/// What is left of a sink after it has finished.
+pub(crate) struct FinishedSink {
+    pub(crate) latency: Histogram<u64>,
+    pub(crate) busy: Histogram<u64>,
+    /// Whether the sink's files are whole.
+    pub(crate) whole: bool,
+}
+
+impl SinkStage {
+    pub(crate) fn new(
+        sink: Box<dyn Sink>,
+        journal: Option<Box<dyn Sink>>,
+        needs_journal: bool,
+        stats: Arc<StageStats>,
+        inputs: Vec<Arc<InputStats>>,
+        clock: SessionClock,
+    ) -> Self {
+        let durable = !needs_journal || journal.is_some();
+        let unflushed = vec![0; inputs.len()];
+        let [latency, busy] = [duration_histogram(), duration_histogram()];
+        Self { sink, journal, durable, failed: false, stats, inputs, unflushed, clock, latency, busy }
+    }
+
+    /// Whether there is something that a kill would cost.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.failed && self.unflushed.iter().any(|&frames| frames > 0)
+    }
+
+    pub(crate) fn write(&mut self, input: usize, batch: Batch) {
+        let (frames, next_seq) = (batch.rows() as u64, batch.seq().last().map_or(0, |seq| seq + 1));
+        if self.failed {
+            self.inputs[input].failed.fetch_add(frames, Ordering::Relaxed);
+            return;
+        }
+        let last = Timestamp(batch.timestamps().last().map_or(0, |&nanos| nanos));
+        let before = self.clock.now();
+        self.write_journal(input, &batch);
+        let sink = &mut self.sink;
+        match guarded(&self.stats.id, "write", || sink.write(input, batch)) {
+            Ok(()) => {
+                let stats = &self.inputs[input];
+                stats.written.fetch_add(frames, Ordering::Relaxed);
+                stats.written_seq.store(next_seq, Ordering::Relaxed);
+                self.unflushed[input] += frames;
+                let now = self.clock.now();
+                record(&mut self.latency, now.since(last));
+                record(&mut self.busy, now.since(before));
+            }
+            Err(error) => {
+                self.inputs[input].failed.fetch_add(frames, Ordering::Relaxed);
+                self.fail(error);
+            }
+        }
+    }
+
+    fn write_journal(&mut self, input: usize, batch: &Batch) {
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = guarded(&self.stats.id, "the journal", || journal.write(input, batch.clone())) {
+            self.lose_journal(&error);
+        }
+    }
+
+    /// The sink goes on without its journal: what it wrote is safe only once it has finished.
+    fn lose_journal(&mut self, error: &Error) {
+        self.journal = None;
+        self.durable = false;
+        let remark = format!("the journal ended ({error}): a kill would lose this sink's file");
+        *self.stats.remark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(remark);
+    }
+
+    /// Makes what was written safe from a kill.
+    pub(crate) fn flush(&mut self) {
+        if !self.is_dirty() {
+            return;
+        }
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = guarded(&self.stats.id, "the journal", || journal.flush())
+        {
+            self.lose_journal(&error);
+        }
+        let sink = &mut self.sink;
+        match guarded(&self.stats.id, "flush", || sink.flush()) {
+            Ok(()) if self.durable => self.mark_flushed(),
+            Ok(()) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn mark_flushed(&mut self) {
+        for (frames, stats) in self.unflushed.iter_mut().zip(&self.inputs) {
+            stats.flushed.fetch_add(std::mem::take(frames), Ordering::Relaxed);
+            stats.flushed_seq.store(stats.written_seq.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// What was written since the last flush may be gone: it counts as failed, as does all that still comes.
+    fn fail(&mut self, error: Error) {
+        self.failed = true;
+        self.stats.fail(error);
+        for (frames, stats) in self.unflushed.iter_mut().zip(&self.inputs) {
+            let frames = std::mem::take(frames);
+            stats.written.fetch_sub(frames, Ordering::Relaxed);
+            stats.failed.fetch_add(frames, Ordering::Relaxed);
+        }
+    }
+
+    /// The streams have ended.
+    pub(crate) fn finish(mut self) -> FinishedSink {
+        self.flush();
+        let failed_before = self.failed;
+        let sink = &mut self.sink;
+        match guarded(&self.stats.id, "finish", || sink.finish()) {
+            Ok(()) if !self.failed => {
+                self.durable = true;
+                self.mark_flushed();
+            }
+            Ok(()) => {}
+            // After a failure the first reason counts; this call only saved what it could.
+            Err(_) if failed_before => {}
+            Err(error) => self.fail(error),
+        }
+        if let Some(mut journal) = self.journal.take()
+            && let Err(error) = guarded(&self.stats.id, "the journal", || journal.finish())
+        {
+            self.lose_journal(&error);
+        }
+        FinishedSink { latency: self.latency, busy: self.busy, whole: !self.failed }
+    }
+}

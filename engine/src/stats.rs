@@ -1,0 +1,144 @@
+//! The counters that a running session keeps: written by the stages' threads, read by the live line and the report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tapedeck_sdk::{Error, Loss, StreamSchema};
+
+use crate::edge::EdgeCounters;
+
+/// Durations up to a minute in ns with two significant digits: 20 kB.
+pub(crate) fn duration_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 2)
+        .expect("the bounds are constants that hdrhistogram accepts")
+}
+
+/// Counts a duration; one beyond the bounds counts as the bound.
+pub(crate) fn record(histogram: &mut Histogram<u64>, duration: Duration) {
+    histogram.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1));
+}
+
+/// What a source stream has given.
+#[derive(Debug)]
+pub(crate) struct StreamStats {
+    pub(crate) schema: Arc<StreamSchema>,
+    /// The source's id.
+    pub(crate) source: String,
+    pub(crate) frames: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) late: AtomicU64,
+    /// Frames that the source could read only in part. All streams of a source share its count; it is shown at the first.
+    pub(crate) failed: AtomicU64,
+    pub(crate) first_timestamp: AtomicI64,
+    pub(crate) last_timestamp: AtomicI64,
+}
+
+impl StreamStats {
+    pub(crate) fn new(schema: Arc<StreamSchema>, source: &str) -> Self {
+        Self {
+            schema,
+            source: source.to_owned(),
+            frames: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            first_timestamp: AtomicI64::new(i64::MIN),
+            last_timestamp: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+/// What a sink has taken of one of its inputs.
+#[derive(Debug)]
+pub(crate) struct InputStats {
+    /// The stream's name at this place.
+    pub(crate) stream: String,
+    /// The source streams that it came from.
+    pub(crate) origins: Vec<usize>,
+    /// The edges that it came over, down from the source.
+    pub(crate) edges: Vec<Arc<EdgeCounters>>,
+    /// The stages that it came through.
+    pub(crate) stages: Vec<Arc<StageStats>>,
+    /// Frames handed to the sink's `write` with success.
+    pub(crate) written: AtomicU64,
+    /// Frames that are safe from a kill.
+    pub(crate) flushed: AtomicU64,
+    /// Frames that the sink could not take.
+    pub(crate) failed: AtomicU64,
+    /// The watermark: one more than the last `seq` that was written, and that was flushed.
+    pub(crate) written_seq: AtomicU64,
+    pub(crate) flushed_seq: AtomicU64,
+}
+
+impl InputStats {
+    /// What was lost of this input on its way, the sink included.
+    pub(crate) fn loss(&self, streams: &[Arc<StreamStats>]) -> Loss {
+        let origins = || self.origins.iter().map(|&index| &streams[index]);
+        Loss {
+            late: origins().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
+            dropped: self.edges.iter().map(|edge| edge.dropped()).sum(),
+            failed: origins().map(|stream| stream.failed.load(Ordering::Relaxed)).sum::<u64>()
+                + self.stages.iter().map(|stage| stage.failed.load(Ordering::Relaxed)).sum::<u64>()
+                + self.failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What became of a stage.
+#[derive(Debug)]
+pub(crate) struct StageStats {
+    pub(crate) id: String,
+    /// Frames that this stage could not take, or only in part.
+    pub(crate) failed: AtomicU64,
+    /// The first thing that went wrong.
+    error: Mutex<Option<Error>>,
+    /// Whether that ended the stage.
+    ended: AtomicBool,
+    /// What it has to say in the report.
+    pub(crate) remark: Mutex<Option<String>>,
+}
+
+impl StageStats {
+    pub(crate) fn new(id: &str) -> Arc<Self> {
+        Arc::new(Self {
+            id: id.to_owned(),
+            failed: AtomicU64::new(0),
+            error: Mutex::default(),
+            ended: AtomicBool::new(false),
+            remark: Mutex::default(),
+        })
+    }
+
+    /// Remembers why the stage ended; the first reason is the one that counts.
+    pub(crate) fn fail(&self, error: Error) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.trouble(error);
+    }
+
+    /// Remembers what went wrong with the frames in hand; the stage goes on.
+    pub(crate) fn trouble(&self, error: Error) {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Whether the stage ended before its time.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn error(&self) -> Option<Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Runs a plugin's code: a panic becomes an error that names the stage.
+pub(crate) fn guarded<T>(id: &str, doing: &str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::plugin(format!("\"{id}\" panicked in {doing}: {text}"))
+            .with_hint("this is a bug of the plugin: please report it with the pipeline"))
+    })
+}

@@ -1,0 +1,257 @@
+//! Connects opened stages: who hands to whom on the same thread, who over an edge, and which losses lie on whose way.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use tapedeck_sdk::PluginKind;
+
+use crate::edge::{EdgeCounters, EdgeReceiver, edge};
+use crate::feed::{Feed, FeedTimes, Outlet};
+use crate::layout;
+use crate::ledger::Ledger;
+use crate::opening::{OpenInput, Opened, Stage};
+use crate::pipeline::Pipeline;
+use crate::session::LEDGER;
+use crate::sink_stage::SinkStage;
+use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::worker::{Inlet, Route, Slot, Target, Worker};
+
+/// Everything that is to run, and the counters that are read meanwhile.
+pub(crate) struct Wired {
+    pub(crate) feeds: Vec<(usize, Feed)>,
+    /// The node at the end of the thread, and the thread.
+    pub(crate) workers: Vec<(usize, Worker)>,
+    pub(crate) streams: Vec<Arc<StreamStats>>,
+    /// For each sink node: its inputs.
+    pub(crate) sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
+    pub(crate) stages: Vec<Arc<StageStats>>,
+}
+
+/// Where a stream has been: what can be lost on its way.
+#[derive(Clone, Default)]
+struct Way {
+    origins: Vec<usize>,
+    edges: Vec<Arc<EdgeCounters>>,
+    stages: Vec<Arc<StageStats>>,
+}
+
+impl Way {
+    fn join(ways: &[Self]) -> Self {
+        let mut joined = Self::default();
+        for way in ways {
+            joined.origins.extend(
+                way.origins.iter().filter(|origin| !joined.origins.contains(origin)).collect::<Vec<_>>(),
+            );
+            for edge in &way.edges {
+                if !joined.edges.iter().any(|other| Arc::ptr_eq(other, edge)) {
+                    joined.edges.push(edge.clone());
+                }
+            }
+            for stage in &way.stages {
+                if !joined.stages.iter().any(|other| Arc::ptr_eq(other, stage)) {
+                    joined.stages.push(stage.clone());
+                }
+            }
+        }
+        joined
+    }
+}
+
+/// Connects the stages. Takes them out of `opened`.
+pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBool>) -> io::Result<Wired> {
+    let mut wiring = Wiring::new(pipeline, opened);
+    wiring.number_streams(opened);
+    let order = layout::topological(pipeline);
+    for &node in &order {
+        wiring.connect_inputs(opened, node);
+    }
+    let ledger = Ledger::create(&opened.folder().path().join(LEDGER), wiring.streams.len())?;
+    let threads = std::mem::take(&mut wiring.threads);
+    let workers = threads.into_iter().map(|nodes| wiring.worker(pipeline, opened, &nodes)).collect();
+    let feeds = order.iter().filter(|&&node| pipeline.nodes[node].kind == PluginKind::Source);
+    let feeds = feeds.map(|&node| (node, wiring.feed(pipeline, opened, node, &ledger, stop))).collect();
+    let stages = opened.nodes.iter().map(|node| node.stats.clone()).collect();
+    Ok(Wired { feeds, workers, streams: wiring.streams, sinks: wiring.sinks, stages })
+}
+
+struct Wiring {
+    threads: Vec<Vec<usize>>,
+    /// Thread and slot of each node below the sources.
+    places: HashMap<usize, (usize, usize)>,
+    streams: Vec<Arc<StreamStats>>,
+    /// The first stream of each source.
+    first_stream: HashMap<usize, usize>,
+    routes: Vec<Vec<Route>>,
+    /// Node and input → the receiving end.
+    receivers: Vec<(usize, usize, EdgeReceiver)>,
+    ways: HashMap<(usize, usize), Way>,
+    sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
+}
+
+impl Wiring {
+    fn new(pipeline: &Pipeline, opened: &Opened) -> Self {
+        let threads = layout::threads(pipeline);
+        let mut places = HashMap::new();
+        for (thread, nodes) in threads.iter().enumerate() {
+            places.extend(nodes.iter().enumerate().map(|(slot, &node)| (node, (thread, slot))));
+        }
+        let route = |schema: &Arc<_>| Route { schema: Arc::clone(schema), targets: Vec::new() };
+        let routes = opened.nodes.iter().map(|node| node.outputs.iter().map(route).collect()).collect();
+        Self {
+            threads,
+            places,
+            streams: Vec::new(),
+            first_stream: HashMap::new(),
+            routes,
+            receivers: Vec::new(),
+            ways: HashMap::new(),
+            sinks: Vec::new(),
+        }
+    }
+
+    fn number_streams(&mut self, opened: &Opened) {
+        for (index, node) in opened.nodes.iter().enumerate() {
+            if !matches!(node.stage, Some(Stage::Source(_))) {
+                continue;
+            }
+            self.first_stream.insert(index, self.streams.len());
+            for (output, schema) in node.outputs.iter().enumerate() {
+                let way = Way { origins: vec![self.streams.len()], ..Way::default() };
+                self.ways.insert((index, output), way);
+                self.streams.push(Arc::new(StreamStats::new(schema.clone(), &node.stats.id)));
+            }
+        }
+    }
+
+    /// Connects a stage to those above it, which were connected before.
+    fn connect_inputs(&mut self, opened: &Opened, node: usize) {
+        let inputs = &opened.nodes[node].inputs;
+        let mut ways: Vec<Way> = Vec::with_capacity(inputs.len());
+        for (index, input) in inputs.iter().enumerate() {
+            ways.push(self.connect(node, index, input));
+        }
+        match opened.nodes[node].stage {
+            Some(Stage::Transform(_)) => self.pass_on(opened, node, &ways),
+            Some(Stage::Sink { .. }) => self.account(opened, node, ways),
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self, node: usize, index: usize, input: &OpenInput) -> Way {
+        let mut way = self.ways[&(input.from, input.output)].clone();
+        let (thread, slot) = self.places[&node];
+        let targets = &mut self.routes[input.from][input.output].targets;
+        if self.places.get(&input.from).is_some_and(|&(above, _)| above == thread) {
+            targets.push(Target::Local { slot, input: index });
+        } else {
+            let (sender, receiver) = edge(input.queue);
+            way.edges.push(sender.counters().clone());
+            targets.push(Target::Edge(sender));
+            self.receivers.push((node, index, receiver));
+        }
+        way
+    }
+
+    /// A transform with as many outputs as inputs is taken to map one to one; else each output may hold of every input.
+    fn pass_on(&mut self, opened: &Opened, node: usize, ways: &[Way]) {
+        let outputs = opened.nodes[node].outputs.len();
+        for output in 0..outputs {
+            let mut way = if outputs == ways.len() { ways[output].clone() } else { Way::join(ways) };
+            way.stages.push(opened.nodes[node].stats.clone());
+            self.ways.insert((node, output), way);
+        }
+    }
+
+    fn account(&mut self, opened: &Opened, node: usize, ways: Vec<Way>) {
+        let inputs = opened.nodes[node].inputs.iter().zip(ways).map(|(input, way)| {
+            Arc::new(InputStats {
+                stream: input.schema.name().to_owned(),
+                origins: way.origins,
+                edges: way.edges,
+                stages: way.stages,
+                written: AtomicU64::new(0),
+                flushed: AtomicU64::new(0),
+                failed: AtomicU64::new(0),
+                written_seq: AtomicU64::new(0),
+                flushed_seq: AtomicU64::new(0),
+            })
+        });
+        self.sinks.push((node, inputs.collect()));
+    }
+
+    fn worker(&mut self, pipeline: &Pipeline, opened: &mut Opened, nodes: &[usize]) -> (usize, Worker) {
+        let slots = nodes.iter().map(|&node| self.slot(pipeline, opened, node)).collect();
+        let mut inlets = Vec::new();
+        let (mine, others) =
+            std::mem::take(&mut self.receivers).into_iter().partition(|(node, ..)| nodes.contains(node));
+        self.receivers = others;
+        let mine: Vec<_> = mine;
+        for (node, input, receiver) in mine {
+            inlets.push(Inlet { receiver, slot: self.places[&node].1, input });
+        }
+        let flush_interval = pipeline.session.flush_interval;
+        let last = *nodes.last().expect("a thread has at least one stage");
+        (last, Worker { slots, inlets, flush_interval, clock: opened.clock })
+    }
+
+    fn slot(&mut self, pipeline: &Pipeline, opened: &mut Opened, node: usize) -> Slot {
+        let stats = opened.nodes[node].stats.clone();
+        match opened.nodes[node].stage.take() {
+            Some(Stage::Transform(transform)) => Slot::Transform {
+                transform: Some(transform),
+                routes: std::mem::take(&mut self.routes[node]),
+                stats,
+            },
+            Some(Stage::Sink { sink, journal }) => {
+                let inputs =
+                    self.sinks.iter().find(|(sink, _)| *sink == node).map(|(_, inputs)| inputs.clone());
+                let inputs = inputs.expect("each sink was accounted for when it was connected");
+                let accounts =
+                    crate::session::Accounts { inputs: inputs.clone(), streams: self.streams.clone() };
+                drop(opened.nodes[node].host.accounts.set(accounts));
+                let needs_journal = pipeline.nodes[node].factory.descriptor().needs_journal;
+                Slot::Sink(Box::new(SinkStage::new(
+                    sink,
+                    journal,
+                    needs_journal,
+                    stats,
+                    inputs,
+                    opened.clock,
+                )))
+            }
+            _ => unreachable!("sources have threads of their own, and each stage is taken once"),
+        }
+    }
+
+    fn feed(
+        &mut self,
+        pipeline: &Pipeline,
+        opened: &mut Opened,
+        node: usize,
+        ledger: &Arc<Ledger>,
+        stop: &Arc<AtomicBool>,
+    ) -> Feed {
+        let Some(Stage::Source(source)) = opened.nodes[node].stage.take() else {
+            unreachable!("only sources come here")
+        };
+        let first = self.first_stream[&node];
+        let routes = std::mem::take(&mut self.routes[node]).into_iter().enumerate();
+        let outlets = routes.map(|(output, route)| Outlet {
+            route,
+            stats: self.streams[first + output].clone(),
+            ledger: ledger.line(first + output),
+            next_seq: 0,
+        });
+        Feed {
+            source,
+            outlets: outlets.collect(),
+            stats: opened.nodes[node].stats.clone(),
+            clock: opened.clock,
+            rate_hz: pipeline.nodes[node].rate_hz,
+            stop: stop.clone(),
+            times: FeedTimes::new(),
+        }
+    }
+}

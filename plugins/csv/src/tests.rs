@@ -1,0 +1,244 @@
+//! Tests of the sink and its reader: what was written reads back as people would expect, wherever the file was cut.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::json;
+use tapedeck_sdk::testing::{FakeHost, all_types, joined, open_sink, read_all, sample};
+
+use super::*;
+
+fn record(folder: &Path, options: &serde_json::Value, batches: &[Batch]) -> String {
+    let host = FakeHost::new(folder);
+    let mut sink = open_sink(&factory(), options, &[batches[0].schema().clone()], &host, "rows").unwrap();
+    batches.iter().for_each(|batch| sink.write(0, batch.clone()).unwrap());
+    sink.flush().unwrap();
+    let path = folder.join("rows.csv");
+    let flushed = std::fs::read_to_string(&path).unwrap();
+    sink.finish().unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), flushed, "everything was there after the flush");
+    flushed
+}
+
+fn read_text(text: &[u8]) -> Result<(Arc<StreamSchema>, Vec<Batch>), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.csv");
+    std::fs::write(&path, text).unwrap();
+    read_all(&CsvFormat, &path)
+}
+
+#[test]
+fn a_line_looks_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = StreamSchema::builder("game", Kind::Attributes)
+        .field("health", DataType::Float64)
+        .field("speed", DataType::Float32)
+        .nullable("name, quoted", DataType::Utf8)
+        .field("raw", DataType::FixedBinary(2))
+        .field("alive", DataType::Bool)
+        .field("level", DataType::UInt8)
+        .build()
+        .unwrap();
+    let mut pool = BatchPool::new(schema);
+    let mut builder = pool.builder(3);
+    let time = Timestamp(1_700_000_000_000_000_001);
+    builder
+        .push_row(time)
+        .set(0, 99.5)
+        .set(1, 0.1_f32)
+        .set_str(2, "say \"hi\"")
+        .set_bytes(3, &[0, 255])
+        .set_bool(4, true)
+        .set(5, 7_u8);
+    builder.push_row(time).set(0, f64::NAN).set(1, f32::NEG_INFINITY).set_str(2, "");
+    builder.push_row(time).set(0, 1e300).set(1, 3e13_f32);
+    let mut batch = builder.finish();
+    batch.stamp(41, Timestamp(0));
+    let text = record(folder.path(), &json!({}), &[batch.clone()]);
+    let expected = "seq,timestamp,health,speed,\"name, quoted\",raw,alive,level\n\
+        41,2023-11-14T22:13:20.000000001Z,99.5,0.1,\"say \"\"hi\"\"\",0x00ff,true,7\n\
+        42,2023-11-14T22:13:20.000000001Z,NaN,-inf,\"\",0x0000,false,0\n\
+        43,2023-11-14T22:13:20.000000001Z,1e+300,30000000000000.0,,0x0000,false,0\n";
+    assert_eq!(text, expected);
+    let text = record(folder.path(), &json!({ "timestamps": "ns" }), &[batch.clone()]);
+    assert!(text.contains("\n41,1700000000000000001,99.5"), "{text}");
+    let text = record(folder.path(), &json!({ "timestamps": "seconds" }), &[batch]);
+    assert!(text.contains("\n41,1700000000.000000001,99.5"), "{text}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_was_written_is_read_and_written_again_the_same(
+        rows in 1_usize..60, seed: u64, nullable: bool, notation in prop::sample::select(vec!["iso", "ns", "seconds"]),
+    ) {
+        // A column of points in time that is written as decimal numbers is read as numbers; `timestamp` itself is known by name.
+        let all = all_types(nullable);
+        let payload = all.payload().iter().filter(|field| field.data_type != DataType::TimestampNs || notation == "iso");
+        let schema = payload.cloned().fold(all.to_builder(), tapedeck_sdk::SchemaBuilder::push).build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let options = json!({ "timestamps": notation });
+        let batch = sample(&schema, 5, rows, seed);
+        let first = record(folder.path(), &options, std::slice::from_ref(&batch));
+        let (_, found) = read_all(&CsvFormat, &folder.path().join("rows.csv")).unwrap();
+        let found = joined(&found).unwrap();
+        prop_assert_eq!(found.seq(), batch.seq());
+        prop_assert_eq!(found.timestamps(), batch.timestamps());
+        let text = schema.payload_index("utf8").unwrap();
+        for row in 0..rows {
+            prop_assert_eq!(found.column(text).is_null(row), batch.column(text).is_null(row));
+            prop_assert_eq!(found.column(text).str_at(row), if batch.column(text).is_null(row) { "" } else { batch.column(text).str_at(row) });
+        }
+        let second = record(folder.path(), &options, &[found]);
+        prop_assert_eq!(first, second);
+    }
+
+    #[test]
+    fn numbers_come_back_bit_by_bit(wide: f64, narrow: f32, whole: i64, time: i64) {
+        let schema = StreamSchema::builder("s", Kind::Attributes)
+            .field("a", DataType::Float64).field("b", DataType::Float32).field("c", DataType::Int64).field("t", DataType::TimestampNs);
+        let mut pool = BatchPool::new(schema.build().unwrap());
+        let mut builder = pool.builder(1);
+        builder.push_row(Timestamp(time)).set(0, wide).set(1, narrow).set(2, whole).set(3, time);
+        let folder = tempfile::tempdir().unwrap();
+        record(folder.path(), &json!({}), &[builder.finish()]);
+        let (_, found) = read_all(&CsvFormat, &folder.path().join("rows.csv")).unwrap();
+        let column = |index: usize| found[0].column(index);
+        prop_assert_eq!(column(0).values::<f64>()[0].to_bits(), wide.to_bits());
+        #[expect(clippy::cast_possible_truncation, reason = "it was an f32 before")]
+        let narrowed = column(1).values::<f64>()[0] as f32;
+        prop_assert_eq!(narrowed.to_bits(), narrow.to_bits());
+        prop_assert_eq!((column(2).values::<i64>()[0], column(3).values::<i64>()[0]), (whole, time));
+    }
+
+    #[test]
+    fn no_text_panics(text in "[a-z0-9,\"\n\r. -]{0,80}", damage in prop::collection::vec(any::<u8>(), 0..8)) {
+        for lead in ["", "seq,timestamp,a\n1,5,\"x\"\n"] {
+            drop(read_text(&[lead.as_bytes(), text.as_bytes(), &damage].concat()));
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_reads_back_every_whole_line_and_is_mended_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = all_types(true);
+    let text = record(folder.path(), &json!({}), &[sample(&schema, 0, 12, 3)]);
+    let path = folder.path().join("cut.csv");
+    let mut rows_seen = std::collections::BTreeSet::new();
+    for length in 0..=text.len() {
+        std::fs::write(&path, &text.as_bytes()[..length]).unwrap();
+        let Ok((_, before)) = read_all(&CsvFormat, &path) else {
+            assert!(!text[..text.floor_char_boundary(length)].contains('\n'), "{length}");
+            assert!(matches!(CsvFormat.repair(&path).unwrap(), Repair::Unreadable(_)), "{length}");
+            continue;
+        };
+        let seqs: Vec<u64> = before.iter().flat_map(|batch| batch.seq().to_vec()).collect();
+        rows_seen.insert(seqs.len());
+        let repair = CsvFormat.repair(&path).unwrap();
+        let (_, after) = read_all(&CsvFormat, &path).unwrap();
+        assert_eq!(after, before, "{length}: {repair:?}");
+        assert_eq!(CsvFormat.repair(&path).unwrap(), Repair::Intact, "{length}");
+        assert!(seqs.iter().copied().eq(0..seqs.len() as u64));
+    }
+    assert_eq!(rows_seen.into_iter().collect::<Vec<_>>(), (0..=12).collect::<Vec<_>>());
+}
+
+#[test]
+fn files_of_other_programs_are_read() {
+    let (schema, rows) = read_text(b"a,b,c,d\r\n1,x,,007\r\n2.5,\"y, z\",true,008").unwrap();
+    let types: Vec<_> =
+        schema.payload().iter().map(|field| (field.name.as_str(), field.data_type, field.nullable)).collect();
+    assert_eq!(
+        types,
+        [
+            ("a", DataType::Float64, false),
+            ("b", DataType::Utf8, false),
+            ("c", DataType::Bool, true),
+            ("d", DataType::Utf8, false)
+        ]
+    );
+    assert_eq!((schema.name(), rows[0].seq(), rows[0].timestamps()), ("text", &[0, 1][..], &[0, 0][..]));
+    assert_eq!((rows[0].column(0).values::<f64>()[1], rows[0].column(1).str_at(1)), (2.5, "y, z"));
+}
+
+#[test]
+fn the_kind_is_known_by_its_columns() {
+    let (schema, rows) =
+        read_text(b"seq,timestamp,connection,code,data\n0,1970-01-01T00:00:01Z,\"c\",\"o\",0x1b5b\n")
+            .unwrap();
+    assert_eq!(
+        (schema.kind(), rows[0].timestamps()[0], rows[0].column(2).bytes_at(0)),
+        (Kind::Terminal, 1_000_000_000, &[0x1b, 0x5b][..])
+    );
+}
+
+#[test]
+fn a_line_in_the_middle_that_is_none_is_an_error_with_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv");
+    std::fs::write(&path, "seq,timestamp,a\n0,1,5\n1,2\n2,3,6\n").unwrap();
+    let mut source = CsvFormat.open(&path).unwrap();
+    assert!(matches!(source.next(Timestamp(0)).unwrap(), Next::Batch { .. }));
+    let error = source.next(Timestamp(0)).unwrap_err();
+    assert!(error.message.contains("row 2 has 2 fields, the header has 3"), "{error}");
+    assert!(matches!(CsvFormat.repair(&path).unwrap(), Repair::Unreadable(_)));
+}
+
+/// Storage with room for so many bytes.
+struct Small {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl Write for Small {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.room - self.bytes.len());
+        if count == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Storage for Small {
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.bytes.truncate(usize::try_from(length).unwrap());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_leaves_whole_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = sample(&all_types(true), 0, 5, 1);
+    let header = header(batch.schema()).len();
+    let whole = record(folder.path(), &json!({}), &[batch.clone(), batch.clone()]).len();
+    for room in (header..whole).step_by(53) {
+        let output = Output::new(Small { bytes: Vec::new(), room }, "full.csv".into());
+        let mut recording = Recording::open(output, batch.schema(), Timestamps::Iso).unwrap();
+        let result = (0..2).try_for_each(|_| recording.write(&batch).and_then(|()| recording.output.flush()));
+        let error = result.expect_err("the rows don't fit");
+        assert!(error.kind == ErrorKind::Io && error.message.ends_with("full.csv"), "{error}");
+        recording.output.flush().unwrap();
+        let bytes = &recording.output.storage().bytes;
+        assert!(bytes.ends_with(b"\n"));
+        assert!(matches!(read_text(bytes).unwrap().1.iter().map(Batch::rows).sum(), 0 | 5));
+    }
+}
+
+#[test]
+fn a_device_without_room_gives_an_error_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("rows.csv")).unwrap();
+    let host = FakeHost::new(folder.path());
+    let error = open_sink(&factory(), &json!({}), &[all_types(false)], &host, "rows").err().unwrap();
+    assert!(error.kind == ErrorKind::Io && error.message.ends_with("rows.csv"), "{error}");
+}

@@ -1,0 +1,144 @@
+//! Pictures of the `siphon` layout: one dataset `frames` of BGRA bytes, a chunk a picture.
+//!
+//! How large the pictures are is not known before the first one, so the dataset is made when it comes. All pictures of a
+//! recording have the size of the first.
+
+use tapedeck_sdk::{Batch, DataType, Error, StreamSchema};
+
+use crate::disk::Disk;
+use crate::raw::{Dataset, Element, Failure, Group, Storage};
+use crate::siphon::FRAMES;
+
+const CHANNELS: usize = 4;
+/// What the library may write for a new chunk beside the chunk.
+const INDEX_BYTES: u64 = 64 << 10;
+
+/// Where in the stream's columns a picture's parts are.
+struct Parts {
+    width: usize,
+    height: usize,
+    format: usize,
+    pixels: usize,
+}
+
+/// The pictures of one stream.
+pub(crate) struct Frames {
+    parts: Parts,
+    storage: Storage,
+    dataset: Option<(Dataset, [usize; 2])>,
+    converted: Vec<u8>,
+    rows: u64,
+}
+
+impl Frames {
+    /// For a stream of pictures whose datasets are at the root.
+    pub(crate) fn new(
+        _root: &Group,
+        schema: &StreamSchema,
+        deflate: Option<u32>,
+        shuffle: bool,
+    ) -> Result<Self, Failure> {
+        let part = |name: &str, fits: fn(DataType) -> bool| {
+            let found = schema.payload_index(name).filter(|&index| fits(schema.payload()[index].data_type));
+            found.ok_or_else(|| {
+                Failure::new(format!(
+                    "stream \"{}\" has no column \"{name}\" as pictures have it",
+                    schema.name()
+                ))
+            })
+        };
+        let number: fn(DataType) -> bool = |data_type| data_type == DataType::UInt32;
+        let text: fn(DataType) -> bool = |data_type| data_type == DataType::Utf8;
+        let bytes: fn(DataType) -> bool =
+            |data_type| matches!(data_type, DataType::Binary | DataType::FixedBinary(_));
+        let parts = Parts {
+            width: part("width", number)?,
+            height: part("height", number)?,
+            format: part("format", text)?,
+            pixels: part("pixels", bytes)?,
+        };
+        let storage = Storage { chunk_rows: 1, deflate, shuffle: shuffle && deflate.is_some() };
+        Ok(Self { parts, storage, dataset: None, converted: Vec::new(), rows: 0 })
+    }
+
+    /// Takes pictures.
+    pub(crate) fn write(&mut self, batch: &Batch, disk: &mut Disk) -> Result<(), Error> {
+        (0..batch.rows()).try_for_each(|row| self.write_one(batch, row, disk))
+    }
+
+    fn write_one(&mut self, batch: &Batch, row: usize, disk: &mut Disk) -> Result<(), Error> {
+        let number = |column: usize| batch.column(column).values::<u32>()[row] as usize;
+        let size = [number(self.parts.height), number(self.parts.width)];
+        let refuse = |what: String, hint: &str| {
+            Err(Error::data(format!("frame {}: {what}", batch.seq()[row])).with_hint(hint))
+        };
+        let count =
+            size[0].checked_mul(size[1]).filter(|&count| count > 0 && count <= u32::MAX as usize / CHANNELS);
+        let Some(count) = count else {
+            return refuse(format!("a picture of {} × {} points", size[1], size[0]), "check the source");
+        };
+        let format = batch.column(self.parts.format).str_at(row);
+        let channels = match format {
+            "bgra8" => CHANNELS,
+            "rgb8" => 3,
+            other => {
+                return refuse(
+                    format!("\"frames\" can't hold a picture in format \"{other}\""),
+                    "give it bgra8 or rgb8",
+                );
+            }
+        };
+        let pixels = batch.column(self.parts.pixels).bytes_at(row);
+        if pixels.len() != count * channels {
+            let what =
+                format!("a {format} picture of {} × {} points has {} bytes", size[1], size[0], pixels.len());
+            return refuse(what, "check the source");
+        }
+        if let Some((_, first)) = self.dataset.as_ref().filter(|(_, first)| *first != size) {
+            let what = format!(
+                "a picture of {} × {} points after one of {} × {}",
+                size[1], size[0], first[1], first[0]
+            );
+            return refuse(
+                what,
+                "\"frames\" holds pictures of one size: scale them at the source, or begin a new recording",
+            );
+        }
+        disk.room((count * CHANNELS) as u64 + INDEX_BYTES)?;
+        let made = self.append(pixels, channels, size, disk);
+        made.map_err(|failure| disk.error("write a picture to", &failure))
+    }
+
+    fn append(
+        &mut self,
+        pixels: &[u8],
+        channels: usize,
+        size: [usize; 2],
+        disk: &Disk,
+    ) -> Result<(), Failure> {
+        let dataset = match &mut self.dataset {
+            Some((dataset, _)) => dataset,
+            empty => {
+                let dimensions = [0, size[0] as u64, size[1] as u64, CHANNELS as u64];
+                let root = disk.file().root();
+                let made = Dataset::create(root, FRAMES, Element::Unsigned(1), &dimensions, self.storage)?;
+                &mut empty.insert((made, size)).0
+            }
+        };
+        let bgra = if channels == CHANNELS {
+            pixels
+        } else {
+            self.converted.clear();
+            let points = pixels.as_chunks::<3>().0;
+            self.converted.extend(points.iter().flat_map(|&[red, green, blue]| [blue, green, red, u8::MAX]));
+            &self.converted
+        };
+        dataset.set_rows(self.rows + 1)?;
+        match self.storage.deflate {
+            None => dataset.write_chunk(self.rows, bgra)?,
+            Some(_) => dataset.write_rows(self.rows, bgra)?,
+        }
+        self.rows += 1;
+        Ok(())
+    }
+}

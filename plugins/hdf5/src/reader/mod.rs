@@ -1,0 +1,127 @@
+//! Reads recordings back: our own exactly, other programs' as far as they have the recording guide's shape. Which dataset is
+//! which column is found out in `ours` and `foreign`; how rows come out of them is `track`'s.
+
+mod foreign;
+mod ours;
+mod track;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tapedeck_sdk::{Error, ErrorKind, Format, Next, Repair, Source, StreamSchema, Timestamp};
+
+use crate::disk::explain;
+use crate::plan::{DESCRIPTION, Description, FORMAT, INTERNAL, internal};
+use crate::raw::{Failure, File, Group, Mode};
+use track::Track;
+
+/// The most bytes of a description.
+const DESCRIPTION_BYTES_MAX: usize = 256 << 20;
+
+/// The reader of HDF5 files.
+pub(crate) struct Hdf5Format;
+
+impl Format for Hdf5Format {
+    fn name(&self) -> &'static str {
+        "hdf5"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["h5", "hdf5"]
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+        readable(path)?;
+        let opened = File::open(path, Mode::Read)
+            .or_else(|failure| File::open(path, Mode::ReadTorn).map_err(|_as_before| failure));
+        let file = opened.map_err(|failure| not_hdf5(path, &failure))?;
+        let length = cut_at(path, &file)?;
+        let broken = |failure: Failure| not_a_recording(path, &failure);
+        let tracks = match description(file.root()).map_err(broken)? {
+            Some(description) => ours::tracks(file.root(), &description),
+            None => foreign::tracks(file.root(), stem(path)),
+        };
+        let mut tracks = tracks.map_err(broken)?;
+        if let Some(end) = length {
+            tracks.iter_mut().try_for_each(|track| track.cut(end)).map_err(broken)?;
+        }
+        let schemas = tracks.iter().map(|track| track.schema().clone()).collect();
+        Ok(Box::new(Reader { schemas, tracks, path: path.to_owned(), _file: file }))
+    }
+
+    fn repair(&self, path: &Path) -> Result<Repair, Error> {
+        readable(path)?;
+        crate::repair::repair(path)
+    }
+}
+
+/// What the operating system has against reading the file, in its own words.
+fn readable(path: &Path) -> Result<(), Error> {
+    std::fs::File::open(path).map(drop).map_err(|error| Error::io("open an HDF5 file", path, &error))
+}
+
+fn not_hdf5(path: &Path, failure: &Failure) -> Error {
+    if failure.errno.is_some() {
+        return explain("open", path, failure);
+    }
+    Error::data(format!("can't open an HDF5 file: {}: {}", failure.message, path.display()))
+        .with_hint("`tapedeck recover` mends files whose writer was killed")
+}
+
+fn not_a_recording(path: &Path, failure: &Failure) -> Error {
+    let kind = if failure.errno.is_some() { ErrorKind::Io } else { ErrorKind::Data };
+    Error::new(kind, format!("can't read a recording: {}: {}", failure.message, path.display()))
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| !stem.is_empty()).unwrap_or("hdf5")
+}
+
+/// Where the file ends, if that is before the end that the library knows of.
+pub(crate) fn cut_at(path: &Path, file: &File) -> Result<Option<u64>, Error> {
+    let length = std::fs::metadata(path).map_err(|error| Error::io("open an HDF5 file", path, &error))?.len();
+    let size = file.size().map_err(|failure| explain("ask for the size of", path, &failure))?;
+    Ok((length < size).then_some(length))
+}
+
+/// What our own writer wrote down, if it was ours.
+pub(crate) fn description(root: &Group) -> Result<Option<Description>, Failure> {
+    if !root.contains(INTERNAL) || !root.contains(&internal(DESCRIPTION)) {
+        return Ok(None);
+    }
+    let json = root.dataset(&internal(DESCRIPTION))?.read_all(DESCRIPTION_BYTES_MAX)?;
+    let end = json.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let description: Description = serde_json::from_slice(&json[..end])
+        .map_err(|error| Failure::new(format!("its description is damaged: {error}")))?;
+    if description.format != FORMAT {
+        return Err(Failure::new(format!(
+            "it is of format {}, this program reads format {FORMAT}",
+            description.format
+        )));
+    }
+    Ok(Some(description))
+}
+
+/// A file as a source. The datasets stand before the file, which is closed after them.
+struct Reader {
+    schemas: Vec<Arc<StreamSchema>>,
+    tracks: Vec<Track>,
+    path: std::path::PathBuf,
+    _file: File,
+}
+
+impl Source for Reader {
+    fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.schemas
+    }
+
+    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+        // The stream that is furthest behind goes on, so that streams come roughly in the order of their time.
+        let unread = self.tracks.iter_mut().enumerate().filter(|(_, track)| !track.is_read());
+        let Some((output, track)) = unread.min_by_key(|(_, track)| track.time()) else {
+            return Ok(Next::End);
+        };
+        let batch = track.read().map_err(|failure| not_a_recording(&self.path, &failure))?;
+        Ok(Next::Batch { output, batch })
+    }
+}

@@ -1,0 +1,98 @@
+//! The `hdf5` sink: what the engine calls. What is in the file is the layouts' business.
+
+use std::sync::Arc;
+
+use tapedeck_sdk::{Batch, Context, Description, Error, Host, Kind, OpenSink, Sink, StreamSchema};
+
+use crate::options::{Layout, Options};
+use crate::recording::{Recording, Settings};
+use crate::{datasets, siphon};
+
+/// The sink.
+pub(crate) struct Hdf5Sink {
+    state: State,
+    host: Arc<dyn Host>,
+    warned: bool,
+}
+
+enum State {
+    Recording(Box<Recording>),
+    /// A write failed; only closing is left.
+    Broken(Box<Recording>),
+    Closed,
+}
+
+impl OpenSink for Hdf5Sink {
+    type Options = Options;
+
+    fn describe() -> Description {
+        Description::sink(
+            "hdf5",
+            "Writes attributes and pictures to an HDF5 file that can be read while it is written",
+        )
+        .takes(&[Kind::Attributes, Kind::Image])
+        .writes("h5")
+    }
+
+    fn check(options: &Options) -> Result<(), Error> {
+        options.check()
+    }
+
+    fn open(options: Options, inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
+        options.check()?;
+        let (layout, plans) = match options.layout {
+            Layout::Datasets => ("datasets", datasets::plans(inputs)?),
+            Layout::Siphon => ("siphon", siphon::plans(inputs, &options)?),
+        };
+        let settings = Settings {
+            layout,
+            chunk_rows: options.chunk_rows,
+            deflate: options.deflate(),
+            shuffle: options.shuffle,
+            swmr: options.swmr,
+        };
+        let path = context.artifact(options.path.as_deref(), "h5")?;
+        let recording = Recording::create(&path, &plans, settings, &context)?;
+        Ok(Self { state: State::Recording(Box::new(recording)), host: context.host, warned: false })
+    }
+}
+
+impl Hdf5Sink {
+    /// Runs `body` on the open recording; after an error only closing is left.
+    fn run<T>(&mut self, body: impl FnOnce(&mut Recording) -> Result<T, Error>) -> Result<T, Error> {
+        let State::Recording(mut recording) = std::mem::replace(&mut self.state, State::Closed) else {
+            return Err(Error::plugin("an hdf5 sink was called after it had failed or was finished"));
+        };
+        let result = body(&mut recording);
+        self.state = if result.is_ok() { State::Recording(recording) } else { State::Broken(recording) };
+        result
+    }
+}
+
+impl Sink for Hdf5Sink {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+        let cut = self.run(|recording| recording.write(input, &batch))?;
+        if cut > 0 {
+            self.host.failed(cut.min(batch.rows() as u64));
+            if !std::mem::replace(&mut self.warned, true) {
+                let stream = batch.schema().name();
+                self.host.warn(&format!(
+                    "stream \"{stream}\": a value was longer than its column's longest length and was cut"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.run(Recording::flush)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Recording(recording) => recording.finish(|stream| self.host.loss(stream)),
+            State::Broken(recording) => recording.abandon(),
+            State::Closed => Ok(()),
+        }
+    }
+}

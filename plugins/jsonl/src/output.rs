@@ -1,0 +1,75 @@
+//! A text file that grows by whole lines and never keeps half of one. Knows nothing of what the lines say.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use tapedeck_sdk::Error;
+
+/// Lines are handed to the kernel when this many bytes have come together, or at each flush.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What lines can be written to: a file, or in tests something that fills up.
+pub(crate) trait Storage: Write {
+    /// Cuts everything from `length` on; the next write goes there.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(drop)
+    }
+}
+
+/// An append-only file of lines.
+pub(crate) struct Output<S> {
+    storage: S,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    /// Bytes of the lines that the kernel has.
+    length: u64,
+    failed: bool,
+}
+
+impl Output<File> {
+    pub(crate) fn create(path: PathBuf) -> Result<Self, Error> {
+        let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
+        Ok(Self::new(file, path))
+    }
+}
+
+impl<S: Storage> Output<S> {
+    pub(crate) fn new(storage: S, path: PathBuf) -> Self {
+        Self { storage, path, buffer: Vec::with_capacity(BUFFER_BYTES * 2), length: 0, failed: false }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// Adds what `line` writes: one line, its end included.
+    pub(crate) fn append(&mut self, line: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+        line(&mut self.buffer);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Hands all lines to the kernel. After a failure there is nothing more to do: what was written of lines that did not fit was
+    /// cut off again.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        let result = if self.failed { Ok(()) } else { self.storage.write_all(&self.buffer) };
+        if let Err(error) = result {
+            self.failed = true;
+            // A file that can't even be cut ends in half a line, which reading and `recover` take care of.
+            drop(self.storage.cut(self.length));
+            let error = Error::io("write frames", &self.path, &error);
+            return Err(error.with_hint("What was written before is whole and can be read."));
+        }
+        if !self.failed {
+            self.length += self.buffer.len() as u64;
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Everything wrong that a user can say: one clear message with a hint, exit code 2, and no file touched.
+
+use crate::util::{Dir, Done, example};
+
+const SINK: &str = "[sinks.x]\nplugin = \"arrow\"\ninputs = [\"game\"]\n";
+
+fn attribute(keys: &str) -> String {
+    source(&format!("pid = {}", std::process::id()), keys)
+}
+
+fn source(target: &str, keys: &str) -> String {
+    format!(
+        "[sources.game]\nplugin = \"memory\"\nrate = 60\n{target}\n[sources.game.attributes.health]\n{keys}\n{SINK}"
+    )
+}
+
+/// Runs a pipeline that must be refused; returns what was said.
+fn refused(pipeline: &str) -> Done {
+    let dir = Dir::new();
+    dir.write("p.toml", pipeline);
+    let done = dir.tapedeck(&["run", "p.toml", "--duration", "200ms", "--directory", "out"]).run();
+    assert_eq!(done.code, 2, "{pipeline}\n{done:?}");
+    assert_eq!(dir.names("."), ["p.toml"], "no file is touched: {pipeline}");
+    assert!(done.stdout.is_empty(), "{done:?}");
+    done
+}
+
+fn assert_says(pipeline: &str, words: &[&str]) {
+    let done = refused(pipeline);
+    for word in words {
+        assert!(done.stderr.contains(word), "expected {word:?} in:\n{}\nfor\n{pipeline}", done.stderr);
+    }
+    let helps = ["help", "hint"].iter().any(|word| done.stderr.contains(word));
+    assert!(helps, "no hint in:\n{}", done.stderr);
+}
+
+#[test]
+fn what_is_no_pipeline_is_refused_with_line_and_column() {
+    assert_says("this is not TOML", &["p.toml:1:"]);
+    assert_says(&format!("[sources.game]\nplugin = \"memory\"\nrate = \"often\"\n{SINK}"), &["p.toml:3:8"]);
+    assert_says(
+        &format!("[sources.game]\nplugin = \"synthetic\"\nrate = 0\n{SINK}"),
+        &["p.toml:3:8", "rate"],
+    );
+    assert_says(
+        &format!("[sources.game]\nplugin = \"synthetic\"\nrate = 100001\n{SINK}"),
+        &["p.toml:3:8", "100"],
+    );
+    assert_says(
+        &format!("[sources.game]\nplugin = \"synthetik\"\n{SINK}"),
+        &["p.toml:2:10", "did you mean", "synthetic"],
+    );
+    assert_says(
+        &format!("[sources.game]\nplugin = \"synthetic\"\ncolumms = 3\n{SINK}"),
+        &["p.toml:3:1", "columns"],
+    );
+    assert_says(
+        &format!("[sources.game]\nplugin = \"synthetic\"\nseed = \"${{SEED_OF_NOBODY}}\"\n{SINK}"),
+        &["p.toml:3:", "SEED_OF_NOBODY"],
+    );
+    assert_says(
+        "[sources.game]\nplugin = \"synthetic\"\n[sinks.x]\nplugin = \"arrow\"\ninputs = [\"gone\"]\n",
+        &["gone"],
+    );
+    assert_says("", &["source"]);
+}
+
+#[test]
+fn a_process_that_is_not_there_is_refused() {
+    let keys = "address = 0x1000\ntype = \"int\"";
+    assert_says(&source("process = \"no-such-game-anywhere\"", keys), &["no-such-game-anywhere", "p.toml:"]);
+    assert_says(&source("pid = 4194304", keys), &["4194304"]);
+    assert_says(&source("spawn = [\"./no-such-program\"]", keys), &["no-such-program"]);
+}
+
+#[test]
+fn an_attribute_that_cannot_be_found_is_refused() {
+    assert_says(
+        &attribute("module = \"no-such-module.so\"\noffset = 0\ntype = \"int\""),
+        &["no-such-module.so"],
+    );
+    assert_says(&attribute("address = 0x1000\ntype = \"array\"\nlength = 0"), &["length"]);
+    assert_says(&attribute("pattern = \"48 8B XX\"\ntype = \"int\""), &["pattern", "p.toml:6:"]);
+    assert_says(&attribute("address = 0x1000\ntype = \"integer\""), &["integer"]);
+    // Spread out here so that the test's own memory does not hold it.
+    let rare = (0..24).map(|n| format!("{:02X} ", (n * 37 + 11) % 251)).collect::<String>() + "?? ?? ?? ??";
+    assert_says(&attribute(&format!("pattern = \"{rare}\"\ntype = \"int\"")), &["pattern", "not found"]);
+}
+
+#[test]
+fn a_pattern_with_several_matches_needs_a_choice() {
+    let arcade = example("arcade");
+    let target = format!("spawn = [\"{}\", \"--decoy\"]\nattach_timeout = \"2s\"", arcade.display());
+    let keys = "pattern = \"48 8B 05 ?? ?? ?? ?? 54 41 50 45 44 45 43 4B\"\noffsets = [0x18, 0x10, 0x08]\ntype = \"int\"";
+    assert_says(&source(&target, keys), &["match", "2"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_refused() {
+    let dir = Dir::new();
+    let text = format!("[sources.game]\nplugin = \"synthetic\"\nrate = 60\n{SINK}");
+    dir.write("p.toml", &text);
+    dir.write("file", "");
+    let done = dir.tapedeck(&["run", "p.toml", "--duration", "100ms", "--directory", "file"]).run();
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("file") && done.stderr.contains("hint"), "{done:?}");
+
+    let done = dir.tapedeck(&["run", "p.toml", "--duration", "100ms", "--directory", "/proc/nowhere"]).run();
+    assert_eq!(done.code, 2, "{done:?}");
+
+    std::fs::create_dir_all(dir.path("out/s")).unwrap();
+    let done =
+        dir.tapedeck(&["run", "p.toml", "--duration", "100ms", "--directory", "out", "--session", "s"]).run();
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("already there") && done.stderr.contains("--session"), "{done:?}");
+    assert!(dir.names("out/s").is_empty());
+
+    let done = dir.tapedeck(&["run", "p.toml", "--session", "../escape"]).run();
+    assert_eq!(done.code, 2);
+    assert_eq!(dir.names("."), ["file", "out", "p.toml"]);
+}
+
+#[test]
+fn rubbish_instead_of_a_recording_is_an_error_never_a_panic() {
+    let dir = Dir::new();
+    let rubbish: String = (0..4000_u32).map(|n| char::from((n * 7919 % 95 + 32) as u8)).collect();
+    for name in ["x.h5", "x.parquet", "x.arrows", "x.csv", "x.jsonl", "x.unknown"] {
+        for text in ["", "x", rubbish.as_str()] {
+            dir.write(name, text);
+            let done = dir.tapedeck(&["inspect", name]).run();
+            assert!(
+                done.code == 1 || done.code == 2 || (done.code == 0 && name == "x.csv"),
+                "{name}: {done:?}"
+            );
+        }
+    }
+    for arguments in [["inspect", "nowhere"], ["recover", "nowhere"], ["inspect", "."], ["recover", "."]] {
+        let done = dir.tapedeck(&arguments).run();
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.stderr.contains("error: "), "{done:?}");
+    }
+    std::fs::create_dir(dir.path("session")).unwrap();
+    dir.write("session/session.json", "{");
+    assert_eq!(dir.tapedeck(&["recover", "session"]).run().code, 2);
+}

@@ -1,0 +1,23 @@
+//! The one integration binary. Each module is one thing that must hold of the whole program:
+//!
+//! - `util`: the small vocabulary (`Dir`, `Tapedeck`, `python`) that the others speak
+//! - `tidy`: rules of the house that no compiler checks: who imports whom, how files begin, how long they are
+//! - `cli`: what the program prints: help, plugins, graphs, completions
+//! - `bad_input`: everything wrong that a user can say; one clear message, exit code 2, nothing touched
+//! - `game`: a live process is recorded, and the files say what the process's own log says
+//! - `formats`: each sink's file read back by somebody else's reader
+//! - `kill`: `kill -9` at random moments, then `recover`
+//! - `disk`: a disk that fills up
+//! - `frame_path`: what the frame path may cost: heap allocations
+//! - `pipelines`: every file in `pipelines/` and every command of the README runs
+
+mod bad_input;
+mod cli;
+mod disk;
+mod formats;
+mod frame_path;
+mod game;
+mod kill;
+mod pipelines;
+mod tidy;
+mod util;

@@ -1,0 +1,138 @@
+//! `kill -9` at random moments of a recording, then `inspect` and `recover`: every format reads back, at most `flush_interval` of
+//! frames is missing, and the program says exactly how many.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::util::{Dir, python, wait_until};
+
+const RATE_HZ: u64 = 200;
+const FLUSH_MS: u64 = 400;
+const KILLS: u64 = 20;
+const FILES: [(&str, &str, &str); 5] = [
+    ("h5", "hdf5", "h5.h5"),
+    ("rows", "parquet", "rows.parquet"),
+    ("stream", "arrow", "stream.arrows"),
+    ("text", "csv", "text.csv"),
+    ("lines", "jsonl", "lines.jsonl"),
+];
+
+fn pipeline() -> String {
+    let mut text = format!(
+        "[session]\nflush_interval = \"{FLUSH_MS}ms\"\ndisk_free_min = \"0B\"\n[sources.made]\nplugin = \"synthetic\"\nrate = {RATE_HZ}\ncolumns = 6\nseed = 7\n"
+    );
+    for (id, plugin, _) in FILES {
+        text.push_str(&format!("[sinks.{id}]\nplugin = \"{plugin}\"\ninputs = [\"made\"]\n"));
+    }
+    text
+}
+
+/// Moments from 0.2 to 2.2 s, the same in each run.
+fn moment(kill: u64) -> std::time::Duration {
+    let mixed = (kill + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
+    std::time::Duration::from_millis(200 + mixed % 2000)
+}
+
+fn json(done: &crate::util::Done) -> Value {
+    serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
+}
+
+/// Kills one recording and recovers it. Returns the frames lost in each file.
+fn kill_and_recover(kill: u64) -> BTreeMap<String, u64> {
+    let dir = Dir::new();
+    dir.write("pipeline.toml", &pipeline());
+    let mut child =
+        dir.tapedeck(&["run", "pipeline.toml", "--directory", "out", "--session", "s", "--quiet"]).spawn();
+    wait_until("the session runs", || dir.path("out/s/session.json").exists());
+    std::thread::park_timeout(moment(kill));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let before = json(&dir.tapedeck(&["inspect", "out/s", "--json"]).run());
+    assert_eq!(before["manifest"]["status"], "interrupted", "kill {kill}");
+
+    let recovered = dir.tapedeck(&["recover", "out/s", "--json"]).run();
+    let recovery = json(&recovered);
+    let lost: BTreeMap<String, u64> = recovery["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stream| (stream["sink"].as_str().unwrap().to_owned(), stream["lost"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(lost.len(), FILES.len(), "{recovery}");
+    assert_eq!(
+        recovered.code,
+        if lost.values().any(|&lost| lost > 0) { 3 } else { 0 },
+        "kill {kill}: {recovery}"
+    );
+
+    let after = json(&dir.tapedeck(&["inspect", "out/s", "--json"]).run());
+    assert_eq!(after["manifest"]["status"], "recovered");
+    for file in after["files"].as_array().unwrap() {
+        assert_eq!(file["error"], Value::Null, "kill {kill}: {file}");
+        let stream = &file["streams"][0];
+        let late = after["manifest"]["loss"]["late"].as_u64().unwrap();
+        assert!(
+            stream["missing"].as_u64().unwrap() <= late,
+            "kill {kill}: a gap that nobody counted: {file}"
+        );
+    }
+    assert_eq!(dir.tapedeck(&["recover", "out/s"]).run().code, 0, "recovering twice does no harm");
+    if kill.is_multiple_of(5) {
+        read_with_others(&dir, &after);
+    }
+    lost
+}
+
+/// Somebody else's reader finds the same rows.
+fn read_with_others(dir: &Dir, after: &Value) {
+    let files = after["files"].as_array().unwrap();
+    for (id, _, name) in FILES {
+        let file = files.iter().find(|file| file["path"].as_str().unwrap().ends_with(name)).unwrap();
+        let summary = python("summary.py", &[&dir.path("out/s").join(name)]);
+        assert_eq!(summary["rows"], file["streams"][0]["frames"], "{id}");
+    }
+}
+
+#[test]
+fn a_killed_recording_loses_at_most_a_flush_interval_and_says_so() {
+    let mut all: Vec<BTreeMap<String, u64>> = Vec::new();
+    std::thread::scope(|scope| {
+        // Two at a time: the machine may be small, and a flush that waits for the processor is late.
+        let lanes = [0, 1].map(|lane| {
+            scope.spawn(move || {
+                (0..KILLS).filter(|kill| kill % 2 == lane).map(kill_and_recover).collect::<Vec<_>>()
+            })
+        });
+        for lane in lanes {
+            all.extend(lane.join().unwrap());
+        }
+    });
+    assert_eq!(all.len() as u64, KILLS);
+    let allowed = RATE_HZ * FLUSH_MS / 1000;
+    for lost in &all {
+        for (sink, &frames) in lost {
+            assert!(
+                frames <= allowed,
+                "{sink} lost {frames} frames, {allowed} are a flush interval: {all:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_running_session_is_not_recovered() {
+    let dir = Dir::new();
+    dir.write("pipeline.toml", &pipeline());
+    let mut child =
+        dir.tapedeck(&["run", "pipeline.toml", "--directory", "out", "--session", "s", "--quiet"]).spawn();
+    wait_until("the session runs", || dir.path("out/s/session.json").exists());
+    let refused = dir.tapedeck(&["recover", "out/s"]).run();
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("still recording"), "{refused:?}");
+    let inspected = json(&dir.tapedeck(&["inspect", "out/s", "--json"]).run());
+    assert_eq!(inspected["manifest"]["status"], "recording");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

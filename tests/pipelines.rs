@@ -1,0 +1,47 @@
+//! Every file in `pipelines/` and every command of the README runs.
+
+use crate::util::{Dir, example, root};
+
+/// A folder with the checkout's pipelines, in which the demo's game is found where a release build puts it.
+fn checkout() -> Dir {
+    let dir = Dir::new();
+    std::fs::create_dir_all(dir.path("target/release/examples")).unwrap();
+    std::os::unix::fs::symlink(example("arcade"), dir.path("target/release/examples/arcade")).unwrap();
+    std::os::unix::fs::symlink(root().join("pipelines"), dir.path("pipelines")).unwrap();
+    dir
+}
+
+#[test]
+fn every_pipeline_runs_as_it_stands() {
+    let dir = checkout();
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("pipelines")).unwrap() {
+        let name = format!("pipelines/{}", entry.unwrap().file_name().into_string().unwrap());
+        let checked = dir.tapedeck(&["check", &name, "--deny-warnings"]).run();
+        assert_eq!(checked.code, 0, "{checked:?}");
+        let done = dir.tapedeck(&["run", &name, "--duration", "700ms"]).run();
+        assert_eq!(done.code, 0, "{name}: {done:?}");
+        count += 1;
+    }
+    assert!(count >= 3, "{count} pipelines");
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let dir = checkout();
+    let done = dir
+        .tapedeck(&["run", "pipelines/game.toml", "--duration", "500ms", "--session", "game-20261121-120000"])
+        .run();
+    assert_eq!(done.code, 0, "{done:?}");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("tapedeck ")).collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        let command = command.split('#').next().unwrap_or_default();
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let done = dir.tapedeck(&arguments).run();
+        // A budget that a busy machine misses is told by exit code 1, and is not what this test is about.
+        assert!(done.code == 0 || (arguments[0] == "bench" && done.code == 1), "{command}: {done:?}");
+        assert!(!done.stdout.is_empty(), "{command}: {done:?}");
+    }
+}

@@ -84,7 +84,7 @@ fn an_attribute_that_cannot_be_found_is_refused() {
     assert_says(&attribute("address = 0x1000\ntype = \"integer\""), &["integer"]);
     // Spread out here so that the test's own memory does not hold it.
     let rare = (0..24).map(|n| format!("{:02X} ", (n * 37 + 11) % 251)).collect::<String>() + "?? ?? ?? ??";
-    assert_says(&attribute(&format!("pattern = \"{rare}\"\ntype = \"int\"")), &["pattern", "not found"]);
+    assert_says(&attribute(&format!("pattern = \"{rare}\"\ntype = \"int\"")), &["pattern", "is not in"]);
 }
 
 #[test]
@@ -123,9 +123,10 @@ fn a_folder_that_cannot_be_used_is_refused() {
 #[test]
 fn rubbish_instead_of_a_recording_is_an_error_never_a_panic() {
     let dir = Dir::new();
-    let rubbish: String = (0..4000_u32).map(|n| char::from((n * 7919 % 95 + 32) as u8)).collect();
+    let rubbish: String =
+        (0..4000_u32).map(|n| char::from((n * 7919 % 95 + 32) as u8)).chain(['\n']).collect();
     for name in ["x.h5", "x.parquet", "x.arrows", "x.csv", "x.jsonl", "x.unknown"] {
-        for text in ["", "x", rubbish.as_str()] {
+        for text in ["", "x\n", rubbish.as_str()] {
             dir.write(name, text);
             let done = dir.tapedeck(&["inspect", name]).run();
             assert!(

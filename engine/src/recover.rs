@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tapedeck_sdk::{
-    Context, Error, Host, Loss, Next, Opener, PluginKind, Repair, SessionInfo, Sink, Timestamp,
+    Context, Error, Format, Host, Loss, Next, Opener, PluginKind, Repair, SessionInfo, Sink, Timestamp,
 };
 
 use crate::clock::SessionClock;
@@ -82,9 +82,12 @@ pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
         return Ok(recovery);
     }
     let lines = ledger::read(&folder.join(LEDGER)).unwrap_or_default();
+    let mut needed = Vec::new();
     for index in 0..manifest.sinks.len() {
         let sink = &manifest.sinks[index];
-        recover_sink(registry, folder, &manifest, sink, &lines, &mut recovery)?;
+        if !recover_sink(registry, folder, &manifest, sink, &lines, &mut recovery)? {
+            needed.push(sink.id.clone());
+        }
         let found: Vec<_> =
             recovery.streams.iter().filter(|stream| stream.sink == sink.id).cloned().collect();
         for (input, found) in manifest.sinks[index].inputs.iter_mut().zip(found) {
@@ -99,11 +102,9 @@ pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
     let late = lines.iter().map(|line| line.late).sum();
     manifest.loss =
         Loss { late, failed: lost + lines.iter().map(|line| line.failed).sum::<u64>(), ..manifest.loss };
-    recovery.exit_code = match recovery.files.iter().all(|file| file.readable) {
-        false => 1,
-        true => u8::from(manifest.loss.any()) * 3,
-    };
-    finish(folder, manifest, recovery.exit_code != 1)?;
+    let whole = needed.is_empty() && recovery.files.iter().all(|file| file.readable);
+    recovery.exit_code = if whole { u8::from(manifest.loss.any()) * 3 } else { 1 };
+    finish(folder, manifest, whole)?;
     Ok(recovery)
 }
 
@@ -124,6 +125,7 @@ fn finish(folder: &Path, mut manifest: Manifest, whole: bool) -> Result<(), Erro
     Ok(())
 }
 
+/// Recovers the files of one sink. False when its journal still holds more than the files do.
 fn recover_sink(
     registry: &Registry,
     folder: &Path,
@@ -131,13 +133,13 @@ fn recover_sink(
     sink: &ManifestSink,
     lines: &[LedgerLine],
     recovery: &mut Recovery,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let artifacts: Vec<&ManifestArtifact> =
         manifest.artifacts.iter().filter(|file| file.sink == sink.id).collect();
     let Some(format) =
         registry.find(PluginKind::Sink, &sink.plugin).and_then(|factory| factory.format()).cloned()
     else {
-        return Ok(());
+        return Ok(true);
     };
     let mut outcomes = Vec::new();
     for artifact in &artifacts {
@@ -146,7 +148,11 @@ fn recover_sink(
         outcomes.push(repair.unwrap_or_else(|error| Repair::Unreadable(error.to_string())));
     }
     let unreadable = outcomes.iter().any(|outcome| matches!(outcome, Repair::Unreadable(_)));
-    let rebuilt = unreadable.then(|| rebuild(registry, folder, manifest, sink, lines));
+    // A file may be whole and yet hold less than was safe: one whose writer could only save what it could.
+    let kept = journal_frames(registry, folder, manifest, sink);
+    let behind =
+        kept > artifacts.iter().map(|artifact| frames(format.as_ref(), &folder.join(&artifact.path))).sum();
+    let rebuilt = (unreadable || behind).then(|| rebuild(registry, folder, manifest, sink, lines));
     let mut streams: Vec<StreamInspection> = Vec::new();
     for (artifact, outcome) in artifacts.iter().zip(outcomes) {
         let path = folder.join(&artifact.path);
@@ -168,12 +174,34 @@ fn recover_sink(
             readable: error.is_none(),
         });
     }
-    recovery.streams.extend(account(sink, &streams, lines));
-    Ok(())
+    recovery.streams.extend(account(sink, &streams, manifest, lines));
+    Ok(kept <= streams.iter().map(|stream| stream.frames).sum())
+}
+
+/// Frames that can be read from a file.
+fn frames(format: &dyn Format, path: &Path) -> u64 {
+    read(format, path).map_or(0, |(streams, _)| streams.iter().map(|stream| stream.frames).sum())
+}
+
+/// Frames that the journals beside a sink hold.
+fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink: &ManifestSink) -> u64 {
+    let Some(format) = registry.journal().and_then(|factory| factory.format()) else { return 0 };
+    let journals = manifest.journals.iter().filter(|journal| journal.sink == sink.id);
+    let frames = |path: &Path| {
+        // A journal that can't be mended is read as far as it goes.
+        drop(guarded(format.name(), "repair", || format.repair(path)));
+        frames(format.as_ref(), path)
+    };
+    journals.map(|journal| frames(&folder.join(&journal.path))).sum()
 }
 
 /// Compares what can be read with what the sources gave.
-fn account(sink: &ManifestSink, streams: &[StreamInspection], lines: &[LedgerLine]) -> Vec<RecoveredStream> {
+fn account(
+    sink: &ManifestSink,
+    streams: &[StreamInspection],
+    manifest: &Manifest,
+    lines: &[LedgerLine],
+) -> Vec<RecoveredStream> {
     let single = sink.inputs.len() == 1;
     let account = |input: &crate::session::ManifestInput| {
         let of_input = || streams.iter().filter(|found| single || found.schema.name() == input.stream);
@@ -182,7 +210,9 @@ fn account(sink: &ManifestSink, streams: &[StreamInspection], lines: &[LedgerLin
         let given =
             input.origins.iter().filter_map(|&origin| lines.get(origin)).map(|line| line.next_seq).max();
         let lost = given.unwrap_or(0).saturating_sub(next_seq);
-        let rate = of_input().map(|found| found.frames_per_second).fold(0.0, f64::max);
+        let declared = input.origins.iter().filter_map(|&origin| manifest.streams.get(origin));
+        let given_rates = declared.map(|stream| crate::closing::rate(stream.frames, stream.timestamps));
+        let rate = of_input().map(|found| found.frames_per_second).chain(given_rates).fold(0.0, f64::max);
         let lost_seconds = if rate > 0.0 { crate::run::count(lost) / rate } else { 0.0 };
         RecoveredStream { sink: sink.id.clone(), stream: input.stream.clone(), frames, lost, lost_seconds }
     };

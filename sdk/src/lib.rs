@@ -45,6 +45,7 @@
 //! ```
 
 pub mod batch;
+mod data_type;
 mod descriptor;
 mod error;
 mod factory;
@@ -57,13 +58,14 @@ pub mod testing;
 mod time;
 
 pub use batch::{Batch, BatchBuilder, BatchPool, Column, Relabel, RowWriter};
+pub use data_type::DataType;
 pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, Opener};
 pub use format::{Format, Repair};
 pub use host::{Context, Host, Loss, SessionInfo};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
-pub use schema::{COLUMNS_MAX, DataType, Field, Kind, SchemaBuilder, StreamSchema};
+pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
 
 /// Everything that a plugin's source file usually needs.

@@ -116,15 +116,12 @@ def read_hdf5(path):
 
 
 def hide_nulls(file, columns, np):
-    """Puts None where the file's validity bits say so."""
+    """Puts None where the file's validity bits say so: one bit a payload column, lowest first, 1 = not null."""
     if "_tapedeck/validity" not in file:
         return
-    bits = file["_tapedeck/validity"][:]
-    schema = json.loads(file.attrs["schema"]) if "schema" in file.attrs else None
-    if schema is None:
-        return
-    payload = [field["name"] for field in schema["fields"][2:]]
-    unpacked = np.unpackbits(bits, axis=1, bitorder="little")
-    for index, name in enumerate(payload):
-        valid = unpacked[:, index]
-        columns[name] = [value if ok else None for value, ok in zip(columns[name], valid)]
+    description = json.loads(file["_tapedeck/description"][0])
+    payload = description["streams"][0]["schema"]["fields"][2:]
+    unpacked = np.unpackbits(file["_tapedeck/validity"][:], axis=1, bitorder="little")
+    for index, field in enumerate(payload):
+        name = field["name"]
+        columns[name] = [value if ok else None for value, ok in zip(columns[name], unpacked[:, index])]

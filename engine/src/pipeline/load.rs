@@ -141,7 +141,12 @@ impl Pipeline {
         let stage =
             self.nodes.get(node).map_or(String::new(), |node| format!("{} \"{}\": ", node.kind, node.id));
         let message = format!("{stage}{}", error.message);
-        let mut diagnostic = Diagnostic::new(code, self.locate(node, &error.option), message);
+        let inputs = self.nodes.get(node).and_then(|node| node.inputs.first());
+        let span = match (error.option.as_slice(), inputs) {
+            ([key], Some(input)) if key == "inputs" => input.span.clone(),
+            _ => self.locate(node, &error.option),
+        };
+        let mut diagnostic = Diagnostic::new(code, span, message);
         diagnostic.hint.clone_from(&error.hint);
         let mut diagnostics = Diagnostics::new(self.source.clone());
         diagnostics.push(diagnostic);

@@ -1,4 +1,4 @@
-//! What a second of recording costs this sink: `flush_cost COLUMNS RATE_HZ SECONDS [OPTIONS_JSON]`. Rows come one at a time and are flushed
+//! What a second of recording costs this sink: `flush_cost COLUMNS RATE_HZ SECONDS [OPTIONS_JSON [BATCH_ROWS]]`. Rows come one at a time, or in batches, and are flushed
 //! once a second of their own time; the program does not wait in between. Prints processor time and peak memory.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use tapedeck_sdk::testing::FakeHost;
-use tapedeck_sdk::{BatchPool, DataType, Kind, Opener, StreamSchema, Timestamp};
+use tapedeck_sdk::{BatchPool, DataType, Field, Kind, Opener, StreamSchema, Timestamp};
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
 fn processor_ms() -> f64 {
@@ -14,10 +14,12 @@ fn processor_ms() -> f64 {
     now.tv_sec as f64 * 1e3 + now.tv_nsec as f64 / 1e6
 }
 
-fn schema(columns: usize) -> Arc<StreamSchema> {
-    let types = [DataType::Int32, DataType::Float32, DataType::Float64];
+fn schema(columns: usize, only_doubles: bool) -> Arc<StreamSchema> {
+    let mixed = [DataType::Int32, DataType::Float32, DataType::Float64];
+    let types = if only_doubles { &mixed[2..] } else { &mixed[..] };
     let builder = (0..columns).fold(StreamSchema::builder("game", Kind::Attributes), |builder, index| {
-        builder.nullable(&format!("attribute_{index:04}"), types[index % types.len()])
+        let field = Field::new(format!("attribute_{index:04}"), types[index % types.len()]);
+        builder.push(Field { nullable: !only_doubles, ..field })
     });
     builder.build().expect("the schema is well formed")
 }
@@ -31,12 +33,10 @@ fn main() {
     let (columns, rate, seconds) = (number(0, 1000), number(1, 60), number(2, 60));
     let options: Value =
         serde_json::from_str(arguments.get(3).map_or("{}", String::as_str)).expect("options are JSON");
-    let directory = tempfile::Builder::new()
-        .disable_cleanup(std::env::var_os("KEEP").is_some())
-        .tempdir()
-        .expect("there is a folder for temporary files");
+    let batch_rows = usize::try_from(number(4, 1)).expect("a number of rows");
+    let directory = tempfile::tempdir().expect("there is a folder for temporary files");
     let host = FakeHost::new(directory.path());
-    let schema = schema(usize::try_from(columns).expect("a number of columns"));
+    let schema = schema(usize::try_from(columns).expect("a number of columns"), batch_rows > 1);
     let factory = tapedeck_hdf5::factory();
     let Opener::Sink(open) = factory.opener() else { unreachable!("the factory makes a sink") };
 
@@ -47,16 +47,18 @@ fn main() {
     let (mut write, mut flush, mut worst) = (0.0, 0.0, 0.0_f64);
     for second in 0..seconds {
         let mut batches = Vec::new();
-        for tick in 0..rate {
-            let mut builder = pool.builder(1);
-            let mut row = builder
-                .push_row(Timestamp(i64::try_from((second * rate + tick) * 16_666_667).expect("a time")));
-            for column in 0..schema.payload().len() {
-                match column % 3 {
-                    0 => row.set(column, i32::try_from(tick).expect("a small number")),
-                    1 => row.set(column, 0.5_f32),
-                    _ => row.set(column, 0.25_f64),
-                };
+        for begin in (0..rate).step_by(batch_rows) {
+            let mut builder = pool.builder(batch_rows);
+            for tick in begin..rate.min(begin + batch_rows as u64) {
+                let mut row = builder
+                    .push_row(Timestamp(i64::try_from((second * rate + tick) * 16_666_667).expect("a time")));
+                for column in 0..schema.payload().len() {
+                    match schema.payload()[column].data_type {
+                        DataType::Int32 => row.set(column, i32::try_from(tick).expect("a small number")),
+                        DataType::Float32 => row.set(column, 0.5_f32),
+                        _ => row.set(column, 0.25_f64),
+                    };
+                }
             }
             batches.push(builder.finish());
         }

@@ -1,6 +1,7 @@
 //! What is left of a recording when its process is killed, or when there is no more room: every row that was flushed.
 //!
 //! The recording process is this test program once more, told by the environment to record ([`recorder`]).
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ fn schema() -> Arc<StreamSchema> {
 }
 
 fn health(row: u64) -> Option<i32> {
-    (row % 5 != 0).then(|| i32::try_from(row).unwrap())
+    (!row.is_multiple_of(5)).then(|| i32::try_from(row).unwrap())
 }
 
 /// Not a test of its own: records rows until it is killed or can't go on, and says on standard output how many are flushed. Does

@@ -1,4 +1,5 @@
 //! The `siphon` layout: what goes in, and what the notebooks' datasets give back.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::sync::Arc;
 

@@ -128,7 +128,7 @@ pub(crate) fn texts(owner: &impl Owner, key: &str) -> Option<Vec<String>> {
 
 fn variable_texts(attribute: &Id, data_type: &Id, count: usize) -> Option<Vec<String>> {
     // SAFETY: the type is open.
-    let is_text = unsafe { H5Tget_class(data_type.0) } as i32 == H5T_STRING as i32;
+    let is_text = call(|| unsafe { H5Tget_class(data_type.0) as i32 }).ok()? == H5T_STRING as i32;
     // SAFETY: the type is open.
     if !is_text || call(|| unsafe { H5Tis_variable_str(data_type.0) }).ok()? == 0 {
         return None;
@@ -143,11 +143,10 @@ fn variable_texts(attribute: &Id, data_type: &Id, count: usize) -> Option<Vec<St
             texts.push(String::new());
             continue;
         }
-        // SAFETY: the library allocated a text that ends in NUL, which is ours to free, once.
-        unsafe {
-            texts.push(CStr::from_ptr(pointer).to_string_lossy().into_owned());
-            H5free_memory(pointer.cast());
-        }
+        // SAFETY: the library allocated a text that ends in NUL.
+        texts.push(unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned());
+        // SAFETY: the text is ours to free, once.
+        drop(call(|| unsafe { H5free_memory(pointer.cast()) }));
     }
     Some(texts)
 }

@@ -70,11 +70,11 @@ impl Element {
     /// What a type of the library is, if it is one of ours or can be read as one.
     pub(super) fn of(data_type: &Id) -> Option<Self> {
         let number = data_type.0;
-        // SAFETY: the identifier is a type's, and the calls only read it.
-        let (class, size) = unsafe {
-            let class = call(|| H5Tget_class(number) as i32).ok()?;
-            (class, H5Tget_size(number))
-        };
+        // SAFETY: the identifier is a type's, and the call only reads it.
+        let class = call(|| unsafe { H5Tget_class(number) as i32 }).ok()?;
+        // SAFETY: as above. A size of 0 means failure.
+        let size = call(|| i64::try_from(unsafe { H5Tget_size(number) }).unwrap_or(-1)).ok()?;
+        let size = usize::try_from(size).ok()?;
         match (class, size) {
             (class, 1 | 2 | 4 | 8) if class == H5T_INTEGER as i32 => {
                 // SAFETY: as above.

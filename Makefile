@@ -43,7 +43,7 @@ toolchain:
 	@command -v rustup >/dev/null || { echo 'error: rustup is not there'; \
 	    echo "  hint: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; exit 1; }
 	@command -v cc >/dev/null || tools/install.sh gcc libc6-dev
-	@command -v c++ >/dev/null && command -v python3 >/dev/null || tools/install.sh g++ python3 python3-venv
+	@command -v python3 >/dev/null || tools/install.sh python3 python3-venv
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || tools/install.sh python3-venv
 	@rustup toolchain list | grep -q '^$(TOOLCHAIN)-' || \
 	    rustup toolchain install $(TOOLCHAIN) --profile minimal --component rustfmt --component clippy

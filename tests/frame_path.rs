@@ -50,10 +50,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations so far, at each frame that the sink has taken.
+/// Allocations so far, at each frame that the source is asked for.
 static AT_FRAME: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
-/// A source whose thread is counted.
+/// A source whose thread is counted, and that takes notes.
 struct CountedSource(Box<dyn Source>);
 
 impl Source for CountedSource {
@@ -62,22 +62,20 @@ impl Source for CountedSource {
     }
 
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
+        COUNTED.set(false);
+        AT_FRAME.lock().unwrap().push(COUNT.load(Ordering::Relaxed));
         COUNTED.set(true);
         self.0.next(deadline)
     }
 }
 
-/// A sink whose thread is counted, and that takes notes.
+/// A sink whose thread is counted.
 struct CountedSink(Box<dyn Sink>);
 
 impl Sink for CountedSink {
     fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
         COUNTED.set(true);
-        self.0.write(input, batch)?;
-        COUNTED.set(false);
-        AT_FRAME.lock().unwrap().push(COUNT.load(Ordering::Relaxed));
-        COUNTED.set(true);
-        Ok(())
+        self.0.write(input, batch)
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -11,6 +11,8 @@
 //! - `frame_path`: what the frame path may cost: heap allocations
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
+
 mod bad_input;
 mod cli;
 mod disk;

@@ -6,7 +6,7 @@ const SECONDS: u64 = 5;
 
 /// Late, dropped and failed at a rate.
 fn lost(rate_hz: f64) -> u64 {
-    let mut game = budget::Game::start(100);
+    let mut game = budget::Game::start(100, budget::STRIDES[1]);
     let text = game.pipeline(rate_hz, &["arrow"]);
     let report = engine::run(&format!("duration = \"{SECONDS}s\"\n{text}"));
     game.stop();

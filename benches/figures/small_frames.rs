@@ -1,10 +1,8 @@
 //! Small frames: 64 columns of `f64`, synthetic to `arrow`, against a bare loop over the Rust `mcap` writer.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::{folder, frames_per_second, to_f64};
@@ -27,20 +25,8 @@ fn mcap() -> f64 {
     let begin = Instant::now();
     let mut writer =
         mcap::WriteOptions::new().compression(None).create(file).expect("an empty file takes a header");
-    let channel = mcap::Channel {
-        id: 0,
-        topic: "made".to_owned(),
-        schema: Some(Arc::new(mcap::Schema {
-            id: 1,
-            name: "f64x64".to_owned(),
-            encoding: String::new(),
-            data: Cow::Borrowed(&[]),
-        })),
-        message_encoding: "raw".to_owned(),
-        metadata: BTreeMap::new(),
-    };
-    let channel =
-        writer.add_channel(1, &channel.topic, &channel.message_encoding, &channel.metadata).unwrap_or(0);
+    let schema = writer.add_schema("f64x64", "", &[]).expect("the name is new");
+    let channel = writer.add_channel(schema, "made", "raw", &BTreeMap::new()).expect("the schema is known");
     let mut frame = [0_f64; COLUMNS];
     for sequence in 0..FRAMES {
         for (column, value) in frame.iter_mut().enumerate() {

@@ -11,7 +11,7 @@ const RUNS: usize = 9;
 /// Milliseconds from the start of the program to the timestamp of the first frame.
 fn start(attributes: usize) -> f64 {
     let folder = folder();
-    let mut game = budget::Game::start(attributes);
+    let mut game = budget::Game::start(attributes, budget::STRIDES[0]);
     std::fs::write(folder.path().join("p.toml"), game.pipeline(60.0, &["hdf5", "parquet"]))
         .expect("the folder can be written");
     let before =

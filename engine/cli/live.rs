@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tapedeck_engine::report::Progress;
 
+use crate::arguments::RunArguments;
 use crate::output;
 
 /// Where the progress goes.
@@ -22,12 +23,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(quiet: bool, json: bool) -> Self {
-        let place = match (json, quiet, std::io::stderr().is_terminal()) {
-            (true, _, _) => Place::Json,
-            (false, true, _) => Place::Nowhere,
-            (false, false, true) => Place::Terminal,
-            (false, false, false) => Place::Lines,
+    pub(crate) fn of(arguments: &RunArguments) -> Self {
+        let place = match (arguments.pipeline.json, arguments.quiet) {
+            (true, _) => Place::Json,
+            (false, true) => Place::Nowhere,
+            (false, false) if std::io::stderr().is_terminal() => Place::Terminal,
+            (false, false) => Place::Lines,
         };
         Self { place }
     }

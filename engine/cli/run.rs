@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &RunArguments) -> u8 {
         Ok(session) => session,
         Err(code) => return code,
     };
-    let live = Live::new(arguments.quiet, json);
+    let live = Live::of(arguments);
     live.begin(session.folder());
     let ended = session.wait(live.interval(), |progress| live.show(progress));
     live.end();

@@ -7,6 +7,7 @@ mod closing;
 pub mod diagnostic;
 pub mod edge;
 mod feed;
+mod gathering;
 pub mod graph;
 pub mod inspect;
 mod layout;

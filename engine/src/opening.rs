@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tapedeck_sdk::{
-    Context, Error, ErrorKind, Opener, PluginKind, SessionInfo, Sink, Source, StreamSchema, Transform,
+    Context, Error, ErrorKind, OpenSinkFn, Opener, PluginKind, SessionInfo, Sink, Source, StreamSchema,
+    Transform,
 };
 
 use crate::clock::SessionClock;
@@ -285,7 +286,7 @@ impl Opening<'_> {
     fn open_journal(
         &self,
         node: usize,
-        open: &dyn Fn(&serde_json::Value, &[Arc<StreamSchema>], Context) -> Result<Box<dyn Sink>, Error>,
+        open: &OpenSinkFn,
         schemas: &[Arc<StreamSchema>],
     ) -> Result<Box<dyn Sink>, Error> {
         let own = &self.opened.nodes[node];

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hdrhistogram::Histogram;
-use tapedeck_sdk::{Batch, Error, Sink, Timestamp};
+use tapedeck_sdk::{Batch, Description, Error, Sink, StreamSchema, Timestamp};
 
 use crate::clock::SessionClock;
+use crate::gathering::Gathering;
 use crate::stats::{InputStats, StageStats, duration_histogram, guarded, record};
 
 /// A sink that runs, or that has failed and counts what it can't take.
@@ -19,12 +20,14 @@ pub(crate) struct SinkStage {
     failed: bool,
     stats: Arc<StageStats>,
     inputs: Vec<Arc<InputStats>>,
-    /// Frames of each input that were written and are not flushed yet.
+    /// Single frames of each input that wait to be handed over, where the sink takes blocks.
+    gathering: Option<Vec<Gathering>>,
+    /// Frames of each input that were taken and are not flushed yet: those that wait, and those written.
     unflushed: Vec<u64>,
     clock: SessionClock,
-    /// Time from a frame's timestamp until `write` returned.
+    /// Time from a frame's timestamp until the stage had taken it.
     latency: Histogram<u64>,
-    /// Time that `write` took.
+    /// Time that this took.
     busy: Histogram<u64>,
 }
 
@@ -40,15 +43,30 @@ impl SinkStage {
     pub(crate) fn new(
         sink: Box<dyn Sink>,
         journal: Option<Box<dyn Sink>>,
-        needs_journal: bool,
+        description: &Description,
+        schemas: &[Arc<StreamSchema>],
         stats: Arc<StageStats>,
         inputs: Vec<Arc<InputStats>>,
         clock: SessionClock,
     ) -> Self {
-        let durable = !needs_journal || journal.is_some();
+        let durable = !description.needs_journal || journal.is_some();
+        let gather = || schemas.iter().map(|schema| Gathering::new(schema.clone())).collect();
+        let gathering = description.takes_blocks.then(gather);
         let unflushed = vec![0; inputs.len()];
         let [latency, busy] = [duration_histogram(), duration_histogram()];
-        Self { sink, journal, durable, failed: false, stats, inputs, unflushed, clock, latency, busy }
+        Self {
+            sink,
+            journal,
+            durable,
+            failed: false,
+            stats,
+            inputs,
+            gathering,
+            unflushed,
+            clock,
+            latency,
+            busy,
+        }
     }
 
     /// Whether there is something that a kill would cost.
@@ -56,14 +74,45 @@ impl SinkStage {
         !self.failed && self.unflushed.iter().any(|&frames| frames > 0)
     }
 
+    /// Takes a batch: hands it to the sink, or keeps it for a block.
     pub(crate) fn write(&mut self, input: usize, batch: Batch) {
-        let (frames, next_seq) = (batch.rows() as u64, batch.seq().last().map_or(0, |seq| seq + 1));
+        let frames = batch.rows() as u64;
         if self.failed {
             self.inputs[input].failed.fetch_add(frames, Ordering::Relaxed);
             return;
         }
-        let last = Timestamp(batch.timestamps().last().map_or(0, |&nanos| nanos));
         let before = self.clock.now();
+        let last = Timestamp(batch.timestamps().last().map_or(before.0, |&nanos| nanos));
+        self.unflushed[input] += frames;
+        match self.gathering.as_mut().filter(|_| Gathering::takes(&batch)) {
+            Some(gathering) => {
+                if gathering[input].keep(batch) {
+                    self.hand_over(input);
+                }
+            }
+            None => {
+                self.hand_over(input);
+                self.write_now(input, batch);
+            }
+        }
+        let now = self.clock.now();
+        record(&mut self.latency, now.since(last));
+        record(&mut self.busy, now.since(before));
+    }
+
+    /// Hands what waits to the sink.
+    fn hand_over(&mut self, input: usize) {
+        let block = self.gathering.as_mut().and_then(|gathering| gathering[input].hand_over());
+        if let Some(block) = block {
+            self.write_now(input, block);
+        }
+    }
+
+    fn write_now(&mut self, input: usize, batch: Batch) {
+        if self.failed {
+            return;
+        }
+        let (frames, next_seq) = (batch.rows() as u64, batch.seq().last().map_or(0, |seq| seq + 1));
         self.write_journal(input, &batch);
         let sink = &mut self.sink;
         match guarded(&self.stats.id, "write", || sink.write(input, batch)) {
@@ -71,15 +120,8 @@ impl SinkStage {
                 let stats = &self.inputs[input];
                 stats.written.fetch_add(frames, Ordering::Relaxed);
                 stats.written_seq.store(next_seq, Ordering::Relaxed);
-                self.unflushed[input] += frames;
-                let now = self.clock.now();
-                record(&mut self.latency, now.since(last));
-                record(&mut self.busy, now.since(before));
             }
-            Err(error) => {
-                self.inputs[input].failed.fetch_add(frames, Ordering::Relaxed);
-                self.fail(error);
-            }
+            Err(error) => self.fail(error),
         }
     }
 
@@ -103,6 +145,10 @@ impl SinkStage {
         if !self.is_dirty() {
             return;
         }
+        (0..self.inputs.len()).for_each(|input| self.hand_over(input));
+        if self.failed {
+            return;
+        }
         if let Some(journal) = &mut self.journal
             && let Err(error) = guarded(&self.stats.id, "the journal", || journal.flush())
         {
@@ -123,14 +169,14 @@ impl SinkStage {
         }
     }
 
-    /// What was written since the last flush may be gone: it counts as failed, as does all that still comes.
+    /// What was taken since the last flush may be gone: it counts as failed, as does all that still comes.
     fn fail(&mut self, error: Error) {
         self.failed = true;
         self.stats.fail(error);
+        self.gathering = None;
         for (frames, stats) in self.unflushed.iter_mut().zip(&self.inputs) {
-            let frames = std::mem::take(frames);
-            stats.written.fetch_sub(frames, Ordering::Relaxed);
-            stats.failed.fetch_add(frames, Ordering::Relaxed);
+            stats.failed.fetch_add(std::mem::take(frames), Ordering::Relaxed);
+            stats.written.store(stats.flushed.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 

@@ -211,11 +211,14 @@ impl Wiring {
                 let accounts =
                     crate::session::Accounts { inputs: inputs.clone(), streams: self.streams.clone() };
                 drop(opened.nodes[node].host.accounts.set(accounts));
-                let needs_journal = pipeline.nodes[node].factory.descriptor().needs_journal;
+                let description = &pipeline.nodes[node].factory.descriptor().description;
+                let schemas: Vec<_> =
+                    opened.nodes[node].inputs.iter().map(|input| input.schema.clone()).collect();
                 Slot::Sink(Box::new(SinkStage::new(
                     sink,
                     journal,
-                    needs_journal,
+                    description,
+                    &schemas,
                     stats,
                     inputs,
                     opened.clock,

@@ -47,6 +47,9 @@ pub struct Description {
     pub needs_journal: bool,
     /// Whether a source makes sense only with a `rate`.
     pub needs_rate: bool,
+    /// Whether nothing that a sink was given reaches anybody before `flush`: the engine then hands it single frames in blocks.
+    #[serde(default)]
+    pub takes_blocks: bool,
 }
 
 impl Description {
@@ -61,6 +64,7 @@ impl Description {
             extension: None,
             needs_journal: false,
             needs_rate: false,
+            takes_blocks: false,
         }
     }
 
@@ -114,6 +118,14 @@ impl Description {
     #[must_use]
     pub fn needs_journal(mut self) -> Self {
         self.needs_journal = true;
+        self
+    }
+
+    /// Nothing that the sink is given reaches anybody before `flush`, so single frames may be gathered and handed over in blocks:
+    /// a wide row then costs one visit of each column a block, not one a frame.
+    #[must_use]
+    pub fn takes_blocks(mut self) -> Self {
+        self.takes_blocks = true;
         self
     }
 

@@ -11,7 +11,9 @@ use crate::{
 
 type OpenSourceFn = dyn Fn(&Value, Context) -> Result<Box<dyn Source>, Error> + Send + Sync;
 type OpenTransformFn = dyn Fn(&Value, Context) -> Result<Box<dyn Transform>, Error> + Send + Sync;
-type OpenSinkFn = dyn Fn(&Value, &[Arc<StreamSchema>], Context) -> Result<Box<dyn Sink>, Error> + Send + Sync;
+/// How a sink is opened for its input streams.
+pub type OpenSinkFn =
+    dyn Fn(&Value, &[Arc<StreamSchema>], Context) -> Result<Box<dyn Sink>, Error> + Send + Sync;
 type CheckFn = dyn Fn(&Value) -> Result<(), Error> + Send + Sync;
 
 /// How an instance is made. Which variant it is always agrees with the descriptor's kind.

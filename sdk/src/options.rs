@@ -75,9 +75,9 @@ fn split(text: &str, units: &[(&str, f64)], what: &str) -> Result<f64, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (digits, unit) = (&text[..unit_at], text[unit_at..].trim_start());
     let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| format!("\"{text}\" is no {what}: expected a number and a unit ({})", names()))?;
+    let number: f64 = digits.parse().map_err(|error| {
+        format!("\"{text}\" is no {what}: {error}; expected a number and a unit ({})", names())
+    })?;
     let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
     factor
         .map(|factor| number * factor)

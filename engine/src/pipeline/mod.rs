@@ -86,7 +86,7 @@ pub struct Node {
     pub factory: Arc<Factory>,
     /// The plugin's own options: everything in the table that isn't the engine's.
     pub options: Value,
-    /// `rate` of a polled source, in Hz.
+    /// `rate` of a polled source, in Hz. From 2 kHz on its thread stays awake between ticks and uses a core.
     pub rate_hz: Option<f64>,
     /// Where frames come from; empty for a source.
     pub inputs: Vec<Input>,

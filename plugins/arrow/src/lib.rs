@@ -173,7 +173,7 @@ impl OpenSink for ArrowSink {
 
     fn describe() -> Description {
         let summary = "Writes Arrow IPC streams, the plainest lossless form";
-        Description::sink("arrow", summary).version(env!("CARGO_PKG_VERSION")).writes("arrows")
+        Description::sink("arrow", summary).version(env!("CARGO_PKG_VERSION")).writes("arrows").takes_blocks()
     }
 
     fn check(options: &ArrowOptions) -> Result<(), Error> {

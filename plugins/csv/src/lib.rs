@@ -6,7 +6,6 @@
 
 mod encode;
 mod infer;
-mod output;
 mod parse;
 mod reader;
 #[cfg(test)]
@@ -15,10 +14,10 @@ mod tests;
 use std::fs::File;
 use std::path::PathBuf;
 
+use tapedeck_sdk::lines::{LineFile, Storage};
 use tapedeck_sdk::prelude::*;
 
 use encode::{Rows, header};
-use output::{Output, Storage};
 pub use reader::CsvFormat;
 
 /// How points in time are written.
@@ -48,12 +47,12 @@ pub struct CsvOptions {
 
 /// One input stream and its file.
 struct Recording<S> {
-    output: Output<S>,
+    output: LineFile<S>,
     timestamps: Timestamps,
 }
 
 impl<S: Storage> Recording<S> {
-    fn open(mut output: Output<S>, schema: &StreamSchema, timestamps: Timestamps) -> Result<Self, Error> {
+    fn open(mut output: LineFile<S>, schema: &StreamSchema, timestamps: Timestamps) -> Result<Self, Error> {
         output.append(|out| out.extend(header(schema)))?;
         output.flush()?;
         Ok(Self { output, timestamps })
@@ -98,7 +97,7 @@ impl OpenSink for CsvSink {
     fn open(options: CsvOptions, inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
         let paths = context.artifacts(options.path.as_deref(), "csv", inputs)?;
         let open = |(schema, path): (&Arc<StreamSchema>, _)| {
-            Recording::open(Output::create(path)?, schema, options.timestamps)
+            Recording::open(LineFile::create(path)?, schema, options.timestamps)
         };
         Ok(Self { recordings: inputs.iter().zip(paths).map(open).collect::<Result<_, _>>()? })
     }

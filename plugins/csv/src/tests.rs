@@ -222,7 +222,7 @@ fn a_full_disk_is_an_error_and_leaves_whole_lines() {
     let header = header(batch.schema()).len();
     let whole = record(folder.path(), &json!({}), &[batch.clone(), batch.clone()]).len();
     for room in (header..whole).step_by(53) {
-        let output = Output::new(Small { bytes: Vec::new(), room }, "full.csv".into());
+        let output = LineFile::new(Small { bytes: Vec::new(), room }, "full.csv".into());
         let mut recording = Recording::open(output, batch.schema(), Timestamps::Iso).unwrap();
         let result = (0..2).try_for_each(|_| recording.write(&batch).and_then(|()| recording.output.flush()));
         let error = result.expect_err("the rows don't fit");

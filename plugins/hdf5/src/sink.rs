@@ -31,6 +31,7 @@ impl OpenSink for Hdf5Sink {
             "Writes attributes and pictures to an HDF5 file that can be read while it is written",
         )
         .takes(&[Kind::Attributes, Kind::Image])
+        .takes_blocks()
         .writes("h5")
     }
 

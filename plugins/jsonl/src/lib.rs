@@ -7,7 +7,6 @@
 
 mod encode;
 mod infer;
-mod output;
 mod parse;
 mod reader;
 #[cfg(test)]
@@ -16,10 +15,10 @@ mod tests;
 use std::fs::File;
 use std::path::PathBuf;
 
+use tapedeck_sdk::lines::{LineFile, Storage};
 use tapedeck_sdk::prelude::*;
 
 use encode::{Keys, Rows};
-use output::{Output, Storage};
 pub use reader::JsonlFormat;
 
 /// How points in time are written.
@@ -47,13 +46,13 @@ pub struct JsonlOptions {
 
 /// One input stream and its file.
 struct Recording<S> {
-    output: Output<S>,
+    output: LineFile<S>,
     keys: Keys,
     timestamps: Timestamps,
 }
 
 impl<S: Storage> Recording<S> {
-    fn new(output: Output<S>, schema: &StreamSchema, timestamps: Timestamps) -> Self {
+    fn new(output: LineFile<S>, schema: &StreamSchema, timestamps: Timestamps) -> Self {
         Self { output, keys: Keys::new(schema), timestamps }
     }
 
@@ -96,7 +95,7 @@ impl OpenSink for JsonlSink {
     fn open(options: JsonlOptions, inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
         let paths = context.artifacts(options.path.as_deref(), "jsonl", inputs)?;
         let open = |(schema, path): (&Arc<StreamSchema>, _)| {
-            Ok(Recording::new(Output::create(path)?, schema, options.timestamps))
+            Ok(Recording::new(LineFile::create(path)?, schema, options.timestamps))
         };
         Ok(Self { recordings: inputs.iter().zip(paths).map(open).collect::<Result<_, Error>>()? })
     }

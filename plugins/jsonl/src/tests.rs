@@ -279,7 +279,7 @@ fn a_full_disk_is_an_error_and_leaves_whole_lines() {
     let batch = sample(&all_types(true), 0, 5, 1);
     let whole = record(folder.path(), &json!({}), &[batch.clone(), batch.clone()]).len();
     for room in (0..whole).step_by(53) {
-        let output = Output::new(Small { bytes: Vec::new(), room }, "full.jsonl".into());
+        let output = LineFile::new(Small { bytes: Vec::new(), room }, "full.jsonl".into());
         let mut recording = Recording::new(output, batch.schema(), Timestamps::Iso);
         let result = (0..2).try_for_each(|_| recording.write(&batch).and_then(|()| recording.output.flush()));
         let error = result.expect_err("the rows don't fit");

@@ -27,7 +27,6 @@ impl Sink for ParquetSink {
 
     /// Nothing: a row group that is not complete can't be read, whatever is on the disk. The journal has the rows.
     fn flush(&mut self) -> Result<(), Error> {
-        self.recordings.iter_mut().for_each(Recording::flushed);
         Ok(())
     }
 
@@ -44,7 +43,7 @@ impl OpenSink for ParquetSink {
     fn describe() -> Description {
         let description =
             Description::sink("parquet", "Writes Parquet files").version(env!("CARGO_PKG_VERSION"));
-        description.writes("parquet").needs_journal()
+        description.writes("parquet").needs_journal().takes_blocks()
     }
 
     fn check(options: &ParquetOptions) -> Result<(), Error> {

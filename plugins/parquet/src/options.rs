@@ -43,7 +43,7 @@ pub struct ParquetOptions {
     #[serde(default = "default_row_group_time")]
     pub(crate) row_group_time: DurationText,
     /// The most bytes in a row group, before compression. A row group is kept in memory until it is complete. Streams of more than
-    /// 128 columns have row groups of at most 32MiB.
+    /// 128 columns have row groups of at most 8MiB.
     #[serde(default = "default_row_group_bytes")]
     pub(crate) row_group_bytes: ByteSize,
     /// Begin a new file (`rows-0001.parquet`) after the row group with which the file reaches this size.

@@ -25,7 +25,7 @@ pub(crate) const KEYS: [&str; 5] = [SESSION_KEY, PIPELINE_KEY, STARTED_AT_KEY, S
 /// column. That keeps the compression state of one column in memory, not that of all.
 const NARROW_COLUMNS_MAX: usize = 128;
 /// The most bytes that are gathered of a wide stream and of another, before they are handed to the format.
-const WIDE_GATHER_BYTES_MAX: usize = 32 << 20;
+const WIDE_GATHER_BYTES_MAX: usize = 8 << 20;
 const NARROW_GATHER_BYTES_MAX: usize = 1 << 20;
 /// A batch with so many bytes a column is handed to the format as it is.
 const DIRECT_COLUMN_BYTES_MIN: usize = 8 << 10;
@@ -73,8 +73,6 @@ pub(crate) struct Recording {
     /// Rows and bytes of the row group in hand.
     group_rows: usize,
     group_bytes: usize,
-    /// How many of these rows the engine was told are flushed, on the strength of its journal.
-    group_rows_flushed: usize,
     /// Timestamps of the first rows of the row group and of the file, in nanoseconds.
     group_begin: Option<i64>,
     file_begin: Option<i64>,
@@ -119,7 +117,6 @@ impl Recording {
             variable_columns: variable.collect(),
             group_rows: 0,
             group_bytes: 0,
-            group_rows_flushed: 0,
             group_begin: None,
             file_begin: None,
         };
@@ -127,23 +124,8 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Takes a batch.
-    pub(crate) fn write(&mut self, batch: &Batch) -> Result<(), Error> {
-        self.write_parts(batch).inspect_err(|_| self.give_up())
-    }
-
-    /// The engine's journal has the rows so far.
-    pub(crate) fn flushed(&mut self) {
-        self.group_rows_flushed = self.group_rows;
-    }
-
-    /// Counts the rows that are lost with the row group in hand. The engine counts those since the last flush itself.
-    fn give_up(&mut self) {
-        self.host.failed(std::mem::take(&mut self.group_rows_flushed) as u64);
-    }
-
     /// Takes a batch, part by part where a row group ends inside it.
-    fn write_parts(&mut self, batch: &Batch) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, batch: &Batch) -> Result<(), Error> {
         let values = |&index: &usize| batch.any_column(index).value_bytes().len();
         let variable: usize = self.variable_columns.iter().map(values).sum();
         let bytes = self.row_bytes * batch.rows() + variable;
@@ -180,7 +162,7 @@ impl Recording {
 
     /// Ends the row group and the file, and says what was lost on the way.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        let ended = self.end_row_group().inspect_err(|_| self.give_up());
+        let ended = self.end_row_group();
         let finished = self.end_file();
         ended.and(finished)
     }
@@ -245,7 +227,6 @@ impl Recording {
         if self.file.is_some() || last.is_some() {
             self.open_file()?.end_row_group(last.as_ref())?;
         }
-        self.group_rows_flushed = 0;
         Ok(())
     }
 

@@ -240,7 +240,6 @@ fn fill_the_disk(folder: &Path) {
     }
     let error = failed.expect("the file may not grow so far");
     assert!(error.kind == ErrorKind::Io && error.message.ends_with("rows.parquet"), "{error}");
-    assert_eq!(host.failed_frames(), 1000, "the rows of the row group that the engine believed to be safe");
     sink.finish().expect("there is room for the footer where the torn row group was");
 }
 

@@ -76,7 +76,7 @@ impl ArrowImport {
     pub fn batch(&mut self, record: &RecordBatch) -> Result<Batch, Error> {
         let rows = record.num_rows();
         let count = u64::try_from(rows).unwrap_or(u64::MAX);
-        let bytes: usize = record.columns().iter().map(|column| slice_bytes(column)).sum();
+        let bytes: usize = record.columns().iter().map(slice_bytes).sum();
         if bytes > super::SLAB_BYTES_MAX / 2 {
             return Err(Error::data(format!(
                 "{rows} rows of stream \"{}\" take {bytes} bytes, more than a batch has",

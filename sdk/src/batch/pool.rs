@@ -9,7 +9,7 @@ use super::layout::Layout;
 use crate::StreamSchema;
 
 /// How many slabs wait for reuse at the most.
-const FREE_MAX: usize = 64;
+const FREE_MAX: usize = 512;
 
 /// 16-byte aligned memory. A `Vec` of `u128` gives the alignment without `unsafe`.
 #[derive(Default)]

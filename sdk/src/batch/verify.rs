@@ -32,7 +32,7 @@ pub(super) fn slab(schema: &StreamSchema, bytes: &[u8]) -> Result<(), Error> {
 fn column(bytes: &[u8], entry: Entry, field: &Field, rows: usize) -> Result<(), String> {
     let buffer = |name: &str, offset: u32, length: usize| {
         let offset = offset as usize;
-        if offset % 8 != 0 {
+        if !offset.is_multiple_of(8) {
             return Err(format!("its {name} begin at {offset}, which is no multiple of 8"));
         }
         let end = offset.checked_add(length).filter(|&end| end <= bytes.len());

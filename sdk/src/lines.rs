@@ -1,17 +1,20 @@
-//! A text file that grows by whole lines and never keeps half of one. Knows nothing of what the lines say.
+//! For sinks that write text: a file that grows by whole lines and never keeps half of one. Knows nothing of what the lines say.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use tapedeck_sdk::Error;
+use crate::Error;
 
 /// Lines are handed to the kernel when this many bytes have come together, or at each flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What lines can be written to: a file, or in tests something that fills up.
-pub(crate) trait Storage: Write {
+pub trait Storage: Write {
     /// Cuts everything from `length` on; the next write goes there.
+    ///
+    /// # Errors
+    /// The system refuses.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
@@ -23,7 +26,7 @@ impl Storage for File {
 }
 
 /// An append-only file of lines.
-pub(crate) struct Output<S> {
+pub struct LineFile<S = File> {
     storage: S,
     path: PathBuf,
     buffer: Vec<u8>,
@@ -32,32 +35,44 @@ pub(crate) struct Output<S> {
     failed: bool,
 }
 
-impl Output<File> {
-    pub(crate) fn create(path: PathBuf) -> Result<Self, Error> {
+impl LineFile<File> {
+    /// Makes the file, or empties it.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn create(path: PathBuf) -> Result<Self, Error> {
         let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
         Ok(Self::new(file, path))
     }
 }
 
-impl<S: Storage> Output<S> {
-    pub(crate) fn new(storage: S, path: PathBuf) -> Self {
+impl<S: Storage> LineFile<S> {
+    /// Lines into any storage; `path` is what errors call it.
+    pub fn new(storage: S, path: PathBuf) -> Self {
         Self { storage, path, buffer: Vec::with_capacity(BUFFER_BYTES * 2), length: 0, failed: false }
     }
 
-    #[cfg(test)]
-    pub(crate) fn storage(&self) -> &S {
+    /// What the lines are written to.
+    #[must_use]
+    pub fn storage(&self) -> &S {
         &self.storage
     }
 
     /// Adds what `line` writes: one line, its end included.
-    pub(crate) fn append(&mut self, line: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As for [`flush`](Self::flush).
+    pub fn append(&mut self, line: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         line(&mut self.buffer);
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Hands all lines to the kernel. After a failure there is nothing more to do: what was written of lines that did not fit was
     /// cut off again.
-    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// The disk is full, or the file can't be written any more.
+    pub fn flush(&mut self) -> Result<(), Error> {
         let result = if self.failed { Ok(()) } else { self.storage.write_all(&self.buffer) };
         if let Err(error) = result {
             self.failed = true;

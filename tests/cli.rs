@@ -85,7 +85,7 @@ fn a_run_prints_a_report_for_people_lines_for_logs_and_json_for_programs() {
 }
 
 #[test]
-fn the_first_interrupt_finishes_the_files_and_the_second_forces() {
+fn an_interrupt_finishes_the_files() {
     let pipeline = "[session]\ndisk_free_min = \"0B\"\n[sources.made]\nplugin = \"synthetic\"\nrate = 100\n[sinks.x]\nplugin = \"parquet\"\ninputs = [\"made\"]\n";
     let dir = Dir::new();
     dir.write("p.toml", pipeline);

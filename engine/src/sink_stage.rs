@@ -112,14 +112,13 @@ impl SinkStage {
         if self.failed {
             return;
         }
-        let (frames, next_seq) = (batch.rows() as u64, batch.seq().last().map_or(0, |seq| seq + 1));
+        let frames = batch.rows() as u64;
         self.write_journal(input, &batch);
         let sink = &mut self.sink;
         match guarded(&self.stats.id, "write", || sink.write(input, batch)) {
             Ok(()) => {
                 let stats = &self.inputs[input];
                 stats.written.fetch_add(frames, Ordering::Relaxed);
-                stats.written_seq.store(next_seq, Ordering::Relaxed);
             }
             Err(error) => self.fail(error),
         }
@@ -165,7 +164,6 @@ impl SinkStage {
     fn mark_flushed(&mut self) {
         for (frames, stats) in self.unflushed.iter_mut().zip(&self.inputs) {
             stats.flushed.fetch_add(std::mem::take(frames), Ordering::Relaxed);
-            stats.flushed_seq.store(stats.written_seq.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 

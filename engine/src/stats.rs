@@ -68,9 +68,6 @@ pub(crate) struct InputStats {
     pub(crate) flushed: AtomicU64,
     /// Frames that the sink could not take.
     pub(crate) failed: AtomicU64,
-    /// The watermark: one more than the last `seq` that was written, and that was flushed.
-    pub(crate) written_seq: AtomicU64,
-    pub(crate) flushed_seq: AtomicU64,
 }
 
 impl InputStats {

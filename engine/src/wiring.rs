@@ -174,8 +174,6 @@ impl Wiring {
                 written: AtomicU64::new(0),
                 flushed: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
-                written_seq: AtomicU64::new(0),
-                flushed_seq: AtomicU64::new(0),
             })
         });
         self.sinks.push((node, inputs.collect()));

@@ -1,0 +1,209 @@
+//! One connection and its file: turns frames into lines and counts them. Knows nothing of other connections, nor of where files go.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+use tapedeck_sdk::lines::LineFile;
+use tapedeck_sdk::{Error, Timestamp};
+
+use crate::encode::{Code, Encoder};
+use crate::file::CastFile;
+use crate::header::{self, Header, Size, Version};
+use crate::seconds::Precision;
+use crate::sidecar::{self, Sidecar, Status};
+
+/// What all recordings of a stream have in common.
+#[derive(Debug)]
+pub(crate) struct Style {
+    pub(crate) version: Version,
+    pub(crate) precision: Precision,
+    /// The size of a terminal that does not say it.
+    pub(crate) size: Size,
+    pub(crate) input: bool,
+    pub(crate) facts: header::Facts,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// All is well, also if it was left out on purpose.
+    Yes,
+    /// It is not what its code says, and was left out.
+    No,
+    /// It was the last one of the connection.
+    Ended,
+}
+
+/// Where a recording is kept.
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) sidecar: Option<PathBuf>,
+    /// Whether the file's handle is kept.
+    pub(crate) keep: bool,
+}
+
+/// A connection that is being recorded.
+pub(crate) struct Recording {
+    output: LineFile<CastFile>,
+    encoder: Encoder,
+    /// Whether the header is written. It waits for the first frame that may have the terminal's size.
+    headed: bool,
+    facts: sidecar::Facts,
+    sidecar: Option<Sidecar>,
+    /// Whether the source has told something that the sidecar does not have yet.
+    stale: bool,
+}
+
+impl Recording {
+    /// Makes the files. The connection began with a frame at `started_at`.
+    pub(crate) fn create(
+        place: Place,
+        connection: &str,
+        started_at: Timestamp,
+        style: &Style,
+    ) -> Result<Self, Error> {
+        let file = CastFile::create(&place.path, place.keep)?;
+        let facts = sidecar::Facts {
+            connection: connection.to_owned(),
+            status: Status::Recording,
+            started_at,
+            last_at: started_at,
+            size: style.size,
+            events: [0; Code::ALL.len()],
+            bytes_in: 0,
+            bytes_out: 0,
+            exit_status: None,
+            error: None,
+            told: Map::new(),
+        };
+        Ok(Self {
+            output: LineFile::new(file, place.path),
+            encoder: Encoder::new(style.version, style.precision),
+            headed: false,
+            facts,
+            sidecar: place.sidecar.map(Sidecar::new),
+            stale: true,
+        })
+    }
+
+    /// Takes one frame.
+    pub(crate) fn take(
+        &mut self,
+        at: Timestamp,
+        letter: &str,
+        data: &[u8],
+        style: &Style,
+    ) -> Result<Taken, Error> {
+        self.facts.last_at = self.facts.last_at.max(at);
+        let Some(code) = Code::of(letter) else {
+            return match letter {
+                "c" => self.told(data),
+                "e" => Ok(Taken::Yes),
+                _ => Ok(Taken::No),
+            };
+        };
+        match code {
+            Code::Output => self.facts.bytes_out += data.len() as u64,
+            Code::Input => {
+                self.facts.bytes_in += data.len() as u64;
+                if !style.input {
+                    return Ok(Taken::Yes);
+                }
+            }
+            Code::Resize => return self.resize(at, data, style),
+            Code::Exit => return self.exit(at, data, style),
+            Code::Marker => {}
+        }
+        self.event(at, code, data, style)
+    }
+
+    fn resize(&mut self, at: Timestamp, data: &[u8], style: &Style) -> Result<Taken, Error> {
+        let Some(size) = Size::parse(data) else { return Ok(Taken::No) };
+        if self.headed {
+            return self.event(at, Code::Resize, data, style);
+        }
+        self.head(size, style)?;
+        Ok(Taken::Yes)
+    }
+
+    fn exit(&mut self, at: Timestamp, data: &[u8], style: &Style) -> Result<Taken, Error> {
+        let status = String::from_utf8_lossy(data).into_owned();
+        self.rest(style)?;
+        // Readers want a number; version 2 does not know the code.
+        if style.version == Version::Three && status.parse::<i32>().is_ok() {
+            self.event(at, Code::Exit, data, style)?;
+        }
+        self.facts.exit_status = Some(status);
+        Ok(Taken::Ended)
+    }
+
+    fn event(&mut self, at: Timestamp, code: Code, data: &[u8], style: &Style) -> Result<Taken, Error> {
+        if !self.headed {
+            self.head(style.size, style)?;
+        }
+        let since = nanos(at, self.facts.started_at);
+        let (encoder, mut written) = (&mut self.encoder, false);
+        self.output.append(|out| written = encoder.event(since, code, data, out))?;
+        self.facts.events[code as usize] += u64::from(written);
+        Ok(Taken::Yes)
+    }
+
+    /// Writes the header. The first frame says when the recording began, in whole seconds.
+    fn head(&mut self, size: Size, style: &Style) -> Result<(), Error> {
+        let seconds = u64::try_from(self.facts.started_at.nanos().div_euclid(1_000_000_000)).unwrap_or(0);
+        // A recording whose time nobody knows says nothing of it, rather than 1970.
+        let timestamp = Some(seconds).filter(|&seconds| seconds > 0);
+        let header = Header { version: style.version, size, timestamp, facts: style.facts.clone() };
+        (self.headed, self.facts.size) = (true, size);
+        self.output.append(|out| header.write(out))
+    }
+
+    fn told(&mut self, data: &[u8]) -> Result<Taken, Error> {
+        let Ok(told) = serde_json::from_slice::<Map<String, Value>>(data) else { return Ok(Taken::No) };
+        self.facts.told.extend(told);
+        self.stale = true;
+        Ok(Taken::Yes)
+    }
+
+    /// Writes what waits for more that will not come.
+    fn rest(&mut self, style: &Style) -> Result<(), Error> {
+        if !self.headed {
+            self.head(style.size, style)?;
+        }
+        let since = nanos(self.facts.last_at, self.facts.started_at);
+        let (encoder, events) = (&mut self.encoder, &mut self.facts.events);
+        self.output.append(|out| encoder.finish(since, out, |code| events[code as usize] += 1))
+    }
+
+    /// Hands everything to the kernel, and to the sidecar what is new.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.output.flush()?;
+        self.refresh()
+    }
+
+    /// Brings the sidecar up to date, if the source has told something since.
+    pub(crate) fn refresh(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.stale)
+            && let Some(sidecar) = &self.sidecar
+        {
+            sidecar.write(&self.facts)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, closes the file and says how it ended. `error` is what has gone wrong before, if anything has.
+    pub(crate) fn finish(mut self, error: Option<&Error>, style: &Style) -> Result<(), Error> {
+        let ended = self.facts.exit_status.is_some();
+        let rest = if ended { Ok(()) } else { self.rest(style) };
+        let rest = rest.and_then(|()| self.output.flush());
+        let blame = error.or(rest.as_ref().err());
+        self.facts.error = blame.map(ToString::to_string);
+        self.facts.status = if ended && blame.is_none() { Status::Complete } else { Status::Interrupted };
+        let facts = self.sidecar.as_ref().map_or(Ok(()), |sidecar| sidecar.write(&self.facts));
+        rest.and(facts)
+    }
+}
+
+fn nanos(at: Timestamp, begin: Timestamp) -> u64 {
+    u64::try_from(at.nanos().saturating_sub(begin.nanos())).unwrap_or(0)
+}

@@ -1,0 +1,237 @@
+//! The `redact` transform: leads each frame to the text that it is part of, and each row on when that text is decided.
+
+use std::collections::HashMap;
+
+use tapedeck_sdk::prelude::*;
+
+use crate::options::RedactOptions;
+use crate::password::Prompt;
+use crate::patterns::Patterns;
+use crate::rows::{Lot, Rows};
+use crate::text::{Decision, Text};
+
+/// Where the columns of kind `terminal` stand.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    connection: usize,
+    code: usize,
+    data: usize,
+}
+
+impl Columns {
+    fn of(schema: &StreamSchema) -> Result<Self, Error> {
+        let column = |name: &str, data_type: DataType| {
+            let index =
+                schema.payload_index(name).filter(|&index| schema.payload()[index].data_type == data_type);
+            index.filter(|_| schema.kind() == Kind::Terminal).ok_or_else(|| {
+                let message =
+                    format!("stream \"{}\" has no column \"{name}\" of kind \"terminal\"", schema.name());
+                Error::data(message).with_hint("Only streams of kind \"terminal\" can be redacted.")
+            })
+        };
+        Ok(Self {
+            connection: column("connection", DataType::Utf8)?,
+            code: column("code", DataType::Utf8)?,
+            data: column("data", DataType::Binary)?,
+        })
+    }
+}
+
+/// One connection.
+#[derive(Default)]
+struct Connection {
+    output: Text,
+    input: Text,
+    prompt: Prompt,
+}
+
+impl Connection {
+    fn texts(&mut self) -> [&mut Text; 2] {
+        [&mut self.output, &mut self.input]
+    }
+}
+
+/// One input stream.
+struct Stream {
+    columns: Columns,
+    rows: Rows,
+    connections: HashMap<String, Connection>,
+}
+
+/// A transform that masks secrets and leaves out passwords.
+pub(crate) struct Redact {
+    options: RedactOptions,
+    patterns: Patterns,
+    context: Context,
+    streams: Vec<Stream>,
+    /// Input of which passwords are left out.
+    kept: Vec<u8>,
+    secrets: u64,
+    password_bytes: u64,
+}
+
+impl Redact {
+    fn take(&mut self, input: usize, batch: &Batch, row: usize) {
+        let stream = &mut self.streams[input];
+        let columns = stream.columns;
+        let name = batch.column(columns.connection).str_at(row);
+        let (code, data) = (batch.column(columns.code).str_at(row), batch.column(columns.data).bytes_at(row));
+        if !stream.connections.contains_key(name) {
+            stream.connections.insert(name.to_owned(), Connection::default());
+        }
+        let connection = stream.connections.get_mut(name).expect("it was put there above");
+        match code {
+            "o" => {
+                connection.prompt.shown(data);
+                let lot = if self.options.output { Lot::Undecided } else { Lot::Unchanged };
+                let number = stream.rows.push(batch, row, lot);
+                if self.options.output {
+                    self.secrets += connection.output.push(&mut self.patterns, number, data, false);
+                    settle(&mut connection.output, &mut stream.rows, self.options.hold_bytes_max);
+                }
+            }
+            "i" => self.take_input(input, batch, row, name, data),
+            _ => {
+                if code == "e" {
+                    connection.prompt.echo(data != b"off");
+                }
+                if code == "x" {
+                    self.secrets += release(connection, &mut stream.rows);
+                    stream.connections.remove(name);
+                }
+                stream.rows.push(batch, row, Lot::Unchanged);
+            }
+        }
+    }
+
+    fn take_input(&mut self, input: usize, batch: &Batch, row: usize, name: &str, data: &[u8]) {
+        let Stream { rows, connections, .. } = &mut self.streams[input];
+        let Some(connection) = connections.get_mut(name) else { return };
+        self.kept.clear();
+        let left_out = !self.options.keep_passwords && connection.prompt.typed(data, &mut self.kept);
+        let text = if left_out { &self.kept[..] } else { data };
+        self.password_bytes += (data.len() - text.len()) as u64;
+        if left_out && text.is_empty() {
+            rows.push(batch, row, Lot::LeftOut);
+        } else if self.options.input {
+            let number = rows.push(batch, row, Lot::Undecided);
+            self.secrets += connection.input.push(&mut self.patterns, number, text, left_out);
+            settle(&mut connection.input, rows, self.options.hold_bytes_max);
+        } else {
+            rows.push(batch, row, if left_out { Lot::Changed(text.to_vec()) } else { Lot::Unchanged });
+        }
+    }
+
+    /// Lets rows go that have waited long enough. The first one in the way is the oldest.
+    fn expire(&mut self, input: usize, now: Timestamp) {
+        let Stream { columns, rows, connections } = &mut self.streams[input];
+        while let Some((batch, row)) = rows.blocking() {
+            if now.since(Timestamp(batch.timestamps()[row])) < self.options.hold_time.0 {
+                return;
+            }
+            let (batch, row) = (batch.clone(), row);
+            let name = batch.column(columns.connection).str_at(row);
+            let Some(connection) = connections.get_mut(name) else { return };
+            let output = batch.column(columns.code).str_at(row) == "o";
+            let text = if output { &mut connection.output } else { &mut connection.input };
+            text.decide_all();
+            settle(text, rows, self.options.hold_bytes_max);
+        }
+    }
+}
+
+/// Tells the rows what was decided of their text.
+fn settle(text: &mut Text, rows: &mut Rows, hold_bytes_max: usize) {
+    text.limit(hold_bytes_max);
+    while let Some((number, decision)) = text.next_decided() {
+        let lot = match decision {
+            Decision::Clean => Lot::Unchanged,
+            Decision::Changed(data) => Lot::Changed(data),
+        };
+        rows.decide(number, lot);
+    }
+}
+
+/// Nothing more comes of a connection. Returns how many secrets that makes certain.
+fn release(connection: &mut Connection, rows: &mut Rows) -> u64 {
+    let mut secrets = 0;
+    for text in connection.texts() {
+        secrets += text.tentative();
+        text.decide_all();
+        settle(text, rows, 0);
+    }
+    secrets
+}
+
+impl Transform for Redact {
+    fn streams(&mut self, inputs: &[Arc<StreamSchema>]) -> Result<Vec<Arc<StreamSchema>>, Error> {
+        let mut outputs = Vec::new();
+        for input in inputs {
+            let columns = Columns::of(input)?;
+            let builder = input.to_builder().name(&self.context.stream_name(input, inputs));
+            let output = input
+                .payload()
+                .iter()
+                .cloned()
+                .fold(builder, |builder, field| builder.push(field))
+                .build()?;
+            let rows = Rows::new(input, &output, columns.data)?;
+            self.streams.push(Stream { columns, rows, connections: HashMap::new() });
+            outputs.push(output);
+        }
+        Ok(outputs)
+    }
+
+    fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
+        for (row, &at) in batch.timestamps().iter().enumerate() {
+            self.expire(input, Timestamp(at));
+            self.take(input, &batch, row);
+        }
+        self.streams[input].rows.give(&batch, |batch| out.push(input, batch))
+    }
+
+    fn finish(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
+        for (input, stream) in self.streams.iter_mut().enumerate() {
+            for connection in stream.connections.values_mut() {
+                self.secrets += release(connection, &mut stream.rows);
+            }
+            stream.rows.give_rows(|batch| out.push(input, batch));
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Option<String> {
+        let (secrets, bytes) = (self.secrets, self.password_bytes);
+        (secrets + bytes > 0)
+            .then(|| format!("{secrets} secrets masked, {bytes} bytes of passwords left out"))
+    }
+}
+
+impl OpenTransform for Redact {
+    type Options = RedactOptions;
+
+    fn describe() -> Description {
+        Description::transform("redact", "Masks secrets in terminal streams and leaves out passwords")
+            .version(env!("CARGO_PKG_VERSION"))
+            .takes(&[Kind::Terminal])
+    }
+
+    fn check(options: &RedactOptions) -> Result<(), Error> {
+        options.check()?;
+        Patterns::new(&options.patterns, &options.builtin).map(drop)
+    }
+
+    fn open(options: RedactOptions, context: Context) -> Result<Self, Error> {
+        options.check()?;
+        let patterns = Patterns::new(&options.patterns, &options.builtin)?;
+        Ok(Self {
+            options,
+            patterns,
+            context,
+            streams: Vec::new(),
+            kept: Vec::new(),
+            secrets: 0,
+            password_bytes: 0,
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! A command in a terminal of its own: starts it, reads and writes, and sees to it that it ends. Knows nothing of frames.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::time::Duration;
+
+use pty_process::blocking::{Command, Pty};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::termios::{LocalModes, Winsize};
+use tapedeck_sdk::Error;
+
+use crate::options::TerminalOptions;
+
+/// How long a command that was hung up may take to end, before it is killed.
+const HANGUP_TIME: Duration = Duration::from_millis(300);
+
+/// Columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+}
+
+/// What a read has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// As much as was wanted: there may be more.
+    Full,
+    /// All that was there.
+    Drained,
+    /// Nobody has the terminal open any more.
+    HungUp,
+}
+
+/// A command that runs.
+pub(crate) struct Session {
+    master: Pty,
+    child: Child,
+    /// Becomes readable when the child ends. Kernels before 5.3 have none.
+    ended: Option<OwnedFd>,
+    /// Whether the child's status was taken: from then on its number may be another process's.
+    reaped: bool,
+}
+
+impl Session {
+    pub(crate) fn start(options: &TerminalOptions, size: Size) -> Result<Self, Error> {
+        let making =
+            |error: &dyn std::fmt::Display| Error::environment(format!("can't make a terminal: {error}"));
+        let (master, slave) = pty_process::blocking::open().map_err(|error| making(&error))?;
+        let pty_size = pty_process::Size::new(size.rows, size.columns);
+        master.resize(pty_size).map_err(|error| making(&error))?;
+        rustix::fs::fcntl_getfl(&master)
+            .and_then(|flags| rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK))
+            .map_err(|error| making(&error))?;
+        let (program, arguments) = options.command();
+        let mut command = Command::new(&program).args(arguments).envs(&options.env);
+        if std::env::var_os("TERM").is_none() && !options.env.contains_key("TERM") {
+            // Programs show little without one; any player understands this one.
+            command = command.env("TERM", "xterm-256color");
+        }
+        if let Some(folder) = &options.cwd {
+            command = command.current_dir(folder);
+        }
+        let child = command.spawn(slave).map_err(|error| refused(&program, options, &error))?;
+        let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
+        Ok(Self { master, child, ended, reaped: false })
+    }
+
+    pub(crate) fn master(&self) -> BorrowedFd<'_> {
+        self.master.as_fd()
+    }
+
+    pub(crate) fn ended(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Adds what the command has written, up to `bytes_max` bytes.
+    pub(crate) fn read(&self, into: &mut Vec<u8>, bytes_max: usize) -> Result<Read, Errno> {
+        let end = into.len() + bytes_max;
+        into.reserve(bytes_max);
+        while into.len() < end {
+            match rustix::io::read(&self.master, rustix::buffer::spare_capacity(into)) {
+                // Linux says EIO when the last process has closed the terminal, others say that the file has ended.
+                Ok(0) | Err(Errno::IO) => return Ok(Read::HungUp),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(Read::Drained),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Read::Full)
+    }
+
+    /// Types to the command. Returns how many bytes it took.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match rustix::io::write(&self.master, bytes) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            // Nobody listens any more.
+            Err(Errno::IO) => Ok(bytes.len()),
+            other => other,
+        }
+    }
+
+    pub(crate) fn resize(&self, size: Size) -> Result<(), Errno> {
+        let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size)
+    }
+
+    /// Whether a line that is typed now is shown. A program that reads key by key shows them itself.
+    pub(crate) fn echoes(&self) -> bool {
+        rustix::termios::tcgetattr(&self.master).map_or(true, |modes| {
+            modes.local_modes.contains(LocalModes::ECHO) || !modes.local_modes.contains(LocalModes::ICANON)
+        })
+    }
+
+    /// The exit status, if the command has ended: 128 and the number of the signal that ended it, if one did.
+    pub(crate) fn exit_status(&mut self) -> Result<Option<i32>, std::io::Error> {
+        let status = self.child.try_wait()?;
+        self.reaped = status.is_some();
+        Ok(status.map(|status| status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(255)))
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let (Some(ended), Ok(time)) = (&self.ended, time.try_into()) else { return };
+        // An error here leaves what a timeout leaves: the command is killed.
+        _ = rustix::event::poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&time));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.reaped || !matches!(self.exit_status(), Ok(None)) {
+            return;
+        }
+        // The command leads its own group; what a shell runs in front is in another one.
+        let group = Pid::from_child(&self.child);
+        let front = rustix::termios::tcgetpgrp(&self.master).ok().filter(|front| *front != group);
+        let signal = |signal: Signal| {
+            for group in front.into_iter().chain([group]) {
+                // A group that has gone in the meantime needs no signal.
+                _ = rustix::process::kill_process_group(group, signal);
+            }
+        };
+        signal(Signal::HUP);
+        signal(Signal::CONT);
+        self.wait(HANGUP_TIME);
+        if matches!(self.exit_status(), Ok(None)) {
+            signal(Signal::KILL);
+            drop(self.child.wait());
+        }
+    }
+}
+
+fn refused(program: &str, options: &TerminalOptions, error: &pty_process::Error) -> Error {
+    let folder = options.cwd.as_ref().filter(|folder| !folder.is_dir());
+    if let Some(folder) = folder {
+        let message =
+            format!("can't start \"{program}\" in a folder that is not there: {}", folder.display());
+        return Error::environment(message)
+            .with_hint("Make the folder, or name another `cwd`.")
+            .at_option(["cwd"]);
+    }
+    let hint = match error {
+        pty_process::Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            "Check how it is spelled; a program outside PATH needs its whole path."
+        }
+        pty_process::Error::Io(error) if error.kind() == ErrorKind::PermissionDenied => {
+            "The file must be executable."
+        }
+        _ => "Try the command by itself.",
+    };
+    Error::environment(format!("can't start \"{program}\": {error}")).with_hint(hint).at_option(["command"])
+}

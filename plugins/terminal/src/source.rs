@@ -1,0 +1,339 @@
+//! The `terminal` source: turns what happens in a terminal into frames.
+
+use std::io;
+use std::time::Duration;
+
+use tapedeck_sdk::prelude::*;
+
+use crate::SINGLE_KEY;
+use crate::options::{Keys, TerminalOptions};
+use crate::poll::{self, Ready, Wanted};
+use crate::pty::{Read, Session, Size};
+use crate::user::{Seat, User};
+
+/// The most bytes of an `o` frame.
+const FRAME_BYTES_MAX: usize = 64 << 10;
+
+/// The most frames of a batch. Each call makes fewer.
+const BATCH_ROWS_MAX: usize = 16;
+
+/// So much output may wait for the user's terminal, and so much input for the command, before no more is read.
+const BACKLOG_BYTES_MAX: usize = 64 << 10;
+
+/// So much is read after the command's end: the kernel keeps less than that, so more is from somebody who goes on writing.
+const REST_BYTES_MAX: usize = 1 << 20;
+
+/// How often a kernel without process handles is asked whether the command has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Frames on their way into a batch. Always the same memory.
+#[derive(Default)]
+struct Frames {
+    rows: Vec<(Timestamp, &'static str, usize)>,
+    /// The data of all rows, each up to the place that its row names.
+    data: Vec<u8>,
+}
+
+impl Frames {
+    fn push(&mut self, at: Timestamp, code: &'static str, data: &[u8]) {
+        self.data.extend_from_slice(data);
+        self.end(at, code);
+    }
+
+    /// Makes a row of what was added to `data` since the last one.
+    fn end(&mut self, at: Timestamp, code: &'static str) {
+        self.rows.push((at, code, self.data.len()));
+    }
+
+    fn take(&mut self, pool: &mut BatchPool) -> Batch {
+        let mut builder = pool.builder(BATCH_ROWS_MAX);
+        let mut begin = 0;
+        for (at, code, end) in self.rows.drain(..) {
+            builder.push_row(at).set_str(0, "local").set_str(1, code).set_bytes(2, &self.data[begin..end]);
+            begin = end;
+        }
+        self.data.clear();
+        builder.finish()
+    }
+}
+
+/// How far the recording is.
+enum Phase {
+    /// Nothing was given yet; the user's terminal is as it was.
+    Fresh(Option<Seat>),
+    Running,
+    /// The command has ended with this status; so many bytes were read since.
+    Ending(i32, usize),
+    Ended,
+}
+
+/// A command that is being recorded.
+pub(crate) struct Terminal {
+    streams: [Arc<StreamSchema>; 1],
+    pool: BatchPool,
+    host: Arc<dyn Host>,
+    // The user's terminal is put back before the command is hung up: that may take a moment.
+    user: Option<User>,
+    session: Session,
+    phase: Phase,
+    size: Size,
+    /// Whether the terminal keeps the size that the options say.
+    fixed: bool,
+    records_input: bool,
+    keys: Keys,
+    paused: bool,
+    echoes: bool,
+    paced: bool,
+    /// Whether nobody has the terminal open, as far as this call knows.
+    hung_up: bool,
+    /// Whether the user can still type.
+    listening: bool,
+    frames: Frames,
+    typed: Vec<u8>,
+    /// Input that the command has not taken yet.
+    to_command: Vec<u8>,
+}
+
+impl Terminal {
+    /// Starts the command. `seat` is the user's terminal, if there is one to attach to.
+    pub(crate) fn start(
+        options: &TerminalOptions,
+        seat: Option<Seat>,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let keys = options.check()?;
+        let window = seat.as_ref().and_then(Seat::size);
+        let size = Size {
+            columns: options.width.or(window.map(|size| size.columns)).unwrap_or(80),
+            rows: options.height.or(window.map(|size| size.rows)).unwrap_or(24),
+        };
+        let schema = StreamSchema::builder(&context.id, Kind::Terminal)
+            .field("connection", DataType::Utf8)
+            .field("code", DataType::Utf8)
+            .field("data", DataType::Binary)
+            .metadata(SINGLE_KEY, "true")
+            .build()?;
+        Ok(Self {
+            pool: BatchPool::new(schema.clone()),
+            streams: [schema],
+            host: context.host.clone(),
+            user: None,
+            session: Session::start(options, size)?,
+            phase: Phase::Fresh(seat),
+            size,
+            fixed: options.width.is_some() || options.height.is_some(),
+            records_input: options.input,
+            keys,
+            paused: false,
+            echoes: true,
+            paced: context.rate_hz.is_some(),
+            hung_up: false,
+            listening: true,
+            frames: Frames::default(),
+            typed: Vec::new(),
+            to_command: Vec::new(),
+        })
+    }
+
+    fn begin(&mut self, seat: Option<Seat>) -> Result<(), Error> {
+        self.user = seat.map(User::sit).transpose()?;
+        self.push_size();
+        Ok(())
+    }
+
+    fn push_size(&mut self) {
+        let size = format!("{}x{}", self.size.columns, self.size.rows);
+        self.frames.push(self.host.now(), "r", size.as_bytes());
+    }
+
+    /// Waits until something can be done, or the time is over.
+    fn wait(&self, time: Duration) -> io::Result<Ready> {
+        let backlog = self.user.as_ref().map_or(0, User::backlog);
+        let running = matches!(self.phase, Phase::Running);
+        let master = self.session.master();
+        let wanted = Wanted {
+            ended: self.session.ended().filter(|_| running),
+            output: Some(master).filter(|_| !self.hung_up && backlog < BACKLOG_BYTES_MAX),
+            room: Some(master).filter(|_| !self.hung_up && !self.to_command.is_empty()),
+            typed: self.user.as_ref().filter(|_| self.wants_input()).map(User::input),
+            screen: self.user.as_ref().filter(|_| backlog > 0).map(User::output),
+            resized: self.user.as_ref().map(User::resized),
+        };
+        let time = if self.session.ended().is_none() { time.min(LOOK_INTERVAL) } else { time };
+        let mut ready = poll::wait(&wanted, time)?;
+        ready.ended |= running && self.session.ended().is_none();
+        Ok(ready)
+    }
+
+    fn wants_input(&self) -> bool {
+        self.listening && self.to_command.len() < BACKLOG_BYTES_MAX
+    }
+
+    fn serve(&mut self, ready: Ready) -> io::Result<()> {
+        if ready.ended
+            && let Some(status) = self.session.exit_status()?
+        {
+            self.phase = Phase::Ending(status, 0);
+        }
+        if ready.resized {
+            self.resize()?;
+        }
+        if ready.typed {
+            self.take_input();
+        }
+        if !self.to_command.is_empty() {
+            let taken = self.session.write(&self.to_command)?;
+            self.to_command.drain(..taken);
+        }
+        if ready.screen
+            && let Some(user) = &mut self.user
+        {
+            user.catch_up();
+        }
+        if ready.output || matches!(self.phase, Phase::Ending(..)) {
+            self.take_output()?;
+        }
+        Ok(())
+    }
+
+    fn resize(&mut self) -> io::Result<()> {
+        let size = self.user.as_ref().and_then(User::new_size);
+        if let Some(size) = size.filter(|&size| !self.fixed && size != self.size) {
+            self.session.resize(size)?;
+            self.size = size;
+            self.push_size();
+        }
+        Ok(())
+    }
+
+    fn take_input(&mut self) {
+        let Some(user) = &self.user else { return };
+        self.typed.clear();
+        self.listening = user.read(&mut self.typed);
+        let at = self.host.now();
+        // A key is pressed by itself; the same byte among others was pasted, and is the command's.
+        if let [key] = self.typed[..] {
+            if Some(key) == self.keys.pause {
+                self.paused = !self.paused;
+                return;
+            }
+            if Some(key) == self.keys.mark {
+                return self.frames.push(at, "m", b"");
+            }
+        }
+        if self.records_input && !self.typed.is_empty() && !self.paused {
+            let echoes = self.session.echoes();
+            if std::mem::replace(&mut self.echoes, echoes) != echoes {
+                self.frames.push(at, "e", if echoes { b"on" } else { b"off" });
+            }
+            self.frames.push(at, "i", &self.typed);
+        }
+        self.to_command.extend_from_slice(&self.typed);
+    }
+
+    fn take_output(&mut self) -> io::Result<()> {
+        if self.user.as_ref().is_some_and(|user| user.backlog() >= BACKLOG_BYTES_MAX) {
+            return Ok(());
+        }
+        let begin = self.frames.data.len();
+        let read = self.session.read(&mut self.frames.data, FRAME_BYTES_MAX)?;
+        self.hung_up = read == Read::HungUp;
+        let bytes = self.frames.data.len() - begin;
+        if let Some(user) = &mut self.user {
+            user.show(&self.frames.data[begin..]);
+        }
+        if self.paused {
+            self.frames.data.truncate(begin);
+        } else if bytes > 0 {
+            self.frames.end(self.host.now(), "o");
+        }
+        if let Phase::Ending(status, rest) = &mut self.phase {
+            *rest += bytes;
+            if read != Read::Full || *rest > REST_BYTES_MAX {
+                self.frames.push(self.host.now(), "x", status.to_string().as_bytes());
+                self.phase = Phase::Ended;
+            }
+        }
+        Ok(())
+    }
+
+    /// All was given. What the user has not seen yet is still to be shown.
+    fn end(&mut self, deadline: Timestamp) -> io::Result<Next> {
+        while self.user.as_ref().is_some_and(|user| user.backlog() > 0) {
+            let time = deadline.since(self.host.now());
+            let screen = self.user.as_ref().map(User::output);
+            if !poll::wait(&Wanted { screen, ..Wanted::default() }, time)?.screen {
+                return Ok(Next::Idle);
+            }
+            if let Some(user) = &mut self.user {
+                user.catch_up();
+            }
+        }
+        self.user = None;
+        Ok(Next::End)
+    }
+
+    fn run(&mut self, deadline: Timestamp) -> io::Result<Next> {
+        // A terminal that was closed may have been opened again.
+        self.hung_up = false;
+        loop {
+            if !self.frames.rows.is_empty() {
+                return Ok(Next::Batch { output: 0, batch: self.frames.take(&mut self.pool) });
+            }
+            if matches!(self.phase, Phase::Ended) {
+                return self.end(deadline);
+            }
+            let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
+            let ready = self.wait(time)?;
+            if !ready.any() {
+                return Ok(Next::Idle);
+            }
+            self.serve(ready)?;
+            // What is served need not make a frame: input that is not recorded, output while paused.
+            let idle = self.frames.rows.is_empty() && !matches!(self.phase, Phase::Ended);
+            if idle && (self.paced || deadline.since(self.host.now()).is_zero()) {
+                return Ok(Next::Idle);
+            }
+        }
+    }
+}
+
+impl Source for Terminal {
+    fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.streams
+    }
+
+    fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
+        if let Phase::Fresh(seat) = &mut self.phase {
+            let seat = seat.take();
+            self.phase = Phase::Running;
+            self.begin(seat)?;
+        }
+        self.run(deadline)
+            .map_err(|error| Error::new(ErrorKind::Io, format!("can't go on with the terminal: {error}")))
+    }
+}
+
+impl OpenSource for Terminal {
+    type Options = TerminalOptions;
+
+    fn describe() -> Description {
+        Description::source("terminal", "Records a command in a terminal of its own, or the user's shell")
+            .version(env!("CARGO_PKG_VERSION"))
+            .gives(&[Kind::Terminal])
+    }
+
+    fn check(options: &TerminalOptions) -> Result<(), Error> {
+        options.check().map(drop)
+    }
+
+    fn open(options: TerminalOptions, context: Context) -> Result<Self, Error> {
+        let seat = if options.attach { Seat::standard() } else { None };
+        if options.attach && seat.is_none() {
+            context
+                .host
+                .warn("standard input and output are no terminal: the command runs without one to attach to");
+        }
+        Self::start(&options, seat, &context)
+    }
+}

@@ -1,0 +1,157 @@
+//! The user's own terminal: raw while the recording runs, and as it was before afterwards. Knows nothing of what runs in the other one.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, Termios};
+use signal_hook::SigId;
+use signal_hook::consts::SIGWINCH;
+use tapedeck_sdk::Error;
+
+use crate::pty::Size;
+
+/// The user's terminal, untouched yet.
+pub(crate) struct Seat {
+    input: OwnedFd,
+    output: OwnedFd,
+}
+
+impl Seat {
+    /// Standard input and output, if both are a terminal.
+    pub(crate) fn standard() -> Option<Self> {
+        let (input, output) = (std::io::stdin(), std::io::stdout());
+        Self::new(input.as_fd(), output.as_fd())
+    }
+
+    /// A terminal that is read at one place and written at the other.
+    pub(crate) fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Option<Self> {
+        let terminal =
+            |fd: BorrowedFd<'_>| rustix::termios::isatty(fd).then(|| fd.try_clone_to_owned().ok()).flatten();
+        Some(Self { input: terminal(input)?, output: terminal(output)? })
+    }
+
+    /// The size of the window, if it has one.
+    pub(crate) fn size(&self) -> Option<Size> {
+        size(&self.output)
+    }
+}
+
+fn size(terminal: &OwnedFd) -> Option<Size> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some(Size { columns: size.ws_col, rows: size.ws_row })
+}
+
+/// The user's terminal while it is raw. Dropping it puts the terminal back, also when a panic unwinds.
+pub(crate) struct User {
+    input: OwnedFd,
+    output: OwnedFd,
+    before: Termios,
+    /// Has a byte for each change of the window's size.
+    resized: UnixStream,
+    signal: SigId,
+    /// Output that the terminal has not taken yet, from `shown` on.
+    waiting: Vec<u8>,
+    shown: usize,
+}
+
+impl User {
+    pub(crate) fn sit(seat: Seat) -> Result<Self, Error> {
+        let told = |doing: &str, error: &dyn std::fmt::Display| {
+            Error::environment(format!("can't {doing}: {error}"))
+        };
+        let (resized, told_there) =
+            UnixStream::pair().map_err(|error| told("follow the size of the window", &error))?;
+        resized.set_nonblocking(true).map_err(|error| told("follow the size of the window", &error))?;
+        let before = rustix::termios::tcgetattr(&seat.input)
+            .map_err(|error| told("read the terminal's modes", &error))?;
+        let signal = signal_hook::low_level::pipe::register(SIGWINCH, told_there)
+            .map_err(|error| told("follow the size of the window", &error))?;
+        let output = unblocked(&seat.output).unwrap_or(seat.output);
+        let user = Self { input: seat.input, output, before, resized, signal, waiting: Vec::new(), shown: 0 };
+        let mut raw = user.before.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(&user.input, OptionalActions::Now, &raw)
+            .map_err(|error| told("make the terminal raw", &error))?;
+        Ok(user)
+    }
+
+    pub(crate) fn input(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
+    }
+
+    pub(crate) fn output(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+
+    pub(crate) fn resized(&self) -> BorrowedFd<'_> {
+        self.resized.as_fd()
+    }
+
+    /// The size of the window, after a change. Forgets that there was one.
+    pub(crate) fn new_size(&self) -> Option<Size> {
+        let mut bytes = [0; 64];
+        while matches!(rustix::io::read(&self.resized, &mut bytes), Ok(64)) {}
+        size(&self.output)
+    }
+
+    /// Adds what the user typed. `false` when there will be no more.
+    pub(crate) fn read(&self, into: &mut Vec<u8>) -> bool {
+        into.reserve(4096);
+        match rustix::io::read(&self.input, rustix::buffer::spare_capacity(into)) {
+            Ok(count) => count > 0,
+            Err(error) => matches!(error, Errno::AGAIN | Errno::INTR),
+        }
+    }
+
+    /// How much output waits.
+    pub(crate) fn backlog(&self) -> usize {
+        self.waiting.len() - self.shown
+    }
+
+    /// Shows output, now or when the terminal takes it.
+    pub(crate) fn show(&mut self, bytes: &[u8]) {
+        let taken = if self.backlog() == 0 { self.put(bytes) } else { 0 };
+        self.waiting.extend_from_slice(&bytes[taken..]);
+    }
+
+    /// Shows what waits, as far as the terminal takes it.
+    pub(crate) fn catch_up(&mut self) {
+        self.shown += self.put(&self.waiting[self.shown..]);
+        if self.shown == self.waiting.len() {
+            self.waiting.clear();
+            self.shown = 0;
+        }
+    }
+
+    /// How many bytes the terminal took. One that has gone takes everything: there is nobody to see it.
+    fn put(&self, mut bytes: &[u8]) -> usize {
+        let wanted = bytes.len();
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.output, bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return wanted - bytes.len(),
+                Err(_) => return wanted,
+            }
+        }
+        wanted
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        // What fails here can't be told to anybody: the terminal has gone.
+        _ = rustix::termios::tcsetattr(&self.input, OptionalActions::Now, &self.before);
+        signal_hook::low_level::unregister(self.signal);
+    }
+}
+
+/// The same terminal opened once more, so that it can be written without waiting while other programs that share the first handle
+/// see no change.
+fn unblocked(terminal: &OwnedFd) -> Option<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).ok()
+}

@@ -4,6 +4,7 @@
 //! - `tidy`: rules of the house that no compiler checks: who imports whom, how files begin, how long they are
 //! - `cli`: what the program prints: help, plugins, graphs, completions
 //! - `bad_input`: everything wrong that a user can say; one clear message, exit code 2, nothing touched
+//! - `doors`, `guest`: plugins that are files: the same bytes through three doors, hostile ones, `plugins check` and `new`
 //! - `game`: a live process is recorded, and the files say what the process's own log says
 //! - `formats`: each sink's file read back by somebody else's reader
 //! - `kill`: `kill -9` at random moments, then `recover`
@@ -16,9 +17,11 @@
 mod bad_input;
 mod cli;
 mod disk;
+mod doors;
 mod formats;
 mod frame_path;
 mod game;
+mod guest;
 mod kill;
 mod pipelines;
 mod tidy;

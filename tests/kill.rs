@@ -61,13 +61,10 @@ fn kill_and_recover(kill: u64) -> BTreeMap<String, u64> {
         .map(|stream| (stream["sink"].as_str().unwrap().to_owned(), stream["lost"].as_u64().unwrap()))
         .collect();
     assert_eq!(lost.len(), FILES.len(), "{recovery}");
-    assert_eq!(
-        recovered.code,
-        if lost.values().any(|&lost| lost > 0) { 3 } else { 0 },
-        "kill {kill}: {recovery}"
-    );
-
     let after = json(&dir.tapedeck(&["inspect", "out/s", "--json"]).run());
+    // A machine that paused us made ticks late before the kill: that is loss too.
+    let loss = lost.values().any(|&lost| lost > 0) || after["manifest"]["loss"]["late"] != 0;
+    assert_eq!(recovered.code, if loss { 3 } else { 0 }, "kill {kill}: {recovery}");
     assert_eq!(after["manifest"]["status"], "recovered");
     for file in after["files"].as_array().unwrap() {
         assert_eq!(file["error"], Value::Null, "kill {kill}: {file}");

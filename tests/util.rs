@@ -60,6 +60,10 @@ impl Dir {
             .current_dir(self.folder.path())
             .args(arguments)
             .env_remove("RUST_BACKTRACE")
+            .env_remove("TAPEDECK_PLUGIN_PATH")
+            // Nothing of the user's own is found or changed; compiled plugins are kept between tests.
+            .env("XDG_DATA_HOME", self.folder.path())
+            .env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
             .stdin(Stdio::null());
         Tapedeck { command }
     }

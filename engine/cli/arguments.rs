@@ -14,6 +14,9 @@ use tapedeck_sdk::options::DurationText;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Look for plugins in this folder too, before $TAPEDECK_PLUGIN_PATH and ~/.local/share/tapedeck/plugins
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) plugin_path: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -132,12 +135,85 @@ pub(crate) enum PluginsCommand {
     },
     /// Show a plugin: its options with types, defaults and units, and the streams it takes and gives
     Inspect {
-        /// The plugin's name
+        /// The plugin's name, or its file
         name: String,
         /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
+    /// Run the conformance suite on a plugin file, in a process of its own
+    Check(CheckPluginArguments),
+    /// Begin a plugin: a project that builds and passes the check as it is
+    New(NewPluginArguments),
+    /// Say what a plugin file is, for this program itself
+    #[command(hide = true)]
+    Probe {
+        /// The file
+        path: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct CheckPluginArguments {
+    /// The plugin's file: a component (.wasm) or a dynamic library (.so)
+    pub(crate) path: PathBuf,
+    /// An option to open it with, as a pipeline has it
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// In this very process
+    #[arg(long, hide = true)]
+    pub(crate) here: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct NewPluginArguments {
+    /// The plugin's name, which is also the folder's: small letters, digits, - and _
+    #[arg(value_parser = plugin_name)]
+    pub(crate) name: String,
+    /// What it does with frames
+    #[arg(long, value_enum, default_value_t = NewKind::Transform)]
+    pub(crate) kind: NewKind,
+    /// How it gets in
+    #[arg(long, value_enum, default_value_t = NewDoor::Wasm)]
+    pub(crate) door: NewDoor,
+    /// What it is written in (C: a dynamic transform)
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub(crate) language: Language,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewKind {
+    /// Gives frames
+    Source,
+    /// Changes frames
+    Transform,
+    /// Keeps frames
+    Sink,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewDoor {
+    /// A component in a sandbox
+    Wasm,
+    /// A dynamic library
+    Dynamic,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    Rust,
+    C,
+}
+
+/// A plugin's name, as its descriptor may have it.
+fn plugin_name(name: &str) -> Result<String, String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    let good =
+        name.chars().all(letter) && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 64;
+    if good { Ok(name.to_owned()) } else { Err("small letters, digits, - and _, a letter first".to_owned()) }
 }
 
 #[derive(Args)]

@@ -8,8 +8,8 @@ use crate::output::{nanos, print, print_error, print_json, table, to_f64};
 use crate::{builtins, run};
 
 /// `tapedeck bench`.
-pub(crate) fn bench(arguments: &BenchArguments) -> u8 {
-    let registry = builtins::registry();
+pub(crate) fn bench(arguments: &BenchArguments, plugin_path: &[std::path::PathBuf]) -> u8 {
+    let registry = builtins::with_files(plugin_path);
     let json = arguments.pipeline.json;
     let pipeline = match run::read(&arguments.pipeline.path, &arguments.pipeline.settings, json, &registry) {
         Ok(pipeline) => pipeline,

@@ -1,6 +1,11 @@
 //! The only place that lists the built-in plugins.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use tapedeck_engine::Registry;
+
+use crate::doors::Doors;
 
 /// Every plugin that is built in.
 pub(crate) fn registry() -> Registry {
@@ -17,6 +22,14 @@ pub(crate) fn registry() -> Registry {
         tapedeck_csv::factory(),
         tapedeck_jsonl::factory(),
         tapedeck_null::factory(),
+        tapedeck_terminal::factory(),
+        tapedeck_redact::factory(),
+        tapedeck_asciicast::factory(),
     ];
     Registry::new(plugins).with_journal("arrow")
+}
+
+/// Every plugin that is built in, and who finds the others.
+pub(crate) fn with_files(plugin_path: &[PathBuf]) -> Registry {
+    registry().with_finder(Arc::new(Doors::new(plugin_path)))
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod builtins;
+mod doors;
 mod inspect;
 mod live;
 mod output;
@@ -19,14 +20,15 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
-        Command::Run(run) => run::run(&run),
-        Command::Check(check) => run::check(&check),
-        Command::Graph(graph) => run::graph(&graph),
-        Command::Plugins(plugins) => plugins::plugins(&plugins),
+        Command::Run(run) => run::run(&run, plugin_path),
+        Command::Check(check) => run::check(&check, plugin_path),
+        Command::Graph(graph) => run::graph(&graph, plugin_path),
+        Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),
         Command::Inspect(inspect) => inspect::inspect(&inspect),
         Command::Recover(recover) => recover::recover(&recover),
-        Command::Bench(bench) => bench::bench(&bench),
+        Command::Bench(bench) => bench::bench(&bench, plugin_path),
         Command::Completions { shell } => completions(shell),
     };
     ExitCode::from(code)

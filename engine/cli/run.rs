@@ -1,6 +1,6 @@
 //! `run`, `check` and `graph`: what begins with a pipeline file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tapedeck_engine::diagnostic::Diagnostics;
 use tapedeck_engine::pipeline::{Pipeline, Variables, load};
@@ -16,8 +16,8 @@ const REFUSED: u8 = 2;
 const FAILED: u8 = 1;
 
 /// `tapedeck run`.
-pub(crate) fn run(arguments: &RunArguments) -> u8 {
-    let registry = builtins::registry();
+pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
+    let registry = builtins::with_files(plugin_path);
     let json = arguments.pipeline.json;
     let pipeline = match read(&arguments.pipeline.path, &arguments.pipeline.settings, json, &registry) {
         Ok(pipeline) => pipeline,
@@ -122,8 +122,8 @@ pub(crate) fn read(
 }
 
 /// `tapedeck check`.
-pub(crate) fn check(arguments: &CheckArguments) -> u8 {
-    let registry = builtins::registry();
+pub(crate) fn check(arguments: &CheckArguments, plugin_path: &[PathBuf]) -> u8 {
+    let registry = builtins::with_files(plugin_path);
     let json = arguments.pipeline.json;
     let pipeline = match read(&arguments.pipeline.path, &arguments.pipeline.settings, json, &registry) {
         Ok(pipeline) => pipeline,
@@ -142,8 +142,8 @@ pub(crate) fn check(arguments: &CheckArguments) -> u8 {
 }
 
 /// `tapedeck graph`.
-pub(crate) fn graph(arguments: &GraphArguments) -> u8 {
-    match read(&arguments.path, &arguments.settings, false, &builtins::registry()) {
+pub(crate) fn graph(arguments: &GraphArguments, plugin_path: &[PathBuf]) -> u8 {
+    match read(&arguments.path, &arguments.settings, false, &builtins::with_files(plugin_path)) {
         Ok(pipeline) => {
             output::print(&graph::render(&pipeline, arguments.format.into()));
             0

@@ -12,6 +12,7 @@ pub mod graph;
 pub mod inspect;
 mod layout;
 mod ledger;
+mod lineage;
 mod opening;
 pub mod pacing;
 pub mod pipeline;
@@ -29,5 +30,5 @@ mod wiring;
 mod worker;
 
 pub use opening::{OpenError, RunOptions};
-pub use registry::Registry;
+pub use registry::{Finder, Registry};
 pub use run::{Session, StopHandle, begin};

@@ -92,7 +92,8 @@ pub(crate) fn open(
     let path = folder_path(pipeline, options, &clock);
     SessionFolder::check(&path).map_err(OpenError::Folder)?;
     let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let info = SessionInfo { id, pipeline: pipeline.text.clone(), started_at: clock.anchor() };
+    let (text, started_at) = (pipeline.text.clone(), clock.anchor());
+    let info = SessionInfo { id, pipeline: text, folder: path.clone(), started_at };
     let folder = Arc::new(OnceLock::new());
     let nodes = pipeline.nodes.iter().map(|node| blank(&node.id, clock, &folder)).collect();
     let mut opening = Opening { pipeline, opened: Opened { nodes, clock, info, folder } };

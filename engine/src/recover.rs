@@ -254,6 +254,7 @@ fn rebuild(
         session: SessionInfo {
             id: manifest.session.clone(),
             pipeline: manifest.pipeline.clone(),
+            folder: fresh.clone(),
             started_at: Timestamp(manifest.started_at_ns),
         },
         flush_interval: std::time::Duration::from_secs(1),

@@ -1,13 +1,27 @@
-//! The plugins that a pipeline can name. Who fills it decides what there is; the engine doesn't know how they got in.
+//! The plugins that a pipeline can name. Who fills it, and who finds the others, decides what there is; the engine doesn't know how
+//! they got in.
 
 use std::sync::Arc;
 
-use tapedeck_sdk::{Factory, Format, PluginKind};
+use tapedeck_sdk::{Error, Factory, Format, PluginKind};
+
+/// Finds the plugins that are not listed: files, and what others have put where plugins are looked for.
+pub trait Finder: Send + Sync {
+    /// The plugin that a pipeline names; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// There is one, but it can't be used.
+    fn find(&self, kind: PluginKind, name: &str) -> Result<Option<Arc<Factory>>, Error>;
+
+    /// The names of those of a kind that are found by name.
+    fn names(&self, kind: PluginKind) -> Vec<String>;
+}
 
 /// The plugins that a pipeline can name.
 #[derive(Default, Clone)]
 pub struct Registry {
     factories: Vec<Arc<Factory>>,
+    finder: Option<Arc<dyn Finder>>,
     journal: Option<Arc<Factory>>,
 }
 
@@ -15,7 +29,7 @@ impl Registry {
     /// A registry of these plugins.
     #[must_use]
     pub fn new(factories: impl IntoIterator<Item = Factory>) -> Self {
-        Self { factories: factories.into_iter().map(Arc::new).collect(), journal: None }
+        Self { factories: factories.into_iter().map(Arc::new).collect(), finder: None, journal: None }
     }
 
     /// Names the sink that keeps journals: one that needs none itself and whose files read back.
@@ -25,13 +39,41 @@ impl Registry {
         self
     }
 
-    /// All plugins, in the order in which they were given.
+    /// Names who finds the plugins that are not listed.
+    #[must_use]
+    pub fn with_finder(mut self, finder: Arc<dyn Finder>) -> Self {
+        self.finder = Some(finder);
+        self
+    }
+
+    /// The plugin that a pipeline names: a listed one, else one that is found.
+    ///
+    /// # Errors
+    /// There is one, but it can't be used.
+    pub fn resolve(&self, kind: PluginKind, name: &str) -> Result<Option<Arc<Factory>>, Error> {
+        match (self.find(kind, name), &self.finder) {
+            (Some(factory), _) => Ok(Some(factory.clone())),
+            (None, Some(finder)) => finder.find(kind, name),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The names of all plugins of a kind.
+    #[must_use]
+    pub fn names(&self, kind: PluginKind) -> Vec<String> {
+        let listed = self.factories.iter().map(|factory| factory.descriptor());
+        let listed =
+            listed.filter(|descriptor| descriptor.kind == kind).map(|descriptor| descriptor.name.clone());
+        listed.chain(self.finder.iter().flat_map(|finder| finder.names(kind))).collect()
+    }
+
+    /// All listed plugins, in the order in which they were given.
     #[must_use]
     pub fn factories(&self) -> &[Arc<Factory>] {
         &self.factories
     }
 
-    /// The plugin of that kind and name.
+    /// The listed plugin of that kind and name.
     #[must_use]
     pub fn find(&self, kind: PluginKind, name: &str) -> Option<&Arc<Factory>> {
         self.factories

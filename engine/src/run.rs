@@ -1,7 +1,7 @@
 //! Runs an opened pipeline: starts its threads, watches them, stops them in order, and writes down what became of it.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -62,12 +62,17 @@ impl Bell {
     }
 }
 
-/// Rings when it is dropped, also by a panic.
-struct RingOnDrop(Arc<Bell>);
+/// Counts a thread that has ended and rings, when it is dropped: also by a panic. The thread itself is still there when the bell is
+/// heard, so asking it whether it has finished would come too early.
+struct RingOnDrop {
+    bell: Arc<Bell>,
+    ended: Arc<AtomicUsize>,
+}
 
 impl Drop for RingOnDrop {
     fn drop(&mut self) {
-        self.0.ring();
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.bell.ring();
     }
 }
 
@@ -80,6 +85,8 @@ pub struct Session {
     pub(crate) sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
     pub(crate) stages: Vec<Arc<StageStats>>,
     feeds: Vec<(usize, JoinHandle<FeedTimes>)>,
+    /// How many of them have ended.
+    feeds_ended: Arc<AtomicUsize>,
     workers: Vec<(usize, JoinHandle<Option<FinishedSink>>)>,
     start: Timestamp,
     end: Option<Timestamp>,
@@ -110,11 +117,12 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
     manifest.write(opened.folder().path()).map_err(OpenError::Failed)?;
 
     let bell = Arc::new(Bell::default());
+    let [workers_ended, feeds_ended] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let start = opened.clock.now();
     let end = duration.map(|duration| start + duration);
     let mut workers = Vec::new();
     for (node, worker) in wired.workers {
-        let ring = RingOnDrop(bell.clone());
+        let ring = RingOnDrop { bell: bell.clone(), ended: workers_ended.clone() };
         let run = move || {
             let _ring = ring;
             worker.run()
@@ -124,7 +132,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
     }
     let mut feeds = Vec::new();
     for (node, feed) in wired.feeds {
-        let ring = RingOnDrop(bell.clone());
+        let ring = RingOnDrop { bell: bell.clone(), ended: feeds_ended.clone() };
         let run = move || {
             let _ring = ring;
             feed.run(start, end)
@@ -140,6 +148,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
         sinks: wired.sinks,
         stages: wired.stages,
         feeds,
+        feeds_ended,
         workers,
         start,
         end,
@@ -237,7 +246,7 @@ impl Session {
         if self.sinks.iter().all(failed) {
             return Some(EndedBy::Failure);
         }
-        let feeds_ended = self.feeds.iter().all(|(_, thread)| thread.is_finished());
+        let feeds_ended = self.feeds_ended.load(Ordering::Relaxed) == self.feeds.len();
         let reached = self.end.is_some_and(|end| self.clock().now() >= end);
         feeds_ended.then_some(if reached { EndedBy::Duration } else { EndedBy::Sources })
     }

@@ -11,6 +11,7 @@ use crate::edge::{EdgeCounters, EdgeReceiver, edge};
 use crate::feed::{Feed, FeedTimes, Outlet};
 use crate::layout;
 use crate::ledger::Ledger;
+use crate::lineage::Lineage;
 use crate::opening::{OpenInput, Opened, Stage};
 use crate::pipeline::Pipeline;
 use crate::session::LEDGER;
@@ -199,6 +200,7 @@ impl Wiring {
         match opened.nodes[node].stage.take() {
             Some(Stage::Transform(transform)) => Slot::Transform {
                 transform: Some(transform),
+                lineage: Lineage::new(opened.nodes[node].inputs.len(), opened.nodes[node].outputs.len()),
                 routes: std::mem::take(&mut self.routes[node]),
                 stats,
             },

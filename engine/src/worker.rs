@@ -9,6 +9,7 @@ use tapedeck_sdk::{Batch, Error, Outputs, StreamSchema, Timestamp, Transform};
 
 use crate::clock::SessionClock;
 use crate::edge::{EdgeReceiver, EdgeSender};
+use crate::lineage::Lineage;
 use crate::sink_stage::{FinishedSink, SinkStage};
 use crate::stats::{StageStats, guarded};
 
@@ -36,8 +37,13 @@ pub(crate) struct Route {
 
 /// A stage on a thread. The targets of a slot are later slots.
 pub(crate) enum Slot {
-    /// A transform; `None` once it has panicked.
-    Transform { transform: Option<Box<dyn Transform>>, routes: Vec<Route>, stats: Arc<StageStats> },
+    /// A transform; `None` once it has panicked, given up or broken the contract.
+    Transform {
+        transform: Option<Box<dyn Transform>>,
+        routes: Vec<Route>,
+        lineage: Lineage,
+        stats: Arc<StageStats>,
+    },
     /// A sink: always the last slot.
     Sink(Box<SinkStage>),
 }
@@ -63,17 +69,28 @@ struct Router<'a> {
     rest: &'a mut [Slot],
     /// The place in the thread of `rest[0]`.
     base: usize,
-    stats: &'a StageStats,
+    lineage: &'a mut Lineage,
+    id: &'a str,
+    /// The first promise that the transform broke; nothing is handed on from then on.
+    broken: Option<Error>,
 }
 
 impl Outputs for Router<'_> {
     fn push(&mut self, output: usize, batch: Batch) {
+        if self.broken.is_some() {
+            return;
+        }
         let Some(route) = self.routes.get_mut(output).filter(|route| fits(&batch, &route.schema)) else {
-            self.stats.failed.fetch_add(batch.rows() as u64, Ordering::Relaxed);
-            self.stats.fail(wrong_output(&self.stats.id, output));
+            self.broken = Some(wrong_output(self.id, output));
             return;
         };
-        send(route, batch, self.rest, self.base);
+        match self.lineage.check(output, &batch) {
+            Ok(()) => send(route, batch, self.rest, self.base),
+            Err(error) => {
+                let message = format!("\"{}\" {}", self.id, error.message);
+                self.broken = Some(Error { message, ..error });
+            }
+        }
     }
 }
 
@@ -113,21 +130,22 @@ fn deliver(slots: &mut [Slot], base: usize, slot: usize, input: usize, batch: Ba
     let Some((stage, rest)) = slots[slot - base..].split_first_mut() else { return };
     match stage {
         Slot::Sink(sink) => sink.write(input, batch),
-        Slot::Transform { transform, routes, stats } => {
+        Slot::Transform { transform, routes, lineage, stats } => {
             let frames = batch.rows() as u64;
             let Some(running) = transform else {
                 stats.failed.fetch_add(frames, Ordering::Relaxed);
                 return;
             };
-            let mut router = Router { routes, rest, base: slot + 1, stats };
-            if let Err(error) = guarded(&stats.id, "process", || running.process(input, batch, &mut router)) {
-                stats.failed.fetch_add(frames, Ordering::Relaxed);
-                if error.kind == tapedeck_sdk::ErrorKind::Plugin {
-                    *transform = None;
-                    stats.fail(error);
-                } else {
-                    stats.trouble(error);
-                }
+            lineage.give(input, &batch);
+            let mut router = Router { routes, rest, base: slot + 1, lineage, id: &stats.id, broken: None };
+            let processed = guarded(&stats.id, "process", || running.process(input, batch, &mut router));
+            let Err(error) = router.broken.take().map_or(processed, Err) else { return };
+            stats.failed.fetch_add(frames, Ordering::Relaxed);
+            if error.kind == tapedeck_sdk::ErrorKind::Plugin {
+                *transform = None;
+                stats.fail(error);
+            } else {
+                stats.trouble(error);
             }
         }
     }
@@ -214,12 +232,12 @@ impl Worker {
     fn finish(mut self) -> Option<FinishedSink> {
         for index in 0..self.slots.len() {
             let (head, rest) = self.slots.split_at_mut(index + 1);
-            let Slot::Transform { transform, routes, stats } = &mut head[index] else { continue };
+            let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
             let Some(running) = transform else { continue };
-            let mut router = Router { routes, rest, base: index + 1, stats };
-            match guarded(&stats.id, "finish", || running.finish(&mut router)) {
-                Ok(()) => {}
-                Err(error) => stats.fail(error),
+            let mut router = Router { routes, rest, base: index + 1, lineage, id: &stats.id, broken: None };
+            let finished = guarded(&stats.id, "finish", || running.finish(&mut router));
+            if let Err(error) = router.broken.take().map_or(finished, Err) {
+                stats.fail(error);
             }
             let remark = guarded(&stats.id, "report", || Ok(running.report())).ok().flatten();
             *stats.remark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = remark;

@@ -38,14 +38,19 @@ pub struct Description {
     /// One sentence.
     pub summary: String,
     /// The stream kinds that it takes (transforms and sinks).
+    #[serde(default)]
     pub takes: Vec<Kind>,
     /// The stream kinds that it gives (sources and transforms). Empty for a transform: it gives what it takes.
+    #[serde(default)]
     pub gives: Vec<Kind>,
     /// The extension of the one file that a sink writes when no `path` is given; none for sinks without a file.
+    #[serde(default)]
     pub extension: Option<String>,
     /// Whether what a sink wrote is unreadable until `finish`: the engine keeps a journal beside it.
+    #[serde(default)]
     pub needs_journal: bool,
     /// Whether a source makes sense only with a `rate`.
+    #[serde(default)]
     pub needs_rate: bool,
     /// Whether nothing that a sink was given reaches anybody before `flush`: the engine then hands it single frames in blocks.
     #[serde(default)]

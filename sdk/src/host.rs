@@ -13,6 +13,8 @@ pub struct SessionInfo {
     pub id: String,
     /// The pipeline file's text, as it was read.
     pub pipeline: String,
+    /// The session's folder. It is there when sinks are opened, not before. Files in it are made where [`Host::artifact`] says only.
+    pub folder: PathBuf,
     /// When the session's clock was anchored.
     pub started_at: Timestamp,
 }

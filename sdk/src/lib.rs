@@ -47,16 +47,21 @@
 pub mod batch;
 mod data_type;
 mod descriptor;
+pub mod door;
 mod error;
+mod export;
 mod factory;
 mod format;
 mod host;
 pub mod lines;
+pub mod native;
 pub mod options;
 mod plugin;
 mod schema;
 pub mod testing;
 mod time;
+#[cfg(target_family = "wasm")]
+pub mod wasm;
 
 pub use batch::{Batch, BatchBuilder, BatchPool, Column, Relabel, RowWriter};
 pub use data_type::DataType;

@@ -66,8 +66,9 @@ pub trait Outputs {
 /// rows out, but never makes up a `seq`. A batch is shared: its bytes never change, what comes out is a new batch (or the
 /// same one, when nothing is to be changed).
 ///
-/// **Errors.** An `Err` counts the batch in hand as failed and the transform goes on with the next one. A panic ends the stage and
-/// counts what it could not take as failed; other stages go on.
+/// **Errors.** An `Err` counts the batch in hand as failed and the transform goes on with the next one. An `Err` of kind
+/// [`Plugin`](crate::ErrorKind::Plugin), a panic, or a row that was not given ends the stage and counts what it could not take as failed;
+/// other stages go on.
 pub trait Transform: Send {
     /// Given the streams that come in, the streams that go out. Called once, before anything runs; the indices of `inputs` and
     /// of the returned streams are those of `process` and [`Outputs::push`].

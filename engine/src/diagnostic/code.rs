@@ -83,6 +83,8 @@ codes! {
     SharedFile = "E024",
     /// A file outside the session folder.
     FileOutside = "E025",
+    /// A plugin that is there and can't be used.
+    UnusablePlugin = "E026",
     /// The world is not as the pipeline expects: found when a stage was opened.
     Environment = "E030",
     /// Data that a stage can't take: found when it was opened.

@@ -140,25 +140,37 @@ fn plugin(
     registry: &Registry,
     diagnostics: &mut Diagnostics,
 ) -> (Option<Arc<Factory>>, Span) {
-    let of_kind = |kind: PluginKind| {
-        let factories = registry.factories().iter().map(|factory| factory.descriptor());
-        factories.filter(move |descriptor| descriptor.kind == kind).map(|descriptor| descriptor.name.as_str())
-    };
+    let names = registry.names(kind);
+    let of_kind = || names.iter().map(String::as_str);
     let Some(key) = table.get("plugin") else {
         let near = table.entries.iter().find(|other| closest(&other.key, ["plugin"]).is_some());
         if let Some(other) = near {
             diagnostics.push(fields::unknown_key(other, &["plugin"], &format!("in a {kind}")));
             return (None, other.key_span.clone());
         }
-        let hint = format!("add `plugin = \"…\"`; {kind}s: {}", list(of_kind(kind)));
+        let hint = format!("add `plugin = \"…\"`; {kind}s: {}", list(of_kind()));
         let message = format!("the {kind} \"{}\" names no plugin", entry.key);
         diagnostics.push(Diagnostic::new(Code::MissingKey, entry.key_span.clone(), message).hint(hint));
         return (None, entry.key_span.clone());
     };
     let span = key.value.span.clone();
     let Some(name) = fields::text(key, diagnostics) else { return (None, span) };
-    if let Some(factory) = registry.find(kind, name) {
-        return (Some(factory.clone()), span);
+    match registry.resolve(kind, name) {
+        Ok(Some(factory)) if factory.descriptor().kind == kind => return (Some(factory), span),
+        Ok(Some(factory)) => {
+            let found = factory.descriptor().kind;
+            let message = format!("\"{name}\" is a {found}, not a {kind}");
+            let hint = format!("put it into `[{found}s.{}]`", entry.key);
+            diagnostics.push(Diagnostic::new(Code::WrongPluginKind, span.clone(), message).hint(hint));
+            return (None, span);
+        }
+        Ok(None) => {}
+        Err(error) => {
+            let mut diagnostic = Diagnostic::new(Code::UnusablePlugin, span.clone(), error.message);
+            diagnostic.hint = error.hint;
+            diagnostics.push(diagnostic);
+            return (None, span);
+        }
     }
     let elsewhere = KINDS.iter().find(|(_, other)| registry.find(*other, name).is_some());
     diagnostics.push(match elsewhere {
@@ -167,12 +179,12 @@ fn plugin(
             let hint = format!(
                 "put it into `[{other_table}.{}]`, or choose one of the {kind}s: {}",
                 entry.key,
-                list(of_kind(kind))
+                list(of_kind())
             );
             Diagnostic::new(Code::WrongPluginKind, span.clone(), message).hint(hint)
         }
         None => Diagnostic::new(Code::UnknownPlugin, span.clone(), format!("there is no {kind} \"{name}\""))
-            .hint(did_you_mean(name, of_kind(kind), &format!("{kind}s"))),
+            .hint(did_you_mean(name, of_kind(), &format!("{kind}s"))),
     });
     (None, span)
 }

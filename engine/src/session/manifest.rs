@@ -147,6 +147,9 @@ pub struct ManifestJournal {
     pub input: usize,
 }
 
+/// Bytes by which a session's last manifest may be longer than twice its first one: errors, artifacts, hashes.
+const LAST_MANIFEST_GROWTH: u64 = 64 << 10;
+
 impl Manifest {
     /// Reads the manifest of a session folder.
     ///
@@ -165,14 +168,29 @@ impl Manifest {
 
     /// Replaces the manifest of a session folder; a reader sees the old one or the new one, never half of one.
     ///
+    /// While a session is being recorded, room for its last manifest is kept on the disk: a full one does not keep it from ending
+    /// with the truth.
+    ///
     /// # Errors
     /// The disk refuses.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let (path, fresh) = (folder.join(MANIFEST), folder.join(".session.json.new"));
         let failed = |error: std::io::Error| Error::io("write the session's manifest", &path, &error);
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
-        let mut file = fs::File::create(&fresh).map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.sync_data()).map_err(failed)?;
-        fs::rename(&fresh, &path).map_err(failed)
+        // Not truncated: it may be the room that was kept.
+        let mut file =
+            fs::File::options().write(true).create(true).truncate(false).open(&fresh).map_err(failed)?;
+        let written = file.write_all(&text).and_then(|()| file.set_len(text.len() as u64));
+        written.and_then(|()| file.sync_data()).map_err(failed)?;
+        fs::rename(&fresh, &path).map_err(failed)?;
+        if self.status == Status::Recording {
+            let room = text.len() as u64 * 2 + LAST_MANIFEST_GROWTH;
+            let kept = fs::File::create(&fresh).and_then(|file| {
+                Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, room)?)
+            });
+            // A file system that keeps no room is no reason not to record.
+            drop(kept);
+        }
+        Ok(())
     }
 }

@@ -34,6 +34,7 @@ mod builder;
 mod column;
 mod copy;
 mod gather;
+mod intake;
 mod layout;
 mod pool;
 mod relabel;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 pub use builder::{BatchBuilder, RowWriter};
 pub use column::{Column, Primitive};
 pub use gather::Gather;
+pub use intake::Intake;
 pub use layout::SLAB_BYTES_MAX;
 pub use pool::BatchPool;
 pub use relabel::Relabel;
@@ -63,19 +65,21 @@ pub use arrow::{arrow_schema, stream_schema};
 #[cfg(feature = "arrow")]
 pub use import::ArrowImport;
 
+use crate::native::ForeignSlab;
 use crate::{StreamSchema, Timestamp};
 use layout::{Directory, HEADER_BYTES};
-use pool::{Home, Memory};
+use pool::Home;
+pub(crate) use pool::Memory;
 
 /// Consecutive frames of one stream. Cheap to clone: clones share one slab, which never changes once it is shared.
 #[derive(Clone)]
 pub struct Batch {
-    slab: Arc<Slab>,
-    schema: Arc<StreamSchema>,
+    pub(crate) slab: Arc<Slab>,
+    pub(crate) schema: Arc<StreamSchema>,
 }
 
-struct Slab {
-    memory: Memory,
+pub(crate) struct Slab {
+    pub(crate) memory: Memory,
     /// Bytes of the slab that are in use; the memory behind it may be longer.
     length: usize,
     rows: usize,
@@ -101,10 +105,29 @@ impl Batch {
     /// # Errors
     /// A slab that breaks any rule of the layout, or does not fit the schema. Never panics, whatever the bytes.
     pub fn from_bytes(schema: Arc<StreamSchema>, bytes: &[u8]) -> Result<Self, crate::Error> {
-        let mut memory = Memory::with_capacity(bytes.len());
-        memory.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        // Copied before it is looked at: whoever gave it may still be able to change it.
+        let memory = Memory::copied(bytes);
         verify::slab(&schema, &memory.bytes()[..bytes.len()])?;
         Ok(Self::new(memory, bytes.len(), schema, None))
+    }
+
+    /// Takes a slab as it is, without a copy and without more than a look at its header: for what this process itself has laid out
+    /// (see [`from_bytes`](Self::from_bytes) for what strangers have). It is copied if it does not begin at a multiple of 8.
+    ///
+    /// # Errors
+    /// The header is not that of a batch of this schema.
+    pub fn adopt(schema: Arc<StreamSchema>, slab: ForeignSlab) -> Result<Self, crate::Error> {
+        verify::header(&schema, slab.bytes())?;
+        let length = slab.bytes().len();
+        let aligned = slab.bytes().as_ptr().addr().is_multiple_of(8);
+        let memory = if aligned { Memory::Foreign(slab) } else { Memory::copied(slab.bytes()) };
+        Ok(Self::new(memory, length, schema, None))
+    }
+
+    /// A slab that went through a door and came back, as a batch of this schema.
+    pub(crate) fn of_slab(slab: Arc<Slab>, schema: Arc<StreamSchema>) -> Result<Self, crate::Error> {
+        verify::header(&schema, &slab.memory.bytes()[..slab.length])?;
+        Ok(Self { slab, schema })
     }
 
     /// How many frames.
@@ -186,10 +209,9 @@ impl Batch {
     }
 
     fn unshared_bytes(&mut self) -> &mut [u8] {
-        if Arc::get_mut(&mut self.slab).is_none() {
-            let mut memory = Memory::with_capacity(self.slab.length);
-            memory.bytes_mut()[..self.slab.length].copy_from_slice(self.as_bytes());
-            *self = Self::new(memory, self.slab.length, self.schema.clone(), None);
+        let ours = Arc::get_mut(&mut self.slab).is_some_and(|slab| matches!(slab.memory, Memory::Own(_)));
+        if !ours {
+            *self = Self::new(Memory::copied(self.as_bytes()), self.slab.length, self.schema.clone(), None);
         }
         let slab = Arc::get_mut(&mut self.slab).expect("just made sure that nobody else holds the slab");
         slab.memory.bytes_mut()

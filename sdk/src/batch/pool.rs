@@ -7,32 +7,61 @@ use crossbeam_queue::ArrayQueue;
 use super::BatchBuilder;
 use super::layout::Layout;
 use crate::StreamSchema;
+use crate::native::ForeignSlab;
 
 /// How many slabs wait for reuse at the most.
 const FREE_MAX: usize = 512;
 
-/// 16-byte aligned memory. A `Vec` of `u128` gives the alignment without `unsafe`.
-#[derive(Default)]
-pub(super) struct Memory(Vec<u128>);
+/// The memory of a slab.
+pub(crate) enum Memory {
+    /// Ours, 16-byte aligned: a `Vec` of `u128` gives the alignment without `unsafe`.
+    Own(Vec<u128>),
+    /// Somebody else's, 8-byte aligned, which never changes.
+    Foreign(ForeignSlab),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
 
 impl Memory {
     pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self(vec![0; bytes.div_ceil(16)])
+        Self::Own(vec![0; bytes.div_ceil(16)])
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
+    pub(super) fn copied(bytes: &[u8]) -> Self {
+        let mut memory = Self::with_capacity(bytes.len());
+        memory.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        memory
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(lines) => bytemuck::cast_slice(lines),
+            Self::Foreign(slab) => slab.bytes(),
+        }
+    }
+
+    /// # Panics
+    /// The memory is somebody else's.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.0)
+        bytemuck::cast_slice_mut(self.lines())
     }
 
     /// Makes room for `bytes`, keeping what is there.
     pub(super) fn reserve(&mut self, bytes: usize) {
         let lines = bytes.div_ceil(16);
-        if lines > self.0.len() {
-            self.0.resize(lines, 0);
+        if lines > self.lines().len() {
+            self.lines().resize(lines, 0);
+        }
+    }
+
+    fn lines(&mut self) -> &mut Vec<u128> {
+        match self {
+            Self::Own(lines) => lines,
+            Self::Foreign(_) => unreachable!("only memory of our own is written"),
         }
     }
 }
@@ -44,6 +73,15 @@ pub(super) struct Home {
 }
 
 impl Home {
+    pub(super) fn new(layout: Layout) -> Self {
+        Self { layout, free: ArrayQueue::new(FREE_MAX) }
+    }
+
+    /// Memory that is free, with whatever is in it, or none yet.
+    pub(super) fn take_any(&self) -> Memory {
+        self.free.pop().unwrap_or_default()
+    }
+
     pub(super) fn give_back(&self, memory: Memory) {
         // A full queue means that there are more slabs than the stream needs: this one is freed.
         drop(self.free.push(memory));
@@ -84,7 +122,7 @@ impl BatchPool {
     pub(super) fn into_parts(self, rows: usize) -> (Arc<Home>, Vec<Vec<u8>>) {
         let layout = Layout::new(self.schema, rows);
         let variable = vec![Vec::new(); layout.variable_columns];
-        (Arc::new(Home { layout, free: ArrayQueue::new(FREE_MAX) }), variable)
+        (Arc::new(Home::new(layout)), variable)
     }
 
     /// A builder with room for `rows` rows.
@@ -97,7 +135,7 @@ impl BatchPool {
             _ => {
                 let layout = Layout::new(self.schema.clone(), rows);
                 self.variable.resize_with(layout.variable_columns, Vec::new);
-                Arc::new(Home { layout, free: ArrayQueue::new(FREE_MAX) })
+                Arc::new(Home::new(layout))
             }
         };
         let home = self.home.insert(home);

@@ -255,3 +255,24 @@ mod arrow {
         );
     }
 }
+
+#[test]
+fn slabs_from_strangers_are_checked_each_time() {
+    let schema = crate::testing::samples::schema(crate::Kind::Attributes, "game");
+    let batch = crate::testing::samples::batches(&schema, &[5]).remove(0);
+    let mut intake = Intake::new(schema.clone());
+    assert_eq!(intake.take(batch.as_bytes()).unwrap(), batch);
+    assert_eq!(intake.take(batch.as_bytes()).unwrap(), batch);
+    for at in 0..batch.byte_len().min(400) {
+        let mut bytes = batch.as_bytes().to_vec();
+        bytes[at] ^= 0x80;
+        assert_eq!(
+            intake.take(&bytes).is_ok(),
+            Batch::from_bytes(schema.clone(), &bytes).is_ok(),
+            "byte {at}"
+        );
+        assert_eq!(intake.take(batch.as_bytes()).unwrap(), batch);
+    }
+    assert!(intake.take(&batch.as_bytes()[..batch.byte_len() - 1]).is_err());
+    assert!(intake.take(&[]).is_err());
+}

@@ -34,8 +34,12 @@ impl FakeHost {
     /// A context to open a plugin with.
     #[must_use]
     pub fn context(self: &Arc<Self>, id: &str) -> Context {
-        let session =
-            SessionInfo { id: "test".to_owned(), pipeline: "# a test\n".to_owned(), started_at: self.now() };
+        let session = SessionInfo {
+            id: "test".to_owned(),
+            pipeline: "# a test\n".to_owned(),
+            folder: self.directory.clone(),
+            started_at: self.now(),
+        };
         Context {
             id: id.to_owned(),
             session,

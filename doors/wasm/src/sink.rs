@@ -1,0 +1,79 @@
+//! A sink that is a component.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tapedeck_sdk::door::streams_text;
+use tapedeck_sdk::{Batch, Context, Error, Sink, StreamSchema};
+
+use crate::bindings::sink::SinkPlugin;
+use crate::instance::Instance;
+use crate::loading::{Plugin, Pre};
+use crate::stage::{Recipe, index};
+use crate::state::State;
+
+/// A sink that is a component. Its first failure ends it: an instance made anew would write over what was recorded.
+pub(crate) struct WasmSink {
+    recipe: Recipe,
+    instance: Option<Instance<SinkPlugin>>,
+}
+
+impl WasmSink {
+    pub(crate) fn open(
+        plugin: Arc<Plugin>,
+        options: &Value,
+        inputs: &[Arc<StreamSchema>],
+        context: Context,
+    ) -> Result<Self, Error> {
+        let recipe = Recipe::new(plugin, options, context)?;
+        let Pre::Sink(pre) = &recipe.plugin.pre else { unreachable!("the factory is a sink's") };
+        let state = State::new(&recipe.sandbox, Some(&recipe.context), true)?;
+        let (shared, output) = (&recipe.plugin.shared, recipe.sandbox.output.0);
+        let mut instance = Instance::new(shared, state, output, |store| pre.instantiate(store))?;
+        let inputs = streams_text(inputs);
+        instance.call("open", recipe.timeout(), |guest, store| {
+            guest.tapedeck_plugin_sink().call_open(store, &recipe.options, &recipe.context_text, &inputs)
+        })?;
+        Ok(Self { recipe, instance: Some(instance) })
+    }
+
+    fn call(
+        &mut self,
+        doing: &str,
+        call: impl FnOnce(
+            &SinkPlugin,
+            &mut wasmtime::Store<State>,
+        ) -> wasmtime::Result<Result<(), crate::bindings::types::Error>>,
+    ) -> Result<(), Error> {
+        let Some(instance) = &mut self.instance else { return Ok(()) };
+        match instance.call(doing, self.recipe.timeout(), call) {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                // A trapped instance is not called again, not even to finish.
+                if matches!(failure, crate::instance::Failure::Broke(_)) {
+                    self.instance = None;
+                }
+                Err(failure.into())
+            }
+        }
+    }
+}
+
+impl Sink for WasmSink {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+        let input = index(input)?;
+        self.call("write", |guest, store| {
+            guest.tapedeck_plugin_sink().call_write(store, input, batch.as_bytes())
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.call("flush", |guest, store| guest.tapedeck_plugin_sink().call_flush(store))
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        let finished = self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store));
+        self.instance = None;
+        finished
+    }
+}

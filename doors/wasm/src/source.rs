@@ -1,0 +1,119 @@
+//! A source that is a component.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tapedeck_sdk::door::read_streams;
+use tapedeck_sdk::{Context, Error, ErrorKind, Next, Source, StreamSchema, Timestamp};
+
+use crate::bindings::source::SourcePlugin;
+use crate::bindings::source::exports::tapedeck::plugin::source::NextState;
+use crate::instance::{Failure, Instance};
+use crate::loading::{Plugin, Pre};
+use crate::stage::{Failures, Recipe};
+use crate::state::State;
+
+/// How long to wait when a component that can't wait has nothing: it would be called without end.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A source that is a component.
+pub(crate) struct WasmSource {
+    recipe: Recipe,
+    streams: Vec<Arc<StreamSchema>>,
+    instance: Option<Instance<SourcePlugin>>,
+    failures: Failures,
+    ended: bool,
+}
+
+impl WasmSource {
+    pub(crate) fn open(plugin: Arc<Plugin>, options: &Value, context: Context) -> Result<Self, Error> {
+        let recipe = Recipe::new(plugin, options, context)?;
+        let (instance, streams) = instance(&recipe)?;
+        Ok(Self { recipe, streams, instance: Some(instance), failures: Failures::default(), ended: false })
+    }
+
+    /// The instance; made anew if the last one broke.
+    fn instance(&mut self) -> Result<&mut Instance<SourcePlugin>, Error> {
+        if self.instance.is_none() {
+            self.failures.back_off();
+            let (fresh, streams) = instance(&self.recipe)?;
+            if streams != self.streams {
+                return Err(Error::plugin("made anew, the component declares other streams than before"));
+            }
+            self.instance = Some(fresh);
+        }
+        Ok(self.instance.as_mut().expect("just made"))
+    }
+
+    fn waiting(&mut self) -> Option<Next> {
+        let (output, batch) = self.instance.as_mut()?.store.data_mut().pushed.batches.pop_front()?;
+        Some(Next::Batch { output, batch })
+    }
+
+    /// The instance broke: a frame is lost, and the source goes on unless it has failed too often.
+    fn broke(&mut self, error: Error) -> Result<Next, Error> {
+        self.instance = None;
+        let host = self.recipe.context.host.clone();
+        host.failed(1);
+        let error = self.failures.broke(error, host.now());
+        if error.kind == ErrorKind::Plugin {
+            return Err(error);
+        }
+        host.warn(&format!("\"{}\": {}; it was made anew", self.recipe.context.id, error.message));
+        Ok(Next::Idle)
+    }
+}
+
+impl Source for WasmSource {
+    fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.streams
+    }
+
+    fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
+        if let Some(next) = self.waiting() {
+            return Ok(next);
+        }
+        if self.ended {
+            return Ok(Next::End);
+        }
+        let left = deadline.since(self.recipe.context.host.now());
+        let allowed = left + self.recipe.timeout();
+        let called = match self.instance() {
+            Ok(instance) => instance.call("next", allowed, |guest, store| {
+                guest.tapedeck_plugin_source().call_next(store, deadline.nanos())
+            }),
+            Err(error) => Err(Failure::Broke(error)),
+        };
+        let state = match called {
+            Ok(state) => state,
+            Err(Failure::Said(error)) => return Err(error),
+            Err(Failure::Broke(error)) => return self.broke(error),
+        };
+        self.failures.well();
+        self.ended = state == NextState::End;
+        match self.waiting() {
+            Some(next) => Ok(next),
+            None if self.ended => Ok(Next::End),
+            None => {
+                if state == NextState::Idle && self.recipe.context.rate_hz.is_none() {
+                    std::thread::sleep(PAUSE.min(left));
+                }
+                Ok(Next::Idle)
+            }
+        }
+    }
+}
+
+fn instance(recipe: &Recipe) -> Result<(Instance<SourcePlugin>, Vec<Arc<StreamSchema>>), Error> {
+    let Pre::Source(pre) = &recipe.plugin.pre else { unreachable!("the factory is a source's") };
+    let state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let shared = &recipe.plugin.shared;
+    let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;
+    let text = instance.call("open", recipe.timeout(), |guest, store| {
+        guest.tapedeck_plugin_source().call_open(store, &recipe.options, &recipe.context_text)
+    })?;
+    let streams = read_streams(&text)?;
+    instance.store.data_mut().declare(&streams);
+    Ok((instance, streams))
+}

@@ -1,0 +1,156 @@
+//! A transform that is a component.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tapedeck_sdk::door::{read_streams, streams_text};
+use tapedeck_sdk::{Batch, Context, Error, Outputs, StreamSchema, Transform};
+
+use crate::bindings::transform::TransformPlugin;
+use crate::instance::{Failure, Instance};
+use crate::loading::{Plugin, Pre};
+use crate::stage::{Failures, Recipe, index};
+use crate::state::State;
+
+/// An instance whose memory has crept up is made anew, but not more often than after so many calls.
+const CALLS_MIN: u64 = 1000;
+
+/// A transform that is a component.
+pub(crate) struct WasmTransform {
+    recipe: Recipe,
+    inputs: Vec<Arc<StreamSchema>>,
+    outputs: Vec<Arc<StreamSchema>>,
+    instance: Option<Instance<TransformPlugin>>,
+    failures: Failures,
+    /// Calls of the instance at hand.
+    calls: u64,
+}
+
+impl WasmTransform {
+    pub(crate) fn open(plugin: Arc<Plugin>, options: &Value, context: Context) -> Result<Self, Error> {
+        let recipe = Recipe::new(plugin, options, context)?;
+        let instance = Some(instance(&recipe)?);
+        let (inputs, outputs, failures) = (Vec::new(), Vec::new(), Failures::default());
+        Ok(Self { recipe, inputs, outputs, instance, failures, calls: 0 })
+    }
+
+    /// The instance; made anew if the last one broke or was let go.
+    fn instance(&mut self) -> Result<&mut Instance<TransformPlugin>, Error> {
+        if self.instance.is_none() {
+            self.failures.back_off();
+            let mut fresh = instance(&self.recipe)?;
+            if streams(&mut fresh, &self.recipe, &self.inputs)? != self.outputs {
+                return Err(Error::plugin("made anew, the component declares other streams than before"));
+            }
+            fresh.store.data_mut().declare(&self.outputs);
+            self.calls = 0;
+            self.instance = Some(fresh);
+        }
+        Ok(self.instance.as_mut().expect("just made"))
+    }
+
+    fn failed(&mut self, failure: Failure) -> Error {
+        match failure {
+            Failure::Said(error) => error,
+            Failure::Broke(error) => self.broke(error),
+        }
+    }
+
+    fn broke(&mut self, error: Error) -> Error {
+        self.instance = None;
+        self.failures.broke(error, self.recipe.context.host.now())
+    }
+
+    /// Hands on what the last call has handed over.
+    fn hand_on(&mut self, out: &mut dyn Outputs) {
+        let Some(instance) = &mut self.instance else { return };
+        while let Some((output, batch)) = instance.store.data_mut().pushed.batches.pop_front() {
+            out.push(output, batch);
+        }
+    }
+
+    /// Lets an instance go whose memory has crept up: what it holds back is handed on first.
+    fn recycle(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
+        let full = self.instance.as_ref().is_some_and(|instance| instance.store.data().limits.nearly_full());
+        if full && self.calls >= CALLS_MIN {
+            self.end(out)?;
+            self.instance = None;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
+        let timeout = self.recipe.timeout();
+        let Some(instance) = &mut self.instance else { return Ok(()) };
+        let finished = instance
+            .call("finish", timeout, |guest, store| guest.tapedeck_plugin_transform().call_finish(store));
+        match finished {
+            Ok(()) => {
+                self.hand_on(out);
+                Ok(())
+            }
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+}
+
+impl Transform for WasmTransform {
+    fn streams(&mut self, inputs: &[Arc<StreamSchema>]) -> Result<Vec<Arc<StreamSchema>>, Error> {
+        self.inputs = inputs.to_vec();
+        let instance = self.instance.as_mut().ok_or_else(|| Error::plugin("called before it was opened"))?;
+        self.outputs = streams(instance, &self.recipe, inputs)?;
+        instance.store.data_mut().declare(&self.outputs);
+        Ok(self.outputs.clone())
+    }
+
+    fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
+        let timeout = self.recipe.timeout();
+        let at = index(input)?;
+        let called = match self.instance() {
+            Ok(instance) => instance.call("process", timeout, |guest, store| {
+                guest.tapedeck_plugin_transform().call_process(store, at, batch.as_bytes())
+            }),
+            Err(error) => Err(Failure::Broke(error)),
+        };
+        match called {
+            Ok(()) => {
+                self.failures.well();
+                self.calls += 1;
+                self.hand_on(out);
+                self.recycle(out)
+            }
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    fn finish(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
+        self.end(out)
+    }
+
+    fn report(&self) -> Option<String> {
+        None
+    }
+}
+
+fn instance(recipe: &Recipe) -> Result<Instance<TransformPlugin>, Error> {
+    let Pre::Transform(pre) = &recipe.plugin.pre else { unreachable!("the factory is a transform's") };
+    let state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let shared = &recipe.plugin.shared;
+    let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;
+    instance.call("open", recipe.timeout(), |guest, store| {
+        guest.tapedeck_plugin_transform().call_open(store, &recipe.options, &recipe.context_text)
+    })?;
+    Ok(instance)
+}
+
+fn streams(
+    instance: &mut Instance<TransformPlugin>,
+    recipe: &Recipe,
+    inputs: &[Arc<StreamSchema>],
+) -> Result<Vec<Arc<StreamSchema>>, Error> {
+    let inputs = streams_text(inputs);
+    let text = instance.call("streams", recipe.timeout(), |guest, store| {
+        guest.tapedeck_plugin_transform().call_streams(store, &inputs)
+    })?;
+    read_streams(&text)
+}

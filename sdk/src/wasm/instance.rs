@@ -1,0 +1,45 @@
+//! The one instance of the plugin that a component holds.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::source::tapedeck::plugin::types;
+use super::told;
+use crate::{Error, ErrorKind, StreamSchema};
+
+/// Room for an instance and the schemas of its inputs.
+pub(super) struct Slot<T>(RefCell<Option<(T, Vec<Arc<StreamSchema>>)>>);
+
+impl<T> Slot<T> {
+    pub(super) const fn new() -> Self {
+        Self(RefCell::new(None))
+    }
+
+    pub(super) fn fill(&self, instance: T, inputs: Vec<Arc<StreamSchema>>) {
+        *self.0.borrow_mut() = Some((instance, inputs));
+    }
+
+    pub(super) fn set_inputs(&self, inputs: Vec<Arc<StreamSchema>>) {
+        if let Some((_, own)) = self.0.borrow_mut().as_mut() {
+            *own = inputs;
+        }
+    }
+
+    /// Calls the instance.
+    pub(super) fn run<R>(
+        &self,
+        call: impl FnOnce(&mut T, &[Arc<StreamSchema>]) -> Result<R, Error>,
+    ) -> Result<R, types::Error> {
+        match self.0.borrow_mut().as_mut() {
+            Some((instance, inputs)) => call(instance, inputs).map_err(told),
+            None => Err(told(Error::plugin("called before it was opened"))),
+        }
+    }
+}
+
+pub(super) fn read_json(text: &str) -> Result<Value, types::Error> {
+    serde_json::from_str(text)
+        .map_err(|error| told(Error::new(ErrorKind::Options, format!("the options are no JSON: {error}"))))
+}

@@ -10,6 +10,7 @@
 //! - `kill`: `kill -9` at random moments, then `recover`
 //! - `disk`: a disk that fills up
 //! - `frame_path`: what the frame path may cost: heap allocations
+//! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
@@ -24,5 +25,6 @@ mod game;
 mod guest;
 mod kill;
 mod pipelines;
+mod terminals;
 mod tidy;
 mod util;

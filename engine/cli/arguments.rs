@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Record what a pipeline file declares
     Run(RunArguments),
+    /// Record a terminal: your shell, or a command
+    Rec(RecArguments),
     /// Check a pipeline file without opening anything
     Check(CheckArguments),
     /// Draw a pipeline
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Make the files of a killed session whole
     Recover(RecoverArguments),
+    /// Write a recorded file in another format
+    Convert(ConvertArguments),
     /// Run a pipeline for a while and compare each stage with a time budget
     Bench(BenchArguments),
     /// Print a completion script for a shell
@@ -229,6 +233,41 @@ pub(crate) struct InspectArguments {
 pub(crate) struct RecoverArguments {
     /// The session's folder
     pub(crate) path: PathBuf,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RecArguments {
+    /// The asciicast file to make
+    pub(crate) path: PathBuf,
+    /// The command [default: your shell]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Record what is typed, too
+    #[arg(long)]
+    pub(crate) input: bool,
+    /// The recording's title
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// The version of the asciicast format
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub(crate) format: u8,
+    /// Print errors only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ConvertArguments {
+    /// The recorded file
+    pub(crate) from: PathBuf,
+    /// The file to make; its extension says which sink writes it
+    pub(crate) to: PathBuf,
+    /// An option of that sink, as a pipeline has it, such as version=3
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
     /// Print JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,

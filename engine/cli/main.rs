@@ -3,11 +3,14 @@
 mod arguments;
 mod bench;
 mod builtins;
+mod convert;
 mod doors;
 mod inspect;
 mod live;
+mod options;
 mod output;
 mod plugins;
+mod rec;
 mod recover;
 mod report;
 mod run;
@@ -23,11 +26,13 @@ fn main() -> ExitCode {
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
         Command::Run(run) => run::run(&run, plugin_path),
+        Command::Rec(rec) => rec::rec(&rec),
         Command::Check(check) => run::check(&check, plugin_path),
         Command::Graph(graph) => run::graph(&graph, plugin_path),
         Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),
         Command::Inspect(inspect) => inspect::inspect(&inspect),
         Command::Recover(recover) => recover::recover(&recover),
+        Command::Convert(convert) => convert::convert(&convert),
         Command::Bench(bench) => bench::bench(&bench, plugin_path),
         Command::Completions { shell } => completions(shell),
     };

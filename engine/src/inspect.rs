@@ -10,7 +10,7 @@ use crate::closing::rate;
 use crate::ledger;
 use crate::registry::Registry;
 use crate::report::Percentiles;
-use crate::session::{LEDGER, MANIFEST, Manifest, Status};
+use crate::session::{LEDGER, MANIFEST, Manifest, ManifestArtifact, Status};
 use crate::stats::{duration_histogram, record};
 
 /// How many gaps are listed one by one.
@@ -82,7 +82,14 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
     if manifest.status == Status::Recording && !ledger::is_live(&folder.join(LEDGER)) {
         manifest.status = Status::Interrupted;
     }
-    let files = manifest.artifacts.iter().map(|artifact| {
+    // What a sink wrote beside its recordings is no recording: files that nothing reads, beside others of the same sink that are read.
+    let readable = |file: &ManifestArtifact| {
+        registry.formats().any(|format| has_extension_of(Path::new(&file.path), format.as_ref()))
+    };
+    let beside = |file: &ManifestArtifact| {
+        !readable(file) && manifest.artifacts.iter().any(|other| other.sink == file.sink && readable(other))
+    };
+    let files = manifest.artifacts.iter().filter(|artifact| !beside(artifact)).map(|artifact| {
         let path = folder.join(&artifact.path);
         file(registry, &path).unwrap_or_else(|error| FileInspection {
             path,
@@ -93,6 +100,11 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
     });
     let files = files.collect();
     Ok(SessionInspection { folder: folder.to_owned(), manifest, files })
+}
+
+/// Whether the file's name has an extension of the format.
+pub(crate) fn has_extension_of(path: &Path, format: &dyn Format) -> bool {
+    path.extension().is_some_and(|extension| format.extensions().iter().any(|known| extension == *known))
 }
 
 /// Looks at a single file.

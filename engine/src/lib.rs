@@ -4,6 +4,7 @@
 
 pub mod clock;
 mod closing;
+pub mod convert;
 pub mod diagnostic;
 pub mod edge;
 mod feed;
@@ -19,6 +20,7 @@ pub mod pipeline;
 pub mod recover;
 mod registry;
 pub mod report;
+mod rewriting;
 mod run;
 #[cfg(test)]
 mod run_tests;

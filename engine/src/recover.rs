@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
-use tapedeck_sdk::{
-    Context, Error, Format, Host, Loss, Next, Opener, PluginKind, Repair, SessionInfo, Sink, Timestamp,
-};
+use tapedeck_sdk::{Error, Format, Loss, PluginKind, Repair, SessionInfo, Timestamp};
 
-use crate::clock::SessionClock;
 use crate::closing::measure;
-use crate::inspect::{StreamInspection, read};
+use crate::inspect::{StreamInspection, has_extension_of, read};
 use crate::ledger::{self, LedgerLine};
 use crate::registry::Registry;
-use crate::session::{LEDGER, Manifest, ManifestArtifact, ManifestSink, SessionFolder, Status};
+use crate::rewriting::{self, Rewriting};
+use crate::session::{LEDGER, Manifest, ManifestArtifact, ManifestSink, Status};
 use crate::stats::guarded;
 
 /// Files are written anew in here and moved over the old ones when they are whole.
@@ -134,13 +132,12 @@ fn recover_sink(
     lines: &[LedgerLine],
     recovery: &mut Recovery,
 ) -> Result<bool, Error> {
-    let artifacts: Vec<&ManifestArtifact> =
-        manifest.artifacts.iter().filter(|file| file.sink == sink.id).collect();
     let Some(format) =
         registry.find(PluginKind::Sink, &sink.plugin).and_then(|factory| factory.format()).cloned()
     else {
         return Ok(true);
     };
+    let artifacts = recordings(manifest, sink, format.as_ref());
     let mut outcomes = Vec::new();
     for artifact in &artifacts {
         let path = folder.join(&artifact.path);
@@ -174,8 +171,24 @@ fn recover_sink(
             readable: error.is_none(),
         });
     }
+    if !format.holds_every_frame() {
+        return Ok(true);
+    }
     recovery.streams.extend(account(sink, &streams, manifest, lines));
     Ok(kept <= streams.iter().map(|stream| stream.frames).sum())
+}
+
+/// The files of a sink that are of its format. What it wrote beside them (facts about a recording) is not read back.
+fn recordings<'m>(
+    manifest: &'m Manifest,
+    sink: &ManifestSink,
+    format: &dyn Format,
+) -> Vec<&'m ManifestArtifact> {
+    let of_sink = || manifest.artifacts.iter().filter(|file| file.sink == sink.id);
+    let of_format = |file: &&ManifestArtifact| has_extension_of(Path::new(&file.path), format);
+    let found: Vec<_> = of_sink().filter(of_format).collect();
+    // The user may have chosen a name without the usual extension.
+    if found.is_empty() { of_sink().collect() } else { found }
 }
 
 /// Frames that can be read from a file.
@@ -233,65 +246,34 @@ fn rebuild(
         return Err(Error::data("no journal was kept").with_hint("set `journal = \"auto\"` in [session]"));
     };
     let factory = registry.find(PluginKind::Sink, &sink.plugin).expect("the caller has found its format");
-    let Opener::Sink(open) = factory.opener() else {
-        return Err(Error::plugin("a sink's factory opens no sink"));
-    };
+    let schemas: Vec<_> = sink.inputs.iter().map(|input| Arc::new(input.schema.clone())).collect();
     let fresh = folder.join(FRESH);
-    drop(fs::remove_dir_all(&fresh));
-    fs::create_dir(&fresh).map_err(|error| Error::io("make a folder", &fresh, &error))?;
-    let host = Arc::new(RecoveryHost {
-        clock: SessionClock::anchored_now(),
-        folder: SessionFolder::existing(&fresh),
-        stage: sink.id.clone(),
-        loss: sink
-            .inputs
-            .iter()
-            .map(|input| (input.stream.clone(), loss_of(&input.origins, lines)))
-            .collect(),
-    });
-    let context = Context {
-        id: sink.id.clone(),
+    let inputs = sink.inputs.iter();
+    let made = Rewriting {
+        factory,
+        id: &sink.id,
+        options: &sink.options,
+        folder: &fresh,
         session: SessionInfo {
             id: manifest.session.clone(),
             pipeline: manifest.pipeline.clone(),
             folder: fresh.clone(),
             started_at: Timestamp(manifest.started_at_ns),
         },
-        flush_interval: std::time::Duration::from_secs(1),
-        rate_hz: None,
-        host: host.clone(),
-    };
-    let schemas: Vec<_> = sink.inputs.iter().map(|input| Arc::new(input.schema.clone())).collect();
-    let mut writer = guarded(&sink.id, "open", || open(&sink.options, &schemas, context))?;
-    for journal in journals {
-        let path = folder.join(&journal.path);
-        format.repair(&path)?;
-        replay(format.as_ref(), &path, journal.input, writer.as_mut())?;
+        loss: inputs.map(|input| (input.stream.clone(), loss_of(&input.origins, lines))).collect(),
     }
-    writer.finish()?;
-    drop(writer);
-    for (name, _) in host.folder.artifacts() {
-        let (from, to) = (fresh.join(&name), folder.join(&name));
-        fs::rename(&from, &to)
-            .map_err(|error| Error::io("put the recovered file in its place", &to, &error))?;
+    .write(&schemas, |writer| {
+        for journal in &journals {
+            let path = folder.join(&journal.path);
+            format.repair(&path)?;
+            rewriting::replay(format.open(&path)?.as_mut(), |_, batch| writer.write(journal.input, batch))?;
+        }
+        Ok(())
+    })?;
+    for name in made {
+        rewriting::put(&fresh.join(&name), &folder.join(&name))?;
     }
     fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
-}
-
-fn replay(
-    format: &dyn tapedeck_sdk::Format,
-    path: &Path,
-    input: usize,
-    writer: &mut dyn Sink,
-) -> Result<(), Error> {
-    let mut source = format.open(path)?;
-    loop {
-        match source.next(Timestamp(i64::MAX))? {
-            Next::Batch { batch, .. } => writer.write(input, batch)?,
-            Next::Idle => {}
-            Next::End => return Ok(()),
-        }
-    }
 }
 
 fn loss_of(origins: &[usize], lines: &[LedgerLine]) -> Loss {
@@ -300,31 +282,5 @@ fn loss_of(origins: &[usize], lines: &[LedgerLine]) -> Loss {
         late: lines().map(|line| line.late).sum(),
         dropped: 0,
         failed: lines().map(|line| line.failed).sum(),
-    }
-}
-
-/// The engine as a sink sees it that is written again.
-struct RecoveryHost {
-    clock: SessionClock,
-    folder: SessionFolder,
-    stage: String,
-    loss: Vec<(String, Loss)>,
-}
-
-impl Host for RecoveryHost {
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn failed(&self, _frames: u64) {}
-
-    fn warn(&self, _message: &str) {}
-
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
-        self.folder.artifact(name, &self.stage)
-    }
-
-    fn loss(&self, stream: &str) -> Loss {
-        self.loss.iter().find(|(name, _)| name == stream).map(|(_, loss)| *loss).unwrap_or_default()
     }
 }

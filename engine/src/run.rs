@@ -20,6 +20,8 @@ use crate::sink_stage::FinishedSink;
 use crate::stats::{InputStats, StageStats, StreamStats};
 use crate::{threads, wiring};
 
+/// How often new files are looked for: a file that a kill finds unlisted is not recovered.
+const ARTIFACTS_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the disk's free space is looked at.
 const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -221,7 +223,6 @@ impl Session {
             }
             if now >= next_disk_check {
                 next_disk_check = now + DISK_CHECK_INTERVAL;
-                self.note_new_artifacts();
                 if self
                     .opened
                     .folder()
@@ -231,8 +232,9 @@ impl Session {
                     break EndedBy::DiskFree;
                 }
             }
+            self.note_new_artifacts();
             let now = self.clock().now();
-            self.handle.bell.wait(next_look.min(next_disk_check).since(now));
+            self.handle.bell.wait(next_look.min(next_disk_check).since(now).min(ARTIFACTS_INTERVAL));
         };
         self.handle.stop.store(true, Ordering::Relaxed);
         by
@@ -253,8 +255,8 @@ impl Session {
 
     /// A file that a sink began in mid-recording belongs into the manifest before a kill.
     fn note_new_artifacts(&mut self) {
-        let artifacts = closing::artifacts(self.opened.folder());
-        if artifacts.len() != self.manifest.artifacts.len() {
+        if self.opened.folder().artifact_count() != self.manifest.artifacts.len() {
+            let artifacts = closing::artifacts(self.opened.folder());
             self.manifest.artifacts = artifacts;
             // Not fatal: the manifest that stands is whole, and the next look tries again.
             if self.manifest.write(self.opened.folder().path()).is_err() {

@@ -23,6 +23,12 @@ pub trait Format: Send + Sync {
     /// File name extensions, without a dot, the usual one first.
     fn extensions(&self) -> &'static [&'static str];
 
+    /// Whether a file holds each frame that its sink took, with its `seq`. One that leaves some out by intent (a screen recording without
+    /// what was typed) can't be held against the numbers of the source.
+    fn holds_every_frame(&self) -> bool {
+        true
+    }
+
     /// Opens a recording as a source that ends. Rows carry the `seq` and `timestamp` they were recorded with; a file without
     /// `seq` (made by another program) gets row numbers. Reads only: a torn end is where the stream ends.
     ///

@@ -10,6 +10,7 @@ use tapedeck_sdk::{Error, Factory, Kind, PluginKind};
 
 use crate::arguments::CheckPluginArguments;
 use crate::doors::{Door, Doors, Outcome, run_apart};
+use crate::options::read_settings;
 use crate::output::{print, print_error, print_error_text, print_json};
 
 /// How long the whole suite may take.
@@ -88,7 +89,7 @@ fn asks_for(path: &Path) -> String {
 /// The other process.
 fn here(path: &Path, settings: &[String]) -> Result<Findings, Error> {
     let factory = Doors::new(&[]).load(path)?;
-    let options = options(settings)?;
+    let options = read_settings(settings)?;
     let (checks, violations) = match suite(&factory, &options) {
         Ok(report) => (report.checks, Vec::new()),
         Err(violations) => (Vec::new(), violations),
@@ -114,21 +115,4 @@ fn suite(factory: &Factory, options: &Value) -> conformance::Outcome {
         PluginKind::Transform => conformance::transform(factory, options, &inputs()),
         PluginKind::Sink => conformance::sink(factory, options, &conformance::SinkCase::new(inputs())),
     }
-}
-
-/// `key=value`, each value in the notation of TOML.
-fn options(settings: &[String]) -> Result<Value, Error> {
-    let mut options = serde_json::Map::new();
-    for setting in settings {
-        let wrong = |why: &str| {
-            Error::option([""; 0], format!("\"{setting}\" is no option: {why}"))
-                .with_hint("write `--option gain=2.0`; the value as in a pipeline, text in quotes")
-        };
-        let (key, value) = setting.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
-        let table: toml::Table =
-            format!("value = {value}").parse().map_err(|error: toml::de::Error| wrong(error.message()))?;
-        let value = serde_json::to_value(&table["value"]).map_err(|error| wrong(&error.to_string()))?;
-        options.insert(key.to_owned(), value);
-    }
-    Ok(Value::Object(options))
 }

@@ -98,6 +98,11 @@ impl SessionFolder {
         artifacts.iter().map(|(path, stage)| (path.clone(), stage.clone())).collect()
     }
 
+    /// How many files stages have registered.
+    pub(crate) fn artifact_count(&self) -> usize {
+        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Bytes that the disk has left for us.
     pub(crate) fn disk_free(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.path)?;

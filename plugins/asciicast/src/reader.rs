@@ -28,6 +28,10 @@ impl Format for AsciicastFormat {
         &["cast"]
     }
 
+    fn holds_every_frame(&self) -> bool {
+        false
+    }
+
     fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
         let mut file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let begin = begin(&mut file).map_err(|error| Error::io("read the recording", path, &error))?;

@@ -1,0 +1,116 @@
+//! `rec`: a terminal recording in one command, as with asciinema. It is a pipeline like any other, written here.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use tapedeck_engine::RunOptions;
+use tapedeck_engine::pipeline::{Variables, parse};
+use tapedeck_sdk::Error;
+
+use crate::arguments::RecArguments;
+use crate::output::{print_error, print_error_text};
+use crate::{builtins, output, run};
+
+/// `tapedeck rec`. Returns the command's exit status.
+pub(crate) fn rec(arguments: &RecArguments) -> u8 {
+    match record(arguments) {
+        Ok(code) => code,
+        Err(Some(error)) => {
+            print_error(&error, false);
+            2
+        }
+        Err(None) => 2,
+    }
+}
+
+fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
+    let path = &arguments.path;
+    if path.symlink_metadata().is_ok() {
+        let error = Error::environment(format!("the file is already there: {}", path.display()))
+            .with_hint("give another name, or remove the file");
+        return Err(Some(error));
+    }
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+        return Err(Some(Error::environment(format!("\"{}\" is no file name", path.display()))));
+    };
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The file comes to its place when it is whole. What a kill leaves is in this folder, and `recover` takes it.
+    let session = format!(".{name}.recording");
+    let text = pipeline(arguments, &name);
+    let registry = builtins::registry();
+    let pipeline = parse("rec", &text, &Variables::new(|_| None), &registry).map_err(|diagnostics| {
+        output::print_diagnostics(&diagnostics, false);
+        None
+    })?;
+    let options = RunOptions {
+        directory: Some(above.to_owned()),
+        session: Some(session.clone()),
+        ..RunOptions::default()
+    };
+    if !arguments.quiet {
+        print_error_text(&format!("recording into {}; exit the shell to end it\n", path.display()));
+    }
+    // `start` has told already.
+    let started = run::start(pipeline, &registry, &options, false).or(Err(None))?;
+    let ended = started.wait(std::time::Duration::from_secs(3600), |_| {}).map_err(Some)?;
+    let folder = above.join(&session);
+    if ended.exit_code != 0 {
+        let lost = &ended.loss;
+        print_error_text(&format!(
+            "warning: the recording has loss: {} dropped, {} failed\n  hint: what there is is in {}\n",
+            lost.dropped,
+            lost.failed,
+            folder.display()
+        ));
+        if !folder.join(&name).exists() {
+            return Ok(1);
+        }
+    }
+    let status = exit_status(&folder.join(&name));
+    let placed = std::fs::rename(folder.join(&name), path);
+    placed.map_err(|error| Some(Error::io("put the recording in its place", path, &error)))?;
+    // Only the manifest is left in it.
+    drop(std::fs::remove_dir_all(&folder));
+    if !arguments.quiet {
+        print_error_text(&format!("recorded {}\n", path.display()));
+    }
+    Ok(status)
+}
+
+/// The pipeline that records.
+fn pipeline(arguments: &RecArguments, name: &str) -> String {
+    // A TOML string is written as JSON is.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut text = String::from("[sources.terminal]\nplugin = \"terminal\"\nattach = true\n");
+    if !arguments.command.is_empty() {
+        let words: Vec<String> = arguments.command.iter().map(|word| quoted(word)).collect();
+        writeln!(text, "command = [{}]", words.join(", ")).expect("writing into a string never fails");
+    }
+    if arguments.input {
+        text.push_str("input = true\n");
+    }
+    write!(
+        text,
+        "[sinks.cast]\nplugin = \"asciicast\"\ninputs = [\"terminal\"]\npath = {}\nversion = {}\ninput = {}\n",
+        quoted(name),
+        arguments.format,
+        arguments.input
+    )
+    .expect("writing into a string never fails");
+    if let Some(title) = &arguments.title {
+        writeln!(text, "title = {}", quoted(title)).expect("writing into a string never fails");
+    }
+    text
+}
+
+/// The exit status that the recording ends with: an `x` event, which version 3 has.
+fn exit_status(path: &Path) -> u8 {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = text.strip_suffix(b"\n").unwrap_or(&text);
+    let last = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    let event: serde_json::Value = serde_json::from_slice(last).unwrap_or_default();
+    if event[1] != "x" {
+        return 0;
+    }
+    event[2].as_str().and_then(|status| status.parse().ok()).unwrap_or(1)
+}

@@ -1,0 +1,121 @@
+//! From one recorded file to another format: a reader's frames, written by the sink whose files have that extension.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, Timestamp};
+
+use crate::inspect::format_of;
+use crate::registry::Registry;
+use crate::rewriting::{self, Rewriting};
+
+/// What was converted.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Conversion {
+    /// The files that were made.
+    pub files: Vec<PathBuf>,
+    /// How many frames are in them.
+    pub frames: u64,
+}
+
+/// Converts the recording `from` to the file `to`, whose extension says which sink writes it. `options` are the sink's.
+///
+/// A recording with several streams gives several files if the sink writes one a stream; they are named as the sink names them, and lie
+/// beside `to`. Nothing is made if anything fails.
+///
+/// # Errors
+/// A file that can't be read, an extension that no sink writes, a file that is already there, frames that the format can't hold.
+pub fn convert(registry: &Registry, from: &Path, to: &Path, options: &Value) -> Result<Conversion, Error> {
+    let format = format_of(registry, from)?;
+    let factory = sink_of(registry, to)?;
+    if to.symlink_metadata().is_ok() {
+        return Err(Error::environment(format!("the file is already there: {}", to.display()))
+            .with_hint("give another name, or remove the file"));
+    }
+    let (Some(name), Some(stem)) = (to.file_name(), to.file_stem()) else {
+        return Err(Error::environment(format!("\"{}\" is no file name", to.display())));
+    };
+    let mut source = format.open(from)?;
+    let inputs = source.streams().to_vec();
+    let options = with_path(factory, options, name.to_string_lossy().into_owned());
+    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = above.join(format!(".{}.converting", name.to_string_lossy()));
+    let session = SessionInfo {
+        id: stem.to_string_lossy().into_owned(),
+        pipeline: String::new(),
+        folder: folder.clone(),
+        started_at: Timestamp(0),
+    };
+    let id = session.id.clone();
+    let mut frames = 0;
+    let rewriting = Rewriting {
+        factory: factory.as_ref(),
+        id: &id,
+        options: &options,
+        folder: &folder,
+        session,
+        loss: Vec::new(),
+    };
+    let made = factory.check(&options).and_then(|()| {
+        rewriting.write(&inputs, |writer| {
+            rewriting::replay(source.as_mut(), |output, batch| {
+                frames += batch.rows() as u64;
+                writer.write(output, batch)
+            })
+        })
+    });
+    let placed = made.and_then(|made| place(&made, &folder, above));
+    // What is left in it is nothing that was asked for.
+    drop(std::fs::remove_dir_all(&folder));
+    Ok(Conversion { files: placed?, frames })
+}
+
+/// Moves what was made beside each other; nothing is written over.
+fn place(made: &[PathBuf], folder: &Path, above: &Path) -> Result<Vec<PathBuf>, Error> {
+    let places: Vec<PathBuf> = made.iter().map(|name| above.join(name)).collect();
+    if let Some(taken) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
+        return Err(Error::environment(format!("the file is already there: {}", taken.display()))
+            .with_hint("give another name, or remove the file"));
+    }
+    for (name, place) in made.iter().zip(&places) {
+        if let Some(parent) = place.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
+        }
+        rewriting::put(&folder.join(name), place)?;
+    }
+    Ok(places)
+}
+
+/// The sink that writes files with the extension of `to`.
+fn sink_of<'r>(registry: &'r Registry, to: &Path) -> Result<&'r Arc<Factory>, Error> {
+    let extension =
+        to.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
+    let writes = |factory: &&Arc<Factory>| {
+        let read = factory.format().is_some_and(|format| format.extensions().contains(&extension.as_str()));
+        factory.descriptor().kind == PluginKind::Sink
+            && (read || factory.descriptor().extension.as_deref() == Some(extension.as_str()))
+    };
+    registry.factories().iter().find(writes).ok_or_else(|| {
+        let known: Vec<&str> = registry
+            .factories()
+            .iter()
+            .filter_map(|factory| factory.descriptor().extension.as_deref())
+            .collect();
+        Error::environment(format!(
+            "no sink writes files with the extension \"{extension}\": {}",
+            to.display()
+        ))
+        .with_hint(format!("known extensions: {}", known.join(", ")))
+    })
+}
+
+/// Has the sink make the file of that name, where it can be told.
+fn with_path(factory: &Factory, options: &Value, name: String) -> Value {
+    let mut options = options.clone();
+    let takes = factory.descriptor().options.pointer("/properties/path").is_some();
+    if let Some(table) = options.as_object_mut().filter(|_| takes) {
+        table.entry("path").or_insert(Value::from(name));
+    }
+    options
+}

@@ -1,0 +1,106 @@
+//! Writes a recording with a sink outside of any session: what a journal kept (`recover`), or another file (`convert`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tapedeck_sdk::{
+    Batch, Context, Error, Factory, Host, Loss, Next, Opener, SessionInfo, Sink, Source, StreamSchema,
+    Timestamp,
+};
+
+use crate::clock::SessionClock;
+use crate::session::SessionFolder;
+use crate::stats::guarded;
+
+/// A sink and what it is opened with.
+pub(crate) struct Rewriting<'a> {
+    pub(crate) factory: &'a Factory,
+    pub(crate) id: &'a str,
+    pub(crate) options: &'a Value,
+    /// Where its files are made; emptied first.
+    pub(crate) folder: &'a Path,
+    pub(crate) session: SessionInfo,
+    /// What the sink is told was lost of each stream.
+    pub(crate) loss: Vec<(String, Loss)>,
+}
+
+impl Rewriting<'_> {
+    /// Opens the sink, lets `feed` write, finishes it. Returns the names of the files that it made.
+    pub(crate) fn write(
+        self,
+        inputs: &[Arc<StreamSchema>],
+        feed: impl FnOnce(&mut dyn Sink) -> Result<(), Error>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let Opener::Sink(open) = self.factory.opener() else {
+            return Err(Error::plugin("a sink's factory opens no sink"));
+        };
+        // Left by one that was killed.
+        drop(fs::remove_dir_all(self.folder));
+        fs::create_dir(self.folder).map_err(|error| Error::io("make a folder", self.folder, &error))?;
+        let host = Arc::new(RewritingHost {
+            clock: SessionClock::anchored_now(),
+            folder: SessionFolder::existing(self.folder),
+            stage: self.id.to_owned(),
+            loss: self.loss,
+        });
+        let context = Context {
+            id: self.id.to_owned(),
+            session: self.session,
+            flush_interval: Duration::from_secs(1),
+            rate_hz: None,
+            host: host.clone(),
+        };
+        let mut writer = guarded(self.id, "open", || open(self.options, inputs, context))?;
+        guarded(self.id, "write", || feed(writer.as_mut()))?;
+        guarded(self.id, "finish", || writer.finish())?;
+        Ok(host.folder.artifacts().into_iter().map(|(name, _)| name).collect())
+    }
+}
+
+/// Reads a recording to its end.
+pub(crate) fn replay(
+    source: &mut dyn Source,
+    mut write: impl FnMut(usize, Batch) -> Result<(), Error>,
+) -> Result<(), Error> {
+    loop {
+        match source.next(Timestamp(i64::MAX))? {
+            Next::Batch { output, batch } => write(output, batch)?,
+            Next::Idle => {}
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+/// Moves a file that is whole to its place.
+pub(crate) fn put(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(|error| Error::io("put a file in its place", to, &error))
+}
+
+/// The engine as a sink sees it that is written again.
+struct RewritingHost {
+    clock: SessionClock,
+    folder: SessionFolder,
+    stage: String,
+    loss: Vec<(String, Loss)>,
+}
+
+impl Host for RewritingHost {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn failed(&self, _frames: u64) {}
+
+    fn warn(&self, _message: &str) {}
+
+    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+        self.folder.artifact(name, &self.stage)
+    }
+
+    fn loss(&self, stream: &str) -> Loss {
+        self.loss.iter().find(|(name, _)| name == stream).map(|(_, loss)| *loss).unwrap_or_default()
+    }
+}

@@ -12,7 +12,7 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 CARGO := PATH="$$(tools/cmake.sh):$$PATH" cargo
 export TAPEDECK_PYTHON := $(PYTHON)
 
-.PHONY: help demo test bench setup toolchain wasm python clean
+.PHONY: help demo test bench setup toolchain wasm python ssh clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -36,7 +36,7 @@ test: setup ## Formats, lints, unit, integration and interop tests
 bench: setup ## Measure; results go to benches/results/
 	benches/run.sh
 
-setup: toolchain wasm python
+setup: toolchain wasm python ssh
 
 toolchain:
 	@mkdir -p $(TOOLS)
@@ -51,6 +51,10 @@ toolchain:
 wasm: toolchain
 	@rustup target list --toolchain $(TOOLCHAIN) --installed | grep -qx wasm32-wasip2 || \
 	    rustup target add --toolchain $(TOOLCHAIN) wasm32-wasip2
+
+# The tests of the SSH server are driven by the real client.
+ssh:
+	@command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || tools/install.sh openssh-client
 
 python: $(TOOLS)/venv/.installed
 

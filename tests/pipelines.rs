@@ -8,6 +8,11 @@ fn checkout() -> Dir {
     std::fs::create_dir_all(dir.path("target/release/examples")).unwrap();
     std::os::unix::fs::symlink(example("arcade"), dir.path("target/release/examples/arcade")).unwrap();
     std::os::unix::fs::symlink(root().join("pipelines"), dir.path("pipelines")).unwrap();
+    // Somebody who may log in to the SSH gateway.
+    dir.write(
+        "authorized_keys",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJfFbI8NYbL8bYp2gQbL3s6gkT4q0x2gH1m9n0vZ3QkM alice\n",
+    );
     dir
 }
 

@@ -1,8 +1,10 @@
 //! Terminal recordings through the program: `rec`, `convert`, `inspect`, and what is left after a kill.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use crate::util::Dir;
+use crate::util::{Dir, python, root};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -64,6 +66,16 @@ fn a_recording_is_converted_there_and_back() {
 }
 
 #[test]
+fn asciinema_reads_what_is_recorded() {
+    let dir = Dir::new();
+    let text = "h\u{e9}llo \u{1f600} \u{1b}[31mred\u{1b}[0m";
+    let rec = ["rec", "two.cast", "--format", "2", "-q", "--", "printf", text];
+    assert_eq!(dir.tapedeck(&rec).run().code, 0);
+    let found = python("asciicast.py", &[&dir.path("two.cast")]);
+    assert_eq!((&found["width"], &found["text"]), (&json!(80), &json!(text)), "{found}");
+}
+
+#[test]
 fn a_killed_recording_reads_back() {
     let dir = Dir::new();
     let pipeline = "[session]\nflush_interval = \"50ms\"\n[sources.shell]\nplugin = \"terminal\"\n\
@@ -87,4 +99,68 @@ fn a_killed_recording_reads_back() {
     let inspection: Value = serde_json::from_str(&inspected.stdout).unwrap();
     assert_eq!(inspection["files"].as_array().unwrap().len(), 1, "the sidecar is no recording: {inspection}");
     assert_eq!(inspection["files"][0]["error"], Value::Null);
+}
+
+#[test]
+fn sessions_of_the_real_ssh_are_recorded_a_file_each() {
+    let dir = Dir::new();
+    let key = dir.path("key");
+    let keygen = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    assert!(keygen.expect("openssh-client is needed: `make ssh` installs it").success());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = std::fs::read_to_string(root().join("pipelines/ssh-gateway.toml")).unwrap();
+    dir.write("p.toml", &text);
+    let (listen, keys) =
+        (format!("LISTEN=127.0.0.1:{port}"), format!("AUTHORIZED_KEYS={}.pub", key.display()));
+    let run = [
+        "run",
+        "p.toml",
+        "--directory",
+        "out",
+        "--session",
+        "s",
+        "--set",
+        &listen,
+        "--set",
+        &keys,
+        "--quiet",
+    ];
+    let mut gateway = dir.tapedeck(&run).spawn();
+    crate::util::wait_until("the gateway listens", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    for (user, status) in [("alice", 0), ("bob", 3)] {
+        let output = Command::new("ssh")
+            .args(["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
+            .args([
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "LogLevel=ERROR",
+                "-p",
+                &port.to_string(),
+                "-i",
+            ])
+            .arg(&key)
+            .args([&format!("{user}@127.0.0.1"), &format!("echo hello {user}; exit {status}")])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        assert_eq!(output.stdout, format!("hello {user}\n").as_bytes());
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&gateway), rustix::process::Signal::INT)
+        .unwrap();
+    assert!(matches!(gateway.wait().unwrap().code(), Some(0 | 3)));
+    let names = dir.names("out/s/sessions");
+    for user in ["alice", "bob"] {
+        let of_user =
+            |end: &str| names.iter().find(|name| name.contains(user) && name.ends_with(end)).cloned();
+        let cast = of_user(".cast").unwrap_or_else(|| panic!("{names:?}"));
+        let text = std::fs::read_to_string(dir.path(&format!("out/s/sessions/{cast}"))).unwrap();
+        assert!(text.contains(&format!("hello {user}")), "{text}");
+        let sidecar = dir.path(&format!("out/s/sessions/{}", of_user(".json").unwrap()));
+        let facts: Value = serde_json::from_str(&std::fs::read_to_string(sidecar).unwrap()).unwrap();
+        assert_eq!((&facts["username"], &facts["status"]), (&json!(user), &json!("complete")), "{facts}");
+        assert_eq!(facts["source_ip"], "127.0.0.1", "{facts}");
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) fn registry() -> Registry {
         tapedeck_jsonl::factory(),
         tapedeck_null::factory(),
         tapedeck_terminal::factory(),
+        tapedeck_ssh::factory(),
         tapedeck_redact::factory(),
         tapedeck_asciicast::factory(),
     ];

@@ -1,0 +1,229 @@
+//! Takes connections and sees to it that they keep to their limits. Knows nothing of what happens inside one.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use russh::server::{Config, Handle};
+use russh::{Disconnect, MethodKind, MethodSet, SshId};
+use rustix::net::Shutdown;
+use tapedeck_sdk::Host;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::auth::Door;
+use crate::backlog::WINDOW_BYTES;
+use crate::guest::Guest;
+use crate::limits::{Failures, Life};
+use crate::options::SshOptions;
+use crate::tape::Frame;
+
+/// How long a client may take to log in.
+const LOGIN_TIME: Duration = Duration::from_secs(60);
+
+/// How often the limits of a connection are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long a client may take to close a connection that it was told is over.
+const FAREWELL_TIME: Duration = Duration::from_millis(500);
+
+/// How long to wait when the system gives no connection (it has no file numbers left, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many passwords are checked at the same time.
+const PASSWORD_CHECKS_MAX: usize = 2;
+
+/// What all connections have in common.
+pub(crate) struct Server {
+    pub(crate) options: SshOptions,
+    pub(crate) door: Door,
+    pub(crate) failures: Failures,
+    pub(crate) frames: mpsc::Sender<Frame>,
+    pub(crate) host: Arc<dyn Host>,
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
+    /// Held by everything that runs: the source waits for it at its end.
+    pub(crate) running: mpsc::Sender<()>,
+    checks: Semaphore,
+    told: AtomicBool,
+}
+
+impl Server {
+    pub(crate) fn new(
+        options: SshOptions,
+        door: Door,
+        address: SocketAddr,
+        host: Arc<dyn Host>,
+        frames: mpsc::Sender<Frame>,
+        running: mpsc::Sender<()>,
+    ) -> Self {
+        Self {
+            failures: Failures::new(options.failed_logins_max),
+            checks: Semaphore::new(PASSWORD_CHECKS_MAX),
+            told: AtomicBool::new(false),
+            options,
+            door,
+            frames,
+            host,
+            address,
+            running,
+        }
+    }
+
+    pub(crate) fn count_failure(&self, address: IpAddr) {
+        if self.failures.count(address, self.host.now()) {
+            self.tell_once(&format!("{address} failed to log in too often; it is turned away for a minute"));
+        }
+    }
+
+    /// Tells the user the first trouble of this run: strangers can't fill the screen.
+    pub(crate) fn tell_once(&self, message: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.host.warn(message);
+        }
+    }
+
+    /// Whether this is the user's password.
+    pub(crate) async fn admits_password(self: &Arc<Self>, user: &str, password: &str) -> bool {
+        let Ok(_permit) = self.checks.acquire().await else { return false };
+        let (server, user, password) = (self.clone(), user.to_owned(), password.to_owned());
+        let check = tokio::task::spawn_blocking(move || {
+            server.door.admits_password(&user, &password).unwrap_or_else(|error| {
+                server.tell_once(&error.message);
+                false
+            })
+        });
+        check.await.unwrap_or(false)
+    }
+
+    fn config(&self, key: russh::keys::PrivateKey) -> Config {
+        let mut methods = MethodSet::empty();
+        if self.door.takes_keys() {
+            methods.push(MethodKind::PublicKey);
+        }
+        if self.door.takes_passwords() {
+            methods.push(MethodKind::Password);
+        }
+        Config {
+            server_id: SshId::Standard(concat!("SSH-2.0-Tapedeck_", env!("CARGO_PKG_VERSION")).into()),
+            methods,
+            auth_rejection_time: Duration::from_millis(500),
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys: vec![key],
+            // Silence is watched over here, by the session's clock.
+            inactivity_timeout: None,
+            keepalive_interval: Some(self.options.keepalive.0),
+            keepalive_max: 3,
+            nodelay: true,
+            window_size: WINDOW_BYTES,
+            max_auth_attempts: 6,
+            ..Config::default()
+        }
+    }
+}
+
+/// Takes connections until told to stop.
+pub(crate) async fn listen(
+    server: Arc<Server>,
+    listener: TcpListener,
+    key: russh::keys::PrivateKey,
+    mut stop: watch::Receiver<bool>,
+) {
+    let config = Arc::new(server.config(key));
+    let places = Arc::new(Semaphore::new(server.options.connections_max));
+    let mut number = 0;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Who is one too many is closed at once: nothing is read, nothing is kept.
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            server.tell_once(&format!(
+                "there are {} connections, and more are turned away",
+                server.options.connections_max
+            ));
+            continue;
+        };
+        if server.failures.bars(peer.ip(), server.host.now()) {
+            continue;
+        }
+        number += 1;
+        let connection = Connection { server: server.clone(), peer, number, stop: stop.clone(), place };
+        tokio::spawn(connection.serve(config.clone(), stream));
+    }
+}
+
+struct Connection {
+    server: Arc<Server>,
+    peer: SocketAddr,
+    number: u64,
+    stop: watch::Receiver<bool>,
+    place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn serve(mut self, config: Arc<Config>, stream: tokio::net::TcpStream) {
+        let guard = self.server.running.clone();
+        // The session owns the stream; this is how it can still be cut off.
+        let Ok((stream, cut)) = twins(stream) else { return };
+        _ = stream.set_nodelay(true);
+        let life = Arc::new(Life::new(self.server.host.now()));
+        let guest = Guest::new(self.server.clone(), self.peer, self.number, life.clone());
+        let begun = tokio::time::timeout(LOGIN_TIME, russh::server::run_stream(config, stream, guest)).await;
+        // What does not speak SSH is of no interest.
+        let Ok(Ok(mut session)) = begun else { return };
+        let handle = session.handle();
+        tokio::select! {
+            _ = &mut session => {}
+            why = self.overstays(&life) => {
+                tokio::spawn(say_farewell(handle, why));
+                if tokio::time::timeout(FAREWELL_TIME, &mut session).await.is_err() {
+                    // It is not connected any more, if that fails.
+                    _ = rustix::net::shutdown(&cut, Shutdown::Both);
+                    drop(tokio::time::timeout(FAREWELL_TIME, &mut session).await);
+                }
+            }
+        }
+        drop((guard, self.place));
+    }
+
+    /// Waits until the connection must end, and says why.
+    async fn overstays(&mut self, life: &Life) -> &'static str {
+        let host = self.server.host.clone();
+        let begun = host.now();
+        let options = &self.server.options;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return "the recording has ended",
+            }
+            let now = host.now();
+            if !life.logged_in() && now.since(begun) >= LOGIN_TIME {
+                return "no login";
+            }
+            if options.time_limit.is_some_and(|limit| now.since(begun) >= limit.0) {
+                return "the time limit is over";
+            }
+            if options.idle_timeout.is_some_and(|limit| life.silent_for(now) >= limit.0) {
+                return "idle for too long";
+            }
+        }
+    }
+}
+
+async fn say_farewell(handle: Handle, why: &'static str) {
+    // A session that is over needs no farewell.
+    drop(handle.disconnect(Disconnect::ByApplication, why.to_owned(), String::new()).await);
+}
+
+fn twins(stream: tokio::net::TcpStream) -> std::io::Result<(tokio::net::TcpStream, TcpStream)> {
+    let stream = stream.into_std()?;
+    let twin = stream.try_clone()?;
+    Ok((tokio::net::TcpStream::from_std(stream)?, twin))
+}

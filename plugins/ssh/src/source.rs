@@ -1,0 +1,155 @@
+//! The `ssh` source: starts the server, and makes batches of what comes from it. Knows nothing of SSH.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapedeck_sdk::prelude::*;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::accept::{self, Server};
+use crate::auth::Door;
+use crate::host_key;
+use crate::options::SshOptions;
+use crate::tape::{FRAMES_MAX, Frame};
+
+/// The most frames of a batch.
+const BATCH_ROWS_MAX: usize = 64;
+
+/// How long the sessions may take to end when the recording does.
+const STOP_TIME: Duration = Duration::from_secs(2);
+
+/// A server that is not serving yet: whoever connects waits.
+struct Closed {
+    server: Arc<Server>,
+    listener: TcpListener,
+    key: russh::keys::PrivateKey,
+    stop: watch::Receiver<bool>,
+}
+
+/// The server and its recordings.
+pub(crate) struct Ssh {
+    streams: [Arc<StreamSchema>; 1],
+    pool: BatchPool,
+    host: Arc<dyn Host>,
+    paced: bool,
+    frames: mpsc::Receiver<Frame>,
+    taken: Vec<Frame>,
+    closed: Option<Closed>,
+    stop: watch::Sender<bool>,
+    /// Ends when nothing runs any more.
+    running: mpsc::Receiver<()>,
+    runtime: Option<Runtime>,
+}
+
+impl Ssh {
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("it is taken away at the end only")
+    }
+
+    fn batch(&mut self) -> Batch {
+        let mut builder = self.pool.builder(self.taken.len());
+        for frame in self.taken.drain(..) {
+            let mut row = builder.push_row(frame.at);
+            row.set_str(0, &frame.connection).set_str(1, frame.code).set_bytes(2, &frame.data);
+        }
+        builder.finish()
+    }
+}
+
+impl Source for Ssh {
+    fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.streams
+    }
+
+    fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
+        if let Some(Closed { server, listener, key, stop }) = self.closed.take() {
+            self.runtime().spawn(accept::listen(server, listener, key, stop));
+        }
+        let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
+        let runtime = self.runtime.as_ref().expect("it is taken away at the end only");
+        let (frames, taken) = (&mut self.frames, &mut self.taken);
+        // Nothing is lost when the time is over: frames are taken out of the queue or stay in it.
+        runtime.block_on(async {
+            drop(tokio::time::timeout(time, frames.recv_many(taken, BATCH_ROWS_MAX)).await);
+        });
+        if self.taken.is_empty() {
+            return Ok(Next::Idle);
+        }
+        Ok(Next::Batch { output: 0, batch: self.batch() })
+    }
+}
+
+impl Drop for Ssh {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.closed = None;
+        // Whoever waits for room in the queue is told that there will be none.
+        self.frames.close();
+        self.taken.clear();
+        if let Some(runtime) = self.runtime.take() {
+            let running = &mut self.running;
+            drop(runtime.block_on(async { tokio::time::timeout(STOP_TIME, running.recv()).await }));
+            runtime.shutdown_timeout(STOP_TIME);
+        }
+    }
+}
+
+impl OpenSource for Ssh {
+    type Options = SshOptions;
+
+    fn describe() -> Description {
+        Description::source("ssh", "An SSH server that records its sessions")
+            .version(env!("CARGO_PKG_VERSION"))
+            .gives(&[Kind::Terminal])
+    }
+
+    fn check(options: &SshOptions) -> Result<(), Error> {
+        options.check().map(drop)
+    }
+
+    fn open(options: SshOptions, context: Context) -> Result<Self, Error> {
+        let listen = options.check()?;
+        let door = Door::new(&options)?;
+        let key = host_key::load_or_make(&options.host_key, context.host.as_ref())?;
+        let schema = StreamSchema::builder(&context.id, Kind::Terminal)
+            .field("connection", DataType::Utf8)
+            .field("code", DataType::Utf8)
+            .field("data", DataType::Binary)
+            .build()?;
+        // One worker: the recording keeps the order in which things happened, and the other cores are the engine's.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(4)
+            .thread_name("ssh")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::environment(format!("can't start the network's thread: {error}")))?;
+        let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
+            Error::environment(format!("can't listen on {listen}: {error}"))
+                .with_hint("Another program may have the port; name another one, such as \"127.0.0.1:2223\".")
+                .at_option(["listen"])
+        })?;
+        let address = listener.local_addr().unwrap_or(listen);
+        if listen.port() == 0 {
+            context.host.warn(&format!("the system chose where to listen: {address}"));
+        }
+        let (sender, frames) = mpsc::channel(FRAMES_MAX);
+        let (guard, running) = mpsc::channel(1);
+        let (stop, stopped) = watch::channel(false);
+        let server = Arc::new(Server::new(options, door, address, context.host.clone(), sender, guard));
+        Ok(Self {
+            pool: BatchPool::new(schema.clone()),
+            streams: [schema],
+            host: context.host,
+            paced: context.rate_hz.is_some(),
+            frames,
+            taken: Vec::with_capacity(BATCH_ROWS_MAX),
+            closed: Some(Closed { server, listener, key, stop: stopped }),
+            stop,
+            running,
+            runtime: Some(runtime),
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! Who gets in, and who does not.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use serde_json::{Value, json};
+use tapedeck_sdk::ErrorKind;
+
+use crate::desk::{Desk, clockwork, folder, make_key, open};
+
+/// The argon2 hash of "correct horse", with little work in it.
+const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$4Smw+8uJE9vkMuQHTI8JCch07funn1w88/v1CwyXAOw";
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_right_key_gets_in_and_is_named_in_the_recording() {
+    let mut desk = Desk::new(json!({}));
+    let command = desk.ssh("alice").arg("echo hello").spawn();
+    let mut client = command.unwrap();
+    desk.status(&mut client);
+    let output = client.wait_with_output().unwrap();
+    assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"hello\n"[..]), "{}", stderr(&output));
+    let name = "alice-127.0.0.1-1";
+    assert_eq!(desk.connections(), [name]);
+    assert_eq!(desk.codes(name), "cox");
+    let facts: Value = serde_json::from_slice(&desk.data(name, "c")).unwrap();
+    assert_eq!(facts["username"], "alice");
+    assert_eq!(facts["source_ip"], "127.0.0.1");
+    assert_eq!(facts["authentication_method"], "publickey");
+    assert_eq!(facts["command"], "echo hello");
+    assert!(facts["source_port"].is_number());
+    assert!(facts["key_fingerprint"].as_str().unwrap().starts_with("SHA256:"));
+}
+
+#[test]
+fn a_wrong_key_stays_outside_and_leaves_no_recording() {
+    let mut desk = Desk::new(json!({}));
+    make_key(desk.folder.path(), "mallory");
+    let output = {
+        let mut command = desk.ssh_with("alice", &["-o", "BatchMode=yes"], "mallory");
+        desk.run(command.arg("echo hello"))
+    };
+    assert_eq!(code(&output), 255);
+    assert!(stderr(&output).contains("Permission denied (publickey)"), "{}", stderr(&output));
+    assert!(desk.frames.is_empty());
+}
+
+#[test]
+fn a_key_that_is_taken_out_of_the_file_stays_outside_from_then_on() {
+    let mut desk = Desk::new(json!({}));
+    let mut command = desk.ssh("alice");
+    assert_eq!(code(&desk.run(command.arg("true"))), 0);
+    std::fs::write(desk.folder.path().join("authorized_keys"), "").unwrap();
+    assert_eq!(code(&desk.run(&mut command)), 255);
+}
+
+/// Logs in with a password, which the client asks a program of ours for.
+fn with_password(desk: &mut Desk, user: &str, password: &str) -> Output {
+    let ask = desk.folder.path().join("ask");
+    std::fs::write(&ask, format!("#!/bin/sh\necho '{password}'\n")).unwrap();
+    std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let options = ["-o", "NumberOfPasswordPrompts=1", "-o", "PubkeyAuthentication=no"];
+    let mut command = desk.ssh_with(user, &options, "alice");
+    command.env("SSH_ASKPASS", &ask).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");
+    desk.run(command.arg("echo in"))
+}
+
+#[test]
+fn the_right_password_gets_in_and_a_wrong_one_does_not() {
+    let folder = folder();
+    let passwords = folder.path().join("passwords");
+    std::fs::write(&passwords, format!("# who may come\nbob:{HASH}\n")).unwrap();
+    let mut desk = Desk::in_folder(folder, json!({ "passwords": passwords }));
+    let output = with_password(&mut desk, "bob", "correct horse");
+    assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"in\n"[..]), "{}", stderr(&output));
+    let facts: Value = serde_json::from_slice(&desk.data("bob-127.0.0.1-1", "c")).unwrap();
+    assert_eq!(facts["authentication_method"], "password");
+    for (user, password) in [("bob", "wrong horse"), ("carol", "correct horse"), ("bob", "")] {
+        let output = with_password(&mut desk, user, password);
+        assert_eq!(code(&output), 255, "{user}");
+    }
+    assert_eq!(desk.connections().len(), 1);
+    let everything = format!("{:?}{:?}", desk.frames, desk.warnings());
+    assert!(!everything.contains("horse") && !everything.contains("argon2"));
+}
+
+#[test]
+fn an_address_that_fails_too_often_is_turned_away_with_the_right_key_too() {
+    let mut desk = Desk::new(json!({ "failed_logins_max": 2 }));
+    make_key(desk.folder.path(), "mallory");
+    let mut wrong = desk.ssh_with("alice", &["-o", "BatchMode=yes"], "mallory");
+    assert!(stderr(&desk.run(wrong.arg("true"))).contains("Permission denied"));
+    let mut right = desk.ssh("alice");
+    assert_eq!(code(&desk.run(right.arg("true"))), 0);
+    assert!(stderr(&desk.run(&mut wrong)).contains("Permission denied"));
+    let told = |desk: &Desk| desk.warnings().iter().any(|text| text.contains("failed to log in too often"));
+    desk.until("the second failure", told);
+    let turned_away = desk.run(&mut right);
+    assert_eq!(code(&turned_away), 255);
+    assert!(!stderr(&turned_away).contains("Permission denied"), "{}", stderr(&turned_away));
+}
+
+#[test]
+fn more_connections_than_allowed_are_turned_away_until_one_has_gone() {
+    let mut desk = Desk::new(json!({ "connections_max": 1 }));
+    let mut first = desk.ssh("alice").arg("echo in; sleep 1000").spawn().unwrap();
+    desk.until("the first", |desk| desk.data("alice-127.0.0.1-1", "o") == b"in\n");
+    let mut second = desk.ssh("alice");
+    assert_eq!(code(&desk.run(second.arg("true"))), 255);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    for _attempt in 0..1000 {
+        if code(&desk.run(&mut second)) == 0 {
+            return;
+        }
+    }
+    panic!("the place was not given back");
+}
+
+#[test]
+fn nobody_gets_in_by_default() {
+    let error = tapedeck_ssh::factory().check(&json!({})).unwrap_err();
+    assert_eq!(error.option, ["authorized_keys"]);
+    assert!(error.hint.unwrap().contains("passwords"));
+}
+
+#[test]
+fn what_is_wrong_with_the_files_is_said_before_anybody_knocks_and_without_what_they_hold() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("sloppy"), "bob:hunter2\n").unwrap();
+    std::fs::write(
+        at("forced"),
+        "command=\"date\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ\n",
+    )
+    .unwrap();
+    std::fs::write(at("broken"), "ssh-ed25519 nonsense\n").unwrap();
+    std::fs::write(at("open_key"), "x").unwrap();
+    std::fs::set_permissions(at("open_key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    for (options, option) in [
+        (json!({ "passwords": at("sloppy") }), "passwords"),
+        (json!({ "passwords": at("absent") }), "passwords"),
+        (json!({ "authorized_keys": at("forced") }), "authorized_keys"),
+        (json!({ "authorized_keys": at("broken") }), "authorized_keys"),
+        (json!({ "authorized_keys": at("absent") }), "authorized_keys"),
+        (json!({ "host_key": at("open_key") }), "host_key"),
+        (json!({ "host_key": at("no/such/folder") }), "host_key"),
+    ] {
+        let error = open(folder.path(), options.clone(), clockwork()).err().unwrap();
+        assert_eq!(error.option, [option], "{options}");
+        assert_ne!(error.kind, ErrorKind::Plugin);
+        assert!(!error.message.contains("hunter2"), "{error}");
+    }
+    for (options, option) in [
+        (json!({ "listen": "somewhere" }), "listen"),
+        (json!({ "on_record_failure": "close" }), "on_record_failure"),
+        (json!({ "connections_max": 0 }), "connections_max"),
+        (json!({ "idle_timeout": "0s" }), "idle_timeout"),
+        (json!({ "command": [""] }), "command"),
+    ] {
+        let error = open(folder.path(), options.clone(), clockwork()).err().unwrap();
+        assert_eq!((error.kind, error.option.as_slice()), (ErrorKind::Options, &[option.to_owned()][..]));
+    }
+}
+
+#[test]
+fn the_host_key_is_made_once_for_its_owner_only_and_kept() {
+    let desk = Desk::new(json!({}));
+    let path = desk.folder.path().join("host_key");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(desk.warnings().iter().any(|text| text.contains("made a new host key, SHA256:")));
+    let before = std::fs::read(&path).unwrap();
+    let Desk { folder, source, .. } = desk;
+    drop(source);
+    let mut desk = Desk::in_folder(folder, json!({}));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(!desk.warnings().iter().any(|text| text.contains("made a new host key")));
+    let mut command = desk.ssh("alice");
+    assert_eq!(code(&desk.run(command.arg("true"))), 0);
+}

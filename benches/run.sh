@@ -6,6 +6,7 @@ export PATH="$(tools/cmake.sh):$PATH"
 file=benches/results/$(date -u +%Y-%m-%d-%H%M).txt
 cargo build --release --bin tapedeck
 cargo build --release -p tapedeck-memory --example arcade
+cargo build --release -p tapedeck-sdk --examples
 {
     echo "date:    $(date -u +%Y-%m-%dT%H:%MZ)"
     echo "machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), kernel $(uname -r)"

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod budget;
+mod doors;
 mod engine;
 mod hop;
 mod peers;
@@ -41,6 +42,7 @@ const GROUPS: &[Group] = &[
     ("start", start::measure),
     ("rate", rate::measure),
     ("budget", budget::measure),
+    ("doors", doors::measure),
 ];
 
 fn main() {

@@ -575,6 +575,7 @@ static inline int tapedeck_json_text(const char *value, char *text, size_t size)
         if (letter == '\\') {
             const char *known = "b\bf\fn\nr\rt\t";
             letter = *++value;
+            if (letter == 0) return -1; /* text that stops after a backslash */
             if (letter == 'u') {
                 /* The host escapes control characters only, \u0000 to \u001f: everything else comes as UTF-8. */
                 char digits[5] = {0, 0, 0, 0, 0};

@@ -84,3 +84,8 @@ pub mod prelude {
     };
     pub use std::sync::Arc;
 }
+
+/// The guide's Rust blocks are run like every other example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Guide;

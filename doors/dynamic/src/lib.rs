@@ -28,7 +28,7 @@ static LOADED: Mutex<BTreeMap<PathBuf, &'static Library>> = Mutex::new(BTreeMap:
 pub fn load(path: &Path) -> Result<Factory, Error> {
     let path = path.canonicalize().map_err(|error| {
         Error::environment(format!("can't load the plugin: {error}: {}", path.display()))
-            .with_hint("Is the path right? It is taken from the folder of the pipeline file.")
+            .with_hint("Is the path right? It is relative to the folder in which tapedeck was started.")
     })?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let library = match loaded.get(&path) {

@@ -93,6 +93,12 @@ fn a_trap_at_the_thousandth_batch_costs_one_batch() {
 }
 
 #[test]
+fn one_that_leaks_is_made_anew_before_it_reaches_its_limit() {
+    let (kept, wrong, _) = feed(&json!({ "fault": "leak", "at": 0, "sandbox": { "memory": "16MiB" } }), 5000);
+    assert_eq!((kept.len(), wrong.len()), (5000, 0), "it would have needed 50 MiB: {:?}", wrong.first());
+}
+
+#[test]
 fn one_that_traps_on_every_first_batch_is_given_up() {
     let (kept, wrong, _) = feed(&json!({ "fault": "trap", "at": 1 }), 5);
     assert_eq!((kept.len(), wrong.len()), (0, 5));

@@ -119,6 +119,9 @@ impl Transform for Hostile {
     fn process(&mut self, _input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
         self.batches += 1;
         let own = self.renumbered(&batch, |seq| seq);
+        if self.options.fault == "leak" {
+            self.hoard.push(vec![1; 10 << 10]);
+        }
         if self.batches == self.options.at {
             return self.misbehave(own, out);
         }

@@ -191,6 +191,17 @@ fn an_unknown_status_and_rubbish_text_are_an_error_that_can_be_shown() {
     assert!(!told(abi::IO, b"").message.is_empty());
 }
 
+#[test]
+fn an_error_that_comes_with_success_is_not_told_with_the_next_one() {
+    let mut place = abi::Error { hint: Text::new(b"stale").give(), ..abi::Error::EMPTY };
+    // SAFETY: the text is one of our own.
+    unsafe { hear(abi::OK, &mut place) }.unwrap();
+    place.message = Text::new(b"fresh").give();
+    // SAFETY: as above.
+    let error = unsafe { hear(abi::DATA, &mut place) }.unwrap_err();
+    assert_eq!((error.message.as_str(), error.hint), ("fresh", None));
+}
+
 proptest! {
     #[test]
     fn errors_survive_the_door(

@@ -98,10 +98,22 @@ pub unsafe fn tell(error: Error, place: *mut abi::Error) -> Status {
 #[inline]
 pub unsafe fn hear(status: Status, place: &mut abi::Error) -> Result<(), Error> {
     if status == abi::OK {
+        if !is_empty(place) {
+            // A plugin that fills in an error and then says that all is well: the texts are released, so that the next error isn't
+            // told with them.
+            // SAFETY: the caller promises it.
+            drop(unsafe { heard(abi::PLUGIN, place) });
+        }
         return Ok(());
     }
     // SAFETY: the caller promises it.
     Err(unsafe { heard(status, place) })
+}
+
+/// Whether nothing was handed over.
+fn is_empty(place: &abi::Error) -> bool {
+    let untouched = |text: &abi::Bytes| text.bytes.is_null() && text.release.is_none();
+    untouched(&place.message) && untouched(&place.hint) && untouched(&place.option)
 }
 
 #[cold]

@@ -73,6 +73,7 @@ pub(crate) fn start(
                 handle.stop();
             }
             if signals.next().is_some() {
+                tapedeck_terminal::put_back();
                 let folder = folder.display();
                 output::print_error_text(&format!(
                     "\nstopped by force: the files are not finished\n  hint: tapedeck recover {folder}\n"

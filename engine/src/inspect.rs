@@ -115,10 +115,10 @@ fn file(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
 }
 
 /// The format of a file, by its extension.
-pub(crate) fn format_of<'a>(
-    registry: &'a Registry,
-    path: &Path,
-) -> Result<&'a std::sync::Arc<dyn Format>, Error> {
+///
+/// # Errors
+/// There is no such file, or nobody reads files with that extension.
+pub fn format_of<'a>(registry: &'a Registry, path: &Path) -> Result<&'a std::sync::Arc<dyn Format>, Error> {
     if !path.exists() {
         return Err(Error::environment(format!("there is no such file or folder: {}", path.display())));
     }

@@ -8,6 +8,8 @@ pub mod convert;
 pub mod diagnostic;
 pub mod edge;
 mod feed;
+#[cfg(test)]
+mod follow_tests;
 mod gathering;
 pub mod graph;
 pub mod inspect;
@@ -17,6 +19,7 @@ mod lineage;
 mod opening;
 pub mod pacing;
 pub mod pipeline;
+pub mod playback;
 pub mod recover;
 mod registry;
 pub mod report;
@@ -28,6 +31,7 @@ pub mod session;
 mod sink_stage;
 mod stats;
 pub mod threads;
+mod watermark;
 mod wiring;
 mod worker;
 

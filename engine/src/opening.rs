@@ -154,6 +154,7 @@ fn blank(id: &str, clock: SessionClock, folder: &Arc<OnceLock<SessionFolder>>) -
         folder: folder.clone(),
         below: None,
         accounts: OnceLock::new(),
+        marks: OnceLock::new(),
     };
     OpenNode { stage: None, inputs: Vec::new(), outputs: Vec::new(), host: Arc::new(host), stats }
 }
@@ -297,6 +298,7 @@ impl Opening<'_> {
             folder: self.opened.folder.clone(),
             below: Some(PathBuf::from(JOURNAL)),
             accounts: OnceLock::new(),
+            marks: OnceLock::new(),
         };
         let context = Context { host: Arc::new(host), ..self.context(node) };
         guarded(&own.stats.id, "open the journal", || open(&serde_json::json!({}), schemas, context))

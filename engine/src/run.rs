@@ -22,6 +22,10 @@ use crate::{threads, wiring};
 
 /// How often new files are looked for: a file that a kill finds unlisted is not recovered.
 const ARTIFACTS_INTERVAL: Duration = Duration::from_millis(100);
+/// Where the list is so long that writing it takes its time, less often: at most this part of the time is spent on it, and no new
+/// file waits for longer than that.
+const ARTIFACTS_SHARE: u32 = 10;
+const ARTIFACTS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// How often the disk's free space is looked at.
 const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -94,6 +98,8 @@ pub struct Session {
     end: Option<Timestamp>,
     handle: StopHandle,
     last_look: (Timestamp, u64),
+    /// When new files are looked for next.
+    next_artifacts: Timestamp,
 }
 
 /// What the threads left behind, by node.
@@ -156,6 +162,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
         end,
         handle: StopHandle { stop, bell },
         last_look: (start, 0),
+        next_artifacts: start,
     })
 }
 
@@ -255,13 +262,18 @@ impl Session {
 
     /// A file that a sink began in mid-recording belongs into the manifest before a kill.
     fn note_new_artifacts(&mut self) {
-        if self.opened.folder().artifact_count() != self.manifest.artifacts.len() {
+        let now = self.clock().now();
+        if now >= self.next_artifacts
+            && self.opened.folder().artifact_count() != self.manifest.artifacts.len()
+        {
             let artifacts = closing::artifacts(self.opened.folder());
             self.manifest.artifacts = artifacts;
             // Not fatal: the manifest that stands is whole, and the next look tries again.
             if self.manifest.write(self.opened.folder().path()).is_err() {
                 self.manifest.artifacts.clear();
             }
+            let took = self.clock().now().since(now) * ARTIFACTS_SHARE;
+            self.next_artifacts = now + took.clamp(ARTIFACTS_INTERVAL, ARTIFACTS_INTERVAL_MAX);
         }
     }
 

@@ -374,6 +374,8 @@ fn a_stop_ends_the_session_and_finishes_the_files() {
         })
         .unwrap();
     assert!(looks > 0 && report.streams[0].frames >= 10);
-    assert_eq!((report.exit_code, report.ended_by), (0, crate::session::EndedBy::Stop));
+    // A busy machine may miss a tick, and says so.
+    let code = if report.loss.any() { 3 } else { 0 };
+    assert_eq!((report.exit_code, report.ended_by), (code, crate::session::EndedBy::Stop));
     assert_eq!(taken(folder.path(), "x").len() as u64, report.streams[0].frames);
 }

@@ -24,6 +24,8 @@ pub(crate) struct SinkStage {
     gathering: Option<Vec<Gathering>>,
     /// Frames of each input that were taken and are not flushed yet: those that wait, and those written.
     unflushed: Vec<u64>,
+    /// How many frames the sink has refused by itself, as far as this was seen.
+    refused: u64,
     clock: SessionClock,
     /// Time from a frame's timestamp until the stage had taken it.
     latency: Histogram<u64>,
@@ -63,6 +65,7 @@ impl SinkStage {
             inputs,
             gathering,
             unflushed,
+            refused: 0,
             clock,
             latency,
             busy,
@@ -71,7 +74,9 @@ impl SinkStage {
 
     /// Whether there is something that a kill would cost.
     pub(crate) fn is_dirty(&self) -> bool {
-        !self.failed && self.unflushed.iter().any(|&frames| frames > 0)
+        // Frames that the sink refused leave nothing to lose, but whoever follows the stream waits for them to be passed.
+        let behind = || self.inputs.iter().any(|input| input.reach.is_behind());
+        !self.failed && (self.unflushed.iter().any(|&frames| frames > 0) || behind())
     }
 
     /// Takes a batch: hands it to the sink, or keeps it for a block.
@@ -114,13 +119,29 @@ impl SinkStage {
         }
         let frames = batch.rows() as u64;
         self.write_journal(input, &batch);
+        let last = batch.seq().last().copied();
         let sink = &mut self.sink;
         match guarded(&self.stats.id, "write", || sink.write(input, batch)) {
             Ok(()) => {
                 let stats = &self.inputs[input];
                 stats.written.fetch_add(frames, Ordering::Relaxed);
+                last.into_iter().for_each(|seq| stats.reach.write(seq));
+                self.take_back(input);
             }
             Err(error) => self.fail(error),
+        }
+    }
+
+    /// What the sink has refused in this call counts as failed, and so not as written.
+    fn take_back(&mut self, input: usize) {
+        let refused = self.stats.failed.load(Ordering::Relaxed);
+        let frames = refused - std::mem::replace(&mut self.refused, refused);
+        if frames > 0 {
+            let less = |count: u64| Some(count.saturating_sub(frames));
+            let stats = &self.inputs[input];
+            // Only this thread writes to it.
+            _ = stats.written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            self.unflushed[input] = self.unflushed[input].saturating_sub(frames);
         }
     }
 
@@ -155,8 +176,12 @@ impl SinkStage {
         }
         let sink = &mut self.sink;
         match guarded(&self.stats.id, "flush", || sink.flush()) {
-            Ok(()) if self.durable => self.mark_flushed(),
-            Ok(()) => {}
+            Ok(()) => {
+                self.take_back(0);
+                if self.durable {
+                    self.mark_flushed();
+                }
+            }
             Err(error) => self.fail(error),
         }
     }
@@ -164,6 +189,7 @@ impl SinkStage {
     fn mark_flushed(&mut self) {
         for (frames, stats) in self.unflushed.iter_mut().zip(&self.inputs) {
             stats.flushed.fetch_add(std::mem::take(frames), Ordering::Relaxed);
+            stats.reach.flush();
         }
     }
 
@@ -185,6 +211,7 @@ impl SinkStage {
         let sink = &mut self.sink;
         match guarded(&self.stats.id, "finish", || sink.finish()) {
             Ok(()) if !self.failed => {
+                self.take_back(0);
                 self.durable = true;
                 self.mark_flushed();
             }

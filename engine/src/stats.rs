@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
 use crate::edge::EdgeCounters;
+use crate::watermark::Reach;
 
 /// Durations up to a minute in ns with two significant digits: 20 kB.
 pub(crate) fn duration_histogram() -> Histogram<u64> {
@@ -60,7 +61,7 @@ pub(crate) struct InputStats {
     pub(crate) origins: Vec<usize>,
     /// The edges that it came over, down from the source.
     pub(crate) edges: Vec<Arc<EdgeCounters>>,
-    /// The stages that it came through.
+    /// The stages that it came through; the first input of a sink has the sink itself among them.
     pub(crate) stages: Vec<Arc<StageStats>>,
     /// Frames handed to the sink's `write` with success.
     pub(crate) written: AtomicU64,
@@ -68,6 +69,7 @@ pub(crate) struct InputStats {
     pub(crate) flushed: AtomicU64,
     /// Frames that the sink could not take.
     pub(crate) failed: AtomicU64,
+    pub(crate) reach: Reach,
 }
 
 impl InputStats {

@@ -17,6 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::session::LEDGER;
 use crate::sink_stage::SinkStage;
 use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::watermark::{End, Mark, Reach};
 use crate::worker::{Inlet, Route, Slot, Target, Worker};
 
 /// Everything that is to run, and the counters that are read meanwhile.
@@ -68,6 +69,7 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
     for &node in &order {
         wiring.connect_inputs(opened, node);
     }
+    wiring.connect_marks(opened);
     let ledger = Ledger::create(&opened.folder().path().join(LEDGER), wiring.streams.len())?;
     let threads = std::mem::take(&mut wiring.threads);
     let workers = threads.into_iter().map(|nodes| wiring.worker(pipeline, opened, &nodes)).collect();
@@ -82,6 +84,8 @@ struct Wiring {
     /// Thread and slot of each node below the sources.
     places: HashMap<usize, (usize, usize)>,
     streams: Vec<Arc<StreamStats>>,
+    /// The watermark of each stream.
+    marks: Vec<Arc<Mark>>,
     /// The first stream of each source.
     first_stream: HashMap<usize, usize>,
     routes: Vec<Vec<Route>>,
@@ -104,6 +108,7 @@ impl Wiring {
             threads,
             places,
             streams: Vec::new(),
+            marks: Vec::new(),
             first_stream: HashMap::new(),
             routes,
             receivers: Vec::new(),
@@ -122,8 +127,31 @@ impl Wiring {
                 let way = Way { origins: vec![self.streams.len()], ..Way::default() };
                 self.ways.insert((index, output), way);
                 self.streams.push(Arc::new(StreamStats::new(schema.clone(), &node.stats.id)));
+                self.marks.push(Arc::default());
             }
         }
+    }
+
+    /// Tells the watermarks where their streams end up, and the sources where they find them.
+    fn connect_marks(&self, opened: &Opened) {
+        for (stream, mark) in self.marks.iter().enumerate() {
+            let of_sink = |(node, inputs): &(usize, Vec<Arc<InputStats>>)| {
+                let sink = opened.nodes[*node].stats.clone();
+                let reached = inputs.iter().filter(|input| input.origins.contains(&stream));
+                reached.map(|input| End { input: input.clone(), sink: sink.clone() }).collect::<Vec<_>>()
+            };
+            mark.connect(self.sinks.iter().flat_map(of_sink).collect(), self.streams.clone());
+        }
+        for (&node, &first) in &self.first_stream {
+            let marks = self.marks[first..first + opened.nodes[node].outputs.len()].to_vec();
+            drop(opened.nodes[node].host.marks.set(marks));
+        }
+    }
+
+    /// The watermarks of all streams that come to a stage.
+    fn marks_at(&self, opened: &Opened, node: usize) -> impl Iterator<Item = usize> {
+        let ways = opened.nodes[node].inputs.iter().map(|input| &self.ways[&(input.from, input.output)]);
+        ways.flat_map(|way| way.origins.clone()).collect::<Vec<_>>().into_iter()
     }
 
     /// Connects a stage to those above it, which were connected before.
@@ -166,17 +194,24 @@ impl Wiring {
     }
 
     fn account(&mut self, opened: &Opened, node: usize, ways: Vec<Way>) {
-        let inputs = opened.nodes[node].inputs.iter().zip(ways).map(|(input, way)| {
-            Arc::new(InputStats {
-                stream: input.schema.name().to_owned(),
-                origins: way.origins,
-                edges: way.edges,
-                stages: way.stages,
-                written: AtomicU64::new(0),
-                flushed: AtomicU64::new(0),
-                failed: AtomicU64::new(0),
-            })
-        });
+        let own = &opened.nodes[node].stats;
+        let inputs =
+            opened.nodes[node].inputs.iter().zip(ways).enumerate().map(|(index, (input, mut way))| {
+                if index == 0 {
+                    // A sink says how many frames it refused, not of which input.
+                    way.stages.push(own.clone());
+                }
+                Arc::new(InputStats {
+                    stream: input.schema.name().to_owned(),
+                    origins: way.origins,
+                    edges: way.edges,
+                    stages: way.stages,
+                    written: AtomicU64::new(0),
+                    flushed: AtomicU64::new(0),
+                    failed: AtomicU64::new(0),
+                    reach: Reach::default(),
+                })
+            });
         self.sinks.push((node, inputs.collect()));
     }
 
@@ -191,8 +226,12 @@ impl Wiring {
             inlets.push(Inlet { receiver, slot: self.places[&node].1, input });
         }
         let flush_interval = pipeline.session.flush_interval;
+        let mut streams: Vec<usize> = nodes.iter().flat_map(|&node| self.marks_at(opened, node)).collect();
+        streams.sort_unstable();
+        streams.dedup();
+        let marks = streams.into_iter().map(|stream| self.marks[stream].clone()).collect();
         let last = *nodes.last().expect("a thread has at least one stage");
-        (last, Worker { slots, inlets, flush_interval, clock: opened.clock })
+        (last, Worker { slots, inlets, marks, flush_interval, clock: opened.clock })
     }
 
     fn slot(&mut self, pipeline: &Pipeline, opened: &mut Opened, node: usize) -> Slot {

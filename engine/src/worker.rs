@@ -12,6 +12,13 @@ use crate::edge::{EdgeReceiver, EdgeSender};
 use crate::lineage::Lineage;
 use crate::sink_stage::{FinishedSink, SinkStage};
 use crate::stats::{StageStats, guarded};
+use crate::watermark::Mark;
+
+/// How long frames of a stream that somebody follows wait for a flush while there are always more of them.
+const FOLLOWED_FLUSH_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How often the transforms of such a stream are asked for what they hold back.
+const FOLLOWED_HELD_INTERVAL: Duration = Duration::from_millis(25);
 
 /// How long a worker sleeps when nothing comes and there is nothing to flush.
 const IDLE: Duration = Duration::from_secs(1);
@@ -55,10 +62,21 @@ pub(crate) struct Inlet {
     pub(crate) input: usize,
 }
 
+/// When something is to be done next, if anything is.
+#[derive(Debug, Default, Clone, Copy)]
+struct Due {
+    /// The sink is to be flushed.
+    flush: Option<Timestamp>,
+    /// The transforms are to hand on what they hold back.
+    held: Option<Timestamp>,
+}
+
 /// Everything that one thread does.
 pub(crate) struct Worker {
     pub(crate) slots: Vec<Slot>,
     pub(crate) inlets: Vec<Inlet>,
+    /// The watermarks of the streams that come here.
+    pub(crate) marks: Vec<Arc<Mark>>,
     pub(crate) flush_interval: Duration,
     pub(crate) clock: SessionClock,
 }
@@ -166,27 +184,27 @@ impl Worker {
 
     /// The common case: one edge.
     fn pump_one(&mut self, inlet: &Inlet) {
-        let mut flush_due = None;
+        let mut due = Due::default();
         loop {
-            match inlet.receiver.recv_timeout(self.patience(flush_due)) {
+            match inlet.receiver.recv_timeout(self.patience(due)) {
                 Ok(batch) => deliver(&mut self.slots, 0, inlet.slot, inlet.input, batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            flush_due = self.flush_when_due(flush_due);
+            self.settle(&mut due, || inlet.receiver.channel().is_empty());
         }
     }
 
     /// Several edges: whichever has something.
     fn pump_many(&mut self, inlets: &mut [Inlet]) {
-        let mut flush_due = None;
+        let mut due = Due::default();
         let mut select = Select::new();
         for inlet in inlets.iter() {
             select.recv(inlet.receiver.channel());
         }
         let mut open = inlets.len();
         while open > 0 {
-            if let Ok(operation) = select.select_timeout(self.patience(flush_due)) {
+            if let Ok(operation) = select.select_timeout(self.patience(due)) {
                 let index = operation.index();
                 let inlet = &inlets[index];
                 if let Ok(batch) = operation.recv(inlet.receiver.channel()) {
@@ -197,7 +215,57 @@ impl Worker {
                     open -= 1;
                 }
             }
-            flush_due = self.flush_when_due(flush_due);
+            self.settle(&mut due, || inlets.iter().all(|inlet| inlet.receiver.channel().is_empty()));
+        }
+    }
+
+    fn patience(&self, due: Due) -> Duration {
+        let next = [due.flush, due.held].into_iter().flatten().min();
+        next.map_or(IDLE, |next| next.since(self.clock.now()))
+    }
+
+    /// Has the transforms hand on what they hold back and flushes the sink, each in time, and tells those who follow how far
+    /// everything is.
+    fn settle(&mut self, due: &mut Due, empty: impl Fn() -> bool) {
+        let followed = self.marks.iter().any(|mark| mark.is_followed());
+        // Begun early, so that it has ended when the pipeline's interval has.
+        let interval = self.flush_interval * 3 / 4;
+        if self.slots.iter().any(|slot| matches!(slot, Slot::Transform { .. })) {
+            let now = self.clock.now();
+            let held =
+                *due.held.get_or_insert(now + if followed { FOLLOWED_HELD_INTERVAL } else { interval });
+            if now >= held {
+                due.held = None;
+                self.call_transforms("flush", |transform, out| transform.flush(now, out));
+            }
+        }
+        let interval = match followed {
+            true if empty() => Duration::ZERO,
+            true => FOLLOWED_FLUSH_INTERVAL,
+            false => interval,
+        };
+        due.flush = self.flush_when_due(due.flush, interval);
+        if followed {
+            self.marks.iter().for_each(|mark| mark.tell());
+        }
+    }
+
+    /// Calls each transform, from top to bottom. An error ends it.
+    fn call_transforms(
+        &mut self,
+        doing: &str,
+        call: impl Fn(&mut dyn Transform, &mut dyn Outputs) -> Result<(), Error>,
+    ) {
+        for index in 0..self.slots.len() {
+            let (head, rest) = self.slots.split_at_mut(index + 1);
+            let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
+            let Some(running) = transform else { continue };
+            let mut router = Router { routes, rest, base: index + 1, lineage, id: &stats.id, broken: None };
+            let called = guarded(&stats.id, doing, || call(running.as_mut(), &mut router));
+            if let Err(error) = router.broken.take().map_or(called, Err) {
+                *transform = None;
+                stats.fail(error);
+            }
         }
     }
 
@@ -208,20 +276,15 @@ impl Worker {
         }
     }
 
-    fn patience(&self, flush_due: Option<Timestamp>) -> Duration {
-        flush_due.map_or(IDLE, |due| due.since(self.clock.now()))
-    }
-
-    /// Flushes the sink in time: within `flush_interval` of the first frame that needs it. Returns when that is due next.
-    fn flush_when_due(&mut self, flush_due: Option<Timestamp>) -> Option<Timestamp> {
-        let (clock, flush_interval) = (self.clock, self.flush_interval);
+    /// Flushes the sink in time: so long after the first frame that needs it. Returns when that is due next.
+    fn flush_when_due(&mut self, due: Option<Timestamp>, after: Duration) -> Option<Timestamp> {
+        let clock = self.clock;
         let sink = self.sink()?;
         if !sink.is_dirty() {
             return None;
         }
         let now = clock.now();
-        // Begun early, so that it has ended when the interval has.
-        let due = flush_due.unwrap_or(now + flush_interval * 3 / 4);
+        let due = due.unwrap_or(now + after).min(now + after);
         if now < due {
             return Some(due);
         }
@@ -230,16 +293,17 @@ impl Worker {
     }
 
     fn finish(mut self) -> Option<FinishedSink> {
-        for index in 0..self.slots.len() {
-            let (head, rest) = self.slots.split_at_mut(index + 1);
-            let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
-            let Some(running) = transform else { continue };
-            let mut router = Router { routes, rest, base: index + 1, lineage, id: &stats.id, broken: None };
-            let finished = guarded(&stats.id, "finish", || running.finish(&mut router));
-            if let Err(error) = router.broken.take().map_or(finished, Err) {
-                stats.fail(error);
-            }
-            let remark = guarded(&stats.id, "report", || Ok(running.report())).ok().flatten();
+        let marks = std::mem::take(&mut self.marks);
+        let finished = self.finish_stages();
+        marks.iter().for_each(|mark| mark.tell());
+        finished
+    }
+
+    fn finish_stages(mut self) -> Option<FinishedSink> {
+        self.call_transforms("finish", |transform, out| transform.finish(out));
+        for slot in &self.slots {
+            let Slot::Transform { transform: Some(ended), stats, .. } = slot else { continue };
+            let remark = guarded(&stats.id, "report", || Ok(ended.report())).ok().flatten();
             *stats.remark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = remark;
         }
         match self.slots.pop() {

@@ -49,6 +49,20 @@ impl std::ops::Add for Loss {
     }
 }
 
+/// How far the recording of a stream is: its watermark. Frames are counted by `seq`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watermark {
+    /// Every sink of the stream has taken the frames before this `seq`, or they are among `lost`.
+    pub written: u64,
+    /// They will survive a `kill -9`, too.
+    pub flushed: u64,
+    /// Frames of the stream that an edge has dropped or that a stage could not take, on the way to any sink. It only grows.
+    pub lost: u64,
+}
+
+/// What is called when a watermark moves: see [`Host::follow`].
+pub type Follower = Box<dyn FnMut(Watermark) + Send>;
+
 /// What a plugin can ask of the engine. All calls may be made from any thread, never block and, but for `warn` and `artifact`,
 /// never allocate.
 pub trait Host: Send + Sync {
@@ -71,6 +85,21 @@ pub trait Host: Send + Sync {
     /// What was lost so far of the stream (as the stage's input is named), from its source down to this stage. For a file's own
     /// metadata: call it in `finish`.
     fn loss(&self, stream: &str) -> Loss;
+
+    /// For a source that must not outrun its recording: `follower` is told how far the recording of the output is, each time that
+    /// changes and once at the beginning, never by two threads at once. It is called on the sinks' threads and must neither block nor call the host. From now on the
+    /// sinks of the stream flush whenever they have taken all that waits, rather than after `flush_interval`.
+    ///
+    /// A frame that a transform leaves out by intent is passed when the next one is written. To be called once for an output, from the
+    /// first [`next`](crate::Source::next) on.
+    ///
+    /// # Errors
+    /// There is no such output, somebody follows it already, or the plugin came through a door that can't tell it.
+    fn follow(&self, output: usize, follower: Follower) -> Result<(), Error> {
+        drop(follower);
+        Err(Error::environment(format!("how far output {output} is recorded can't be followed from here"))
+            .with_hint("Only sources that are built in are told how far their recording is."))
+    }
 }
 
 /// What a plugin is opened with.

@@ -58,6 +58,7 @@ pub mod native;
 pub mod options;
 mod plugin;
 mod schema;
+pub mod terminal;
 pub mod testing;
 mod time;
 #[cfg(target_family = "wasm")]
@@ -69,7 +70,7 @@ pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
 pub use format::{Format, Repair};
-pub use host::{Context, Host, Loss, SessionInfo};
+pub use host::{Context, Follower, Host, Loss, SessionInfo, Watermark};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
 pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;

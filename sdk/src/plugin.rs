@@ -83,6 +83,16 @@ pub trait Transform: Send {
     /// The batch could not be processed; it is counted as failed.
     fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error>;
 
+    /// Hands on rows that were held back long enough: what the sinks do not have, a kill would cost. Called with the session's time, at
+    /// least once in each `flush_interval`, also when nothing comes. Of use to a transform that waits for what comes next; all others
+    /// leave it as it is. Transforms that came as a plugin file are not called.
+    ///
+    /// # Errors
+    /// The stage ends.
+    fn flush(&mut self, _now: Timestamp, _out: &mut dyn Outputs) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The streams have ended: hands on what was held back.
     ///
     /// # Errors

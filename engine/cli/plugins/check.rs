@@ -72,9 +72,9 @@ fn show(path: &Path, findings: &Findings, json: bool) -> u8 {
         print(&format!("{} checks passed\n", findings.checks.len()));
         return 0;
     }
+    let checks = if failed == 1 { "check" } else { "checks" };
     print_error_text(&format!(
-        "error: {failed} of {} checks failed\n  hint: the contract stands in sdk/README.md\n",
-        findings.checks.len()
+        "error: {failed} {checks} failed\n  hint: the contract stands in sdk/README.md\n"
     ));
     1
 }

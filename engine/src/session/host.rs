@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-use tapedeck_sdk::{Error, Host, Loss, Timestamp};
+use tapedeck_sdk::{Error, Follower, Host, Loss, Timestamp};
 
 use super::SessionFolder;
 use crate::clock::SessionClock;
 use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::watermark::Mark;
 
 /// The engine as one stage sees it.
 pub(crate) struct StageHost {
@@ -20,6 +21,8 @@ pub(crate) struct StageHost {
     pub(crate) below: Option<PathBuf>,
     /// What the stage's inputs have lost, once everything is connected.
     pub(crate) accounts: OnceLock<Accounts>,
+    /// The watermarks of a source's outputs, once everything is connected.
+    pub(crate) marks: OnceLock<Vec<Arc<Mark>>>,
 }
 
 /// What a sink's inputs have lost, and the streams that they came from.
@@ -58,5 +61,13 @@ impl Host for StageHost {
         let Some(accounts) = self.accounts.get() else { return Loss::default() };
         let inputs = accounts.inputs.iter().filter(|input| input.stream == stream);
         inputs.fold(Loss::default(), |loss, input| loss + input.loss(&accounts.streams))
+    }
+
+    fn follow(&self, output: usize, follower: Follower) -> Result<(), Error> {
+        let mark = self.marks.get().and_then(|marks| marks.get(output));
+        let mark = mark.ok_or_else(|| {
+            Error::plugin(format!("\"{}\" has no output {output} that it could follow now", self.stats.id))
+        })?;
+        mark.follow(follower)
     }
 }

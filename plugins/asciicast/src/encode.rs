@@ -1,9 +1,10 @@
 //! Frames as asciicast lines, versions 2 and 3. Pure: makes bytes, writes none, and allocates nothing for a frame.
 
+use tapedeck_sdk::terminal::Utf8Joiner;
+
 use crate::escape;
 use crate::header::Version;
 use crate::seconds::{self, Precision};
-use crate::utf8::Joiner;
 
 /// What an event is. Codes that are no events of the format have no place here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +44,13 @@ pub(crate) struct Encoder {
     /// When the last event that was written happened, as its reader will see it: the error of rounding is carried on in what is
     /// left of the true time.
     last: u64,
-    output: Joiner,
-    input: Joiner,
+    output: Utf8Joiner,
+    input: Utf8Joiner,
 }
 
 impl Encoder {
     pub(crate) fn new(version: Version, precision: Precision) -> Self {
-        Self { version, precision, last: 0, output: Joiner::default(), input: Joiner::default() }
+        Self { version, precision, last: 0, output: Utf8Joiner::default(), input: Utf8Joiner::default() }
     }
 
     /// Adds the line of an event that happened `nanos` after the start. False if there is nothing to write yet: all of the data
@@ -63,7 +64,7 @@ impl Encoder {
             Code::Input => self.input.push(data, |part| escape::escape(part, out)),
             // These are whole as they are.
             Code::Marker | Code::Resize | Code::Exit => {
-                let mut joiner = Joiner::default();
+                let mut joiner = Utf8Joiner::default();
                 joiner.push(data, |part| escape::escape(part, out));
                 joiner.finish(|part| escape::escape(part, out));
             }

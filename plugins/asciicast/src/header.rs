@@ -1,6 +1,7 @@
 //! The header of a recording: what it says, how versions 1, 2 and 3 spell it, and how it is written. Pure: no files, no events.
 
 use serde_json::{Map, Number, Value, json};
+use tapedeck_sdk::terminal::Size;
 
 /// The version of the format that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,25 +12,6 @@ pub(crate) enum Version {
     Two,
     /// Version 3: a line an event, with the time since the event before.
     Three,
-}
-
-/// Columns and rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) columns: u16,
-    pub(crate) rows: u16,
-}
-
-impl Size {
-    /// Reads `COLSxROWS`. A terminal of no width is none.
-    pub(crate) fn parse(data: &[u8]) -> Option<Self> {
-        let (columns, rows) = std::str::from_utf8(data).ok()?.split_once('x')?;
-        let number = |text: &str| {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|&number: &u16| digits && number > 0)
-        };
-        Some(Self { columns: number(columns)?, rows: number(rows)? })
-    }
 }
 
 /// What a header says, whatever its version.

@@ -32,9 +32,7 @@ mod decode;
 mod encode;
 mod escape;
 mod file;
-mod file_lines;
 mod header;
-mod name;
 mod options;
 mod reader;
 mod recording;
@@ -44,7 +42,6 @@ mod sidecar;
 mod sink;
 #[cfg(test)]
 mod tests;
-mod utf8;
 
 use tapedeck_sdk::prelude::*;
 
@@ -52,8 +49,6 @@ pub use options::AsciicastOptions;
 pub use reader::AsciicastFormat;
 pub use seconds::Precision;
 
-/// The schema metadata key of a stream that has one connection only, which goes into one file; the value is `"true"`.
-pub const SINGLE_KEY: &str = "tapedeck.terminal.single";
 /// The schema metadata key under which the header of a file that was read goes along.
 pub const HEADER_KEY: &str = "tapedeck.asciicast.header";
 

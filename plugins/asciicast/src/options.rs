@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::{Number, Value};
 use tapedeck_sdk::Error;
+use tapedeck_sdk::terminal::Size;
 
-use crate::header::{Facts, Size, Version};
+use crate::header::{Facts, Version};
 use crate::seconds::Precision;
 
 /// Options of the `asciicast` sink.

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use tapedeck_sdk::lines::{Found, LINE_BYTES_MAX, LineReader};
 use tapedeck_sdk::prelude::*;
+use tapedeck_sdk::terminal::{self, IDLE_LIMIT_KEY, SINGLE_KEY};
 
 use crate::decode::{self, Event, Line};
 use crate::encode::Code;
-use crate::file_lines::{Found, Lines};
 use crate::header::{Header, Version};
-use crate::{HEADER_KEY, SINGLE_KEY, repair};
+use crate::{HEADER_KEY, repair};
 
 /// The most rows of a batch, and about the most bytes.
 const BATCH_ROWS_MAX: usize = 1024;
@@ -50,15 +51,15 @@ impl Format for AsciicastFormat {
 /// What comes after the header.
 pub(crate) enum Events {
     /// Lines of version 2 or 3, to be read one by one.
-    Lines(Lines<BufReader<File>>),
+    Lines(LineReader<BufReader<File>>),
     /// The outputs of a version 1 document, all there.
     Outputs(std::vec::IntoIter<(u64, String)>),
 }
 
 /// Reads the header of an open file. The inner error says why the file is no asciicast.
 pub(crate) fn begin(file: &mut File) -> std::io::Result<Result<(Header, Events), String>> {
-    let mut lines = Lines::new(BufReader::new(file.try_clone()?));
-    let found = lines.next()?;
+    let mut lines = LineReader::new(BufReader::new(file.try_clone()?));
+    let found = lines.advance()?;
     let first = match found {
         Found::Line { .. } => decode::header(lines.text()),
         Found::Malformed(what) => Err(what.to_owned()),
@@ -71,7 +72,7 @@ pub(crate) fn begin(file: &mut File) -> std::io::Result<Result<(Header, Events),
     // A version 1 document may well stand on one line, and may as well not.
     let opening = lines.text().starts_with('{');
     file.seek(SeekFrom::Start(0))?;
-    if !opening || file.metadata()?.len() > crate::file_lines::LINE_BYTES_MAX {
+    if !opening || file.metadata()?.len() > LINE_BYTES_MAX {
         return Ok(Err(why));
     }
     let mut text = Vec::new();
@@ -104,13 +105,13 @@ impl CastSource {
             .map_or_else(|| "terminal".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let mut line = Vec::new();
         header.write(&mut line);
-        let schema = StreamSchema::builder(&connection, Kind::Terminal)
-            .field("connection", DataType::Utf8)
-            .field("code", DataType::Utf8)
-            .field("data", DataType::Binary)
+        let mut schema = terminal::schema(&connection)
             .metadata(SINGLE_KEY, "true")
-            .metadata(HEADER_KEY, String::from_utf8_lossy(line.trim_ascii_end()))
-            .build()?;
+            .metadata(HEADER_KEY, String::from_utf8_lossy(line.trim_ascii_end()));
+        if let Some(limit) = &header.facts.idle_time_limit {
+            schema = schema.metadata(IDLE_LIMIT_KEY, limit.to_string());
+        }
+        let schema = schema.build()?;
         let started_at = header.timestamp.unwrap_or(0).saturating_mul(1_000_000_000);
         let pool = BatchPool::new(schema.clone());
         Ok(Self {
@@ -208,7 +209,7 @@ fn step(events: &mut Events) -> Result<Step<'_>, Wrong> {
         }
         Events::Lines(lines) => lines,
     };
-    let ended = match lines.next().map_err(Wrong::Io)? {
+    let ended = match lines.advance().map_err(Wrong::Io)? {
         Found::Line { ended } => ended,
         Found::Malformed(what) => return Err(Wrong::Malformed(what.to_owned())),
         Found::End => return Ok(Step::End),

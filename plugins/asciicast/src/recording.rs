@@ -1,14 +1,15 @@
 //! One connection and its file: turns frames into lines and counts them. Knows nothing of other connections, nor of where files go.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use tapedeck_sdk::lines::LineFile;
-use tapedeck_sdk::{Error, Timestamp};
+use tapedeck_sdk::terminal::{Recording, Size, Taken};
+use tapedeck_sdk::{Error, Host, Timestamp};
 
 use crate::encode::{Code, Encoder};
-use crate::file::CastFile;
-use crate::header::{self, Header, Size, Version};
+use crate::file::{CastFile, OPEN_FILES_MAX};
+use crate::header::{self, Header, Version};
 use crate::seconds::Precision;
 use crate::sidecar::{self, Sidecar, Status};
 
@@ -20,54 +21,44 @@ pub(crate) struct Style {
     /// The size of a terminal that does not say it.
     pub(crate) size: Size,
     pub(crate) input: bool,
+    /// Whether facts are kept beside the recording.
+    pub(crate) sidecar: bool,
     pub(crate) facts: header::Facts,
 }
 
-/// What became of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// All is well, also if it was left out on purpose.
-    Yes,
-    /// It is not what its code says, and was left out.
-    No,
-    /// It was the last one of the connection.
-    Ended,
-}
-
-/// Where a recording is kept.
-pub(crate) struct Place {
-    pub(crate) path: PathBuf,
-    pub(crate) sidecar: Option<PathBuf>,
-    /// Whether the file's handle is kept.
-    pub(crate) keep: bool,
-}
-
 /// A connection that is being recorded.
-pub(crate) struct Recording {
+pub(crate) struct CastRecording {
     output: LineFile<CastFile>,
     encoder: Encoder,
     /// Whether the header is written. It waits for the first frame that may have the terminal's size.
     headed: bool,
     facts: sidecar::Facts,
     sidecar: Option<Sidecar>,
+    /// Whether no frame was taken yet.
+    fresh: bool,
     /// Whether the source has told something that the sidecar does not have yet.
     stale: bool,
 }
 
-impl Recording {
-    /// Makes the files. The connection began with a frame at `started_at`.
-    pub(crate) fn create(
-        place: Place,
+impl Recording for CastRecording {
+    type Style = Style;
+
+    fn begin(
         connection: &str,
-        started_at: Timestamp,
+        at: Timestamp,
+        stem: &Path,
+        open: usize,
         style: &Style,
+        host: &dyn Host,
     ) -> Result<Self, Error> {
-        let file = CastFile::create(&place.path, place.keep)?;
+        let path = host.artifact(&stem.with_added_extension("cast"))?;
+        let sidecar = style.sidecar.then(|| host.artifact(&stem.with_added_extension("json"))).transpose()?;
+        let file = CastFile::create(&path, open < OPEN_FILES_MAX)?;
         let facts = sidecar::Facts {
             connection: connection.to_owned(),
             status: Status::Recording,
-            started_at,
-            last_at: started_at,
+            started_at: at,
+            last_at: at,
             size: style.size,
             events: [0; Code::ALL.len()],
             bytes_in: 0,
@@ -77,17 +68,46 @@ impl Recording {
             told: Map::new(),
         };
         Ok(Self {
-            output: LineFile::new(file, place.path),
+            output: LineFile::new(file, path),
             encoder: Encoder::new(style.version, style.precision),
             headed: false,
             facts,
-            sidecar: place.sidecar.map(Sidecar::new),
+            sidecar: sidecar.map(Sidecar::new),
+            fresh: true,
             stale: true,
         })
     }
 
-    /// Takes one frame.
-    pub(crate) fn take(
+    fn take(&mut self, at: Timestamp, letter: &str, data: &[u8], style: &Style) -> Result<Taken, Error> {
+        let taken = self.take_frame(at, letter, data, style)?;
+        if std::mem::take(&mut self.fresh) {
+            // Who is there is to be seen at once.
+            self.refresh()?;
+        }
+        Ok(taken)
+    }
+
+    /// Hands everything to the kernel, and to the sidecar what is new.
+    fn flush(&mut self) -> Result<(), Error> {
+        self.output.flush()?;
+        self.refresh()
+    }
+
+    /// The sidecar says how it ended.
+    fn finish(mut self, error: Option<&Error>, style: &Style) -> Result<(), Error> {
+        let ended = self.facts.exit_status.is_some();
+        let rest = if ended { Ok(()) } else { self.rest(style) };
+        let rest = rest.and_then(|()| self.output.flush());
+        let blame = error.or(rest.as_ref().err());
+        self.facts.error = blame.map(ToString::to_string);
+        self.facts.status = if ended && blame.is_none() { Status::Complete } else { Status::Interrupted };
+        let facts = self.sidecar.as_ref().map_or(Ok(()), |sidecar| sidecar.write(&self.facts));
+        rest.and(facts)
+    }
+}
+
+impl CastRecording {
+    fn take_frame(
         &mut self,
         at: Timestamp,
         letter: &str,
@@ -175,32 +195,14 @@ impl Recording {
         self.output.append(|out| encoder.finish(since, out, |code| events[code as usize] += 1))
     }
 
-    /// Hands everything to the kernel, and to the sidecar what is new.
-    pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        self.output.flush()?;
-        self.refresh()
-    }
-
     /// Brings the sidecar up to date, if the source has told something since.
-    pub(crate) fn refresh(&mut self) -> Result<(), Error> {
+    fn refresh(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.stale)
             && let Some(sidecar) = &self.sidecar
         {
             sidecar.write(&self.facts)?;
         }
         Ok(())
-    }
-
-    /// Writes what is left, closes the file and says how it ended. `error` is what has gone wrong before, if anything has.
-    pub(crate) fn finish(mut self, error: Option<&Error>, style: &Style) -> Result<(), Error> {
-        let ended = self.facts.exit_status.is_some();
-        let rest = if ended { Ok(()) } else { self.rest(style) };
-        let rest = rest.and_then(|()| self.output.flush());
-        let blame = error.or(rest.as_ref().err());
-        self.facts.error = blame.map(ToString::to_string);
-        self.facts.status = if ended && blame.is_none() { Status::Complete } else { Status::Interrupted };
-        let facts = self.sidecar.as_ref().map_or(Ok(()), |sidecar| sidecar.write(&self.facts));
-        rest.and(facts)
     }
 }
 

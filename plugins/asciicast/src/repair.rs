@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tapedeck_sdk::lines::Found;
 use tapedeck_sdk::{Error, Repair, Timestamp};
 
 use crate::decode::{self, Line};
-use crate::file_lines::Found;
+
 use crate::header::Version;
 use crate::reader::{self, Events};
 use crate::sidecar::{self, Status};
@@ -60,7 +61,7 @@ fn survey(file: &mut File) -> std::io::Result<(Ending, u64)> {
     let Events::Lines(mut lines) = events else { return Ok((Ending::Whole, 0)) };
     let (mut duration, mut count) = (0_u64, 0_u64);
     loop {
-        let ended = match lines.next()? {
+        let ended = match lines.advance()? {
             Found::End => return Ok((Ending::Whole, duration)),
             Found::Malformed(what) => return Ok((Ending::Malformed(what.to_owned()), duration)),
             Found::Line { ended } => ended,

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use tapedeck_sdk::terminal::Size;
 use tapedeck_sdk::{Error, Timestamp};
 
 use crate::encode::Code;
-use crate::header::Size;
 
 /// How a recording stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tapedeck_sdk::terminal::SINGLE_KEY;
 use tapedeck_sdk::testing::{FakeHost, conformance, joined, open_sink, read_all, samples};
 
 use super::*;
@@ -585,7 +586,7 @@ fn a_killed_recording_is_mended_and_so_is_its_sidecar() {
 }
 
 #[test]
-fn a_disk_without_room_is_an_error_and_the_sidecar_says_so() {
+fn a_recording_without_room_is_lost_and_counted_and_the_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let host = FakeHost::new(folder.path());
     let mut sink = open_sink(&factory(), &json!({}), &[schema(false)], &host, "demo").unwrap();
@@ -593,15 +594,24 @@ fn a_disk_without_room_is_an_error_and_the_sidecar_says_so() {
     std::os::unix::fs::symlink("/dev/full", folder.path().join("demo/local.cast")).unwrap();
     sink.write(0, batch(&schema(false), &[(0, "other", "o", b"safe")])).unwrap();
     sink.write(0, batch(&schema(false), &SESSION[..5])).unwrap();
-    let error = sink.flush().unwrap_err();
-    assert!(error.message.ends_with("demo/local.cast") && error.hint.is_some(), "{error}");
+    assert_eq!(host.failed_frames(), 0);
+    sink.flush().unwrap();
+    assert_eq!(host.failed_frames(), 5, "what was taken and could not be written");
+    assert!(host.warnings()[0].contains("can't write frames") && host.warnings()[0].contains("local.cast"));
+    // What still comes of it is lost, up to its end; the name is free again then, and so is the disk.
+    sink.write(0, batch(&schema(false), &[(1, "other", "o", b" and sound"), (1, "local", "o", b"gone")]))
+        .unwrap();
+    sink.write(0, batch(&schema(false), &[(2, "local", "x", b"0"), (3, "local", "o", b"anew")])).unwrap();
+    assert_eq!(host.failed_frames(), 7);
     sink.finish().unwrap();
     let json = |name: &str| -> Value {
         serde_json::from_slice(&std::fs::read(folder.path().join("demo").join(name)).unwrap()).unwrap()
     };
     assert_eq!(json("local.json")["status"], "interrupted");
     assert!(json("local.json")["error"].as_str().unwrap().contains("can't write frames"));
-    assert_eq!(output(&std::fs::read_to_string(folder.path().join("demo/other.cast")).unwrap()), "safe");
+    let text = |name: &str| output(&std::fs::read_to_string(folder.path().join("demo").join(name)).unwrap());
+    assert_eq!((text("other.cast"), text("local-2.cast")), ("safe and sound".to_owned(), "anew".to_owned()));
+    assert_eq!(host.failed_frames(), 7);
 }
 
 #[test]

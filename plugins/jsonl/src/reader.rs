@@ -5,11 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use tapedeck_sdk::lines::{Found, LineReader};
 use tapedeck_sdk::prelude::*;
 
 use crate::encode::holds_json;
 use crate::infer::{self, Guess};
-use crate::parse::{Found, Lines, Object};
+use crate::parse::Object;
 
 /// The most rows of a batch, and about the most bytes.
 const BATCH_ROWS_MAX: usize = 1024;
@@ -44,7 +45,7 @@ impl Format for JsonlFormat {
             pool: BatchPool::new(schema.clone()),
             columns: columns(&schema),
             streams: vec![schema],
-            lines: Lines::new(BufReader::new(file)),
+            lines: LineReader::new(BufReader::new(file)),
             table,
             rows: 0,
             path: path.to_owned(),
@@ -88,11 +89,11 @@ struct Table {
 
 /// Reads a whole file to find out its columns.
 fn survey(file: &mut File) -> std::io::Result<Table> {
-    let mut lines = Lines::new(BufReader::new(file));
+    let mut lines = LineReader::new(BufReader::new(file));
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut table = Table { names: Vec::new(), guesses: Vec::new(), rows: 0, ending: Ending::Whole };
     loop {
-        let found = lines.next()?;
+        let found = lines.advance()?;
         let object = match found {
             Found::End => return Ok(table),
             Found::Malformed(reason) => Err(reason.to_owned()),
@@ -191,7 +192,7 @@ fn columns(schema: &StreamSchema) -> HashMap<String, (usize, DataType, bool)> {
 
 /// A recording that is read back.
 struct JsonlSource {
-    lines: Lines<BufReader<File>>,
+    lines: LineReader<BufReader<File>>,
     table: Table,
     columns: HashMap<String, (usize, DataType, bool)>,
     streams: Vec<Arc<StreamSchema>>,
@@ -219,7 +220,7 @@ impl Source for JsonlSource {
         let mut builder = self.pool.builder(self.rows_max);
         while builder.room() > 0 && builder.byte_len() < 4 * BATCH_BYTES_MAX && self.rows < self.table.rows {
             let found =
-                self.lines.next().map_err(|error| Error::io("read the recording", &self.path, &error))?;
+                self.lines.advance().map_err(|error| Error::io("read the recording", &self.path, &error))?;
             let object = match found {
                 Found::Line { .. } => serde_json::from_str::<Object<'_>>(self.lines.text()).ok(),
                 _ => None,

@@ -4,10 +4,9 @@
 //!
 //! What a pattern matches in the output or the input of a connection is masked: `*` for each character, line ends stay. A secret that
 //! is split across frames is found as well: a row waits while its end could still become a match, and with it the rows behind it, because
-//! rows stay in order. It waits for the next frame of its connection, but no longer than `hold_time` by the frames' timestamps,
-//! and not for more than `hold_bytes_max` bytes that are undecided. A row that had to go on earlier is not forgotten: when the match is
-//! complete after all, the rest of it is masked. Every row keeps its `seq` and timestamp. A transform has no clock of its own: the last
-//! row before a silence may wait as long as that lasts, and is lost if the recorder is killed meanwhile.
+//! rows stay in order. It waits for the next frame of its connection, but no longer than `hold_time` (and up to the engine's next flush
+//! after that), and not for more than `hold_bytes_max` bytes that are undecided. A row that had to go on earlier is not forgotten: when
+//! the match is complete after all, the rest of it is masked. Every row keeps its `seq` and timestamp.
 //!
 //! The built-in patterns: `keys` (private keys of PEM, OpenSSH and age, cloud access keys), `tokens` (of well-known services, JSON Web
 //! Tokens, authorization headers) and `cards` (13 to 19 digits, in groups or not, with a valid check digit).

@@ -40,7 +40,7 @@ pub struct RedactOptions {
     #[serde(default = "hold_bytes_max")]
     #[schemars(extend("x-unit" = "bytes"))]
     pub(crate) hold_bytes_max: usize,
-    /// How long a row may wait, by the timestamps of the frames that come after it.
+    /// How long a row may wait for what comes after it.
     #[serde(default = "hold_time")]
     pub(crate) hold_time: DurationText,
     /// Whether passwords that are typed at a prompt stay in the input.

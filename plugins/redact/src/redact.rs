@@ -3,39 +3,13 @@
 use std::collections::HashMap;
 
 use tapedeck_sdk::prelude::*;
+use tapedeck_sdk::terminal::Columns;
 
 use crate::options::RedactOptions;
 use crate::password::Prompt;
 use crate::patterns::Patterns;
 use crate::rows::{Lot, Rows};
 use crate::text::{Decision, Text};
-
-/// Where the columns of kind `terminal` stand.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    connection: usize,
-    code: usize,
-    data: usize,
-}
-
-impl Columns {
-    fn of(schema: &StreamSchema) -> Result<Self, Error> {
-        let column = |name: &str, data_type: DataType| {
-            let index =
-                schema.payload_index(name).filter(|&index| schema.payload()[index].data_type == data_type);
-            index.filter(|_| schema.kind() == Kind::Terminal).ok_or_else(|| {
-                let message =
-                    format!("stream \"{}\" has no column \"{name}\" of kind \"terminal\"", schema.name());
-                Error::data(message).with_hint("Only streams of kind \"terminal\" can be redacted.")
-            })
-        };
-        Ok(Self {
-            connection: column("connection", DataType::Utf8)?,
-            code: column("code", DataType::Utf8)?,
-            data: column("data", DataType::Binary)?,
-        })
-    }
-}
 
 /// One connection.
 #[derive(Default)]
@@ -188,6 +162,14 @@ impl Transform for Redact {
             self.take(input, &batch, row);
         }
         self.streams[input].rows.give(&batch, |batch| out.push(input, batch))
+    }
+
+    fn flush(&mut self, now: Timestamp, out: &mut dyn Outputs) -> Result<(), Error> {
+        for input in 0..self.streams.len() {
+            self.expire(input, now);
+            self.streams[input].rows.give_rows(|batch| out.push(input, batch));
+        }
+        Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {

@@ -8,7 +8,7 @@
 //!
 //! With `attach = true`, and a terminal on standard input and output, the user sits in front of the recorded terminal: input is
 //! passed on as it is, output is shown as it comes, a change of the window's size is followed (`r`), and two keys are kept back: one sets
-//! a mark (`m`), one pauses the recording, which the user sees nothing of. While paused no `o` and `i` frames are made; time goes on.
+//! a mark (`m`), one pauses the recording, which the user sees nothing of. While paused no `o` and `i` frames are made, and the time of the frames stands still.
 //! The user's terminal is in raw mode from the first call of `next` until the source is dropped, whatever the reason.
 //!
 //! Input is recorded (`i`) only when the option `input` asks for it. Then an `e` frame (`off`, `on`) says when the terminal does not
@@ -31,9 +31,7 @@ mod user;
 use tapedeck_sdk::prelude::*;
 
 pub use options::TerminalOptions;
-
-/// The schema metadata key of a stream that has one connection only; the value is `"true"`.
-pub const SINGLE_KEY: &str = "tapedeck.terminal.single";
+pub use user::{Seat, User, put_back};
 
 /// The `terminal` source.
 #[must_use]

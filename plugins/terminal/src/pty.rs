@@ -13,18 +13,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::termios::{LocalModes, Winsize};
 use tapedeck_sdk::Error;
+use tapedeck_sdk::terminal::Size;
 
 use crate::options::TerminalOptions;
 
 /// How long a command that was hung up may take to end, before it is killed.
 const HANGUP_TIME: Duration = Duration::from_millis(300);
-
-/// Columns and rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) columns: u16,
-    pub(crate) rows: u16,
-}
 
 /// What a read has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use tapedeck_sdk::prelude::*;
+use tapedeck_sdk::terminal::{self, SINGLE_KEY, Size};
 
-use crate::SINGLE_KEY;
 use crate::options::{Keys, TerminalOptions};
 use crate::poll::{self, Ready, Wanted};
-use crate::pty::{Read, Session, Size};
+use crate::pty::{Read, Session};
 use crate::user::{Seat, User};
 
 /// The most bytes of an `o` frame.
@@ -81,7 +81,10 @@ pub(crate) struct Terminal {
     fixed: bool,
     records_input: bool,
     keys: Keys,
-    paused: bool,
+    /// Since when the recording pauses, if it does.
+    paused_at: Option<Timestamp>,
+    /// How long it has paused before. A pause takes no time in the recording.
+    paused_for: Duration,
     echoes: bool,
     paced: bool,
     /// Whether nobody has the terminal open, as far as this call knows.
@@ -107,12 +110,7 @@ impl Terminal {
             columns: options.width.or(window.map(|size| size.columns)).unwrap_or(80),
             rows: options.height.or(window.map(|size| size.rows)).unwrap_or(24),
         };
-        let schema = StreamSchema::builder(&context.id, Kind::Terminal)
-            .field("connection", DataType::Utf8)
-            .field("code", DataType::Utf8)
-            .field("data", DataType::Binary)
-            .metadata(SINGLE_KEY, "true")
-            .build()?;
+        let schema = terminal::schema(&context.id).metadata(SINGLE_KEY, "true").build()?;
         Ok(Self {
             pool: BatchPool::new(schema.clone()),
             streams: [schema],
@@ -124,7 +122,8 @@ impl Terminal {
             fixed: options.width.is_some() || options.height.is_some(),
             records_input: options.input,
             keys,
-            paused: false,
+            paused_at: None,
+            paused_for: Duration::ZERO,
             echoes: true,
             paced: context.rate_hz.is_some(),
             hung_up: false,
@@ -143,7 +142,22 @@ impl Terminal {
 
     fn push_size(&mut self) {
         let size = format!("{}x{}", self.size.columns, self.size.rows);
-        self.frames.push(self.host.now(), "r", size.as_bytes());
+        let at = self.now();
+        self.frames.push(at, "r", size.as_bytes());
+    }
+
+    /// The time in the recording, which stands still during a pause.
+    fn now(&self) -> Timestamp {
+        let now = self.paused_at.unwrap_or_else(|| self.host.now());
+        Timestamp(now.0 - i64::try_from(self.paused_for.as_nanos()).unwrap_or(0))
+    }
+
+    fn pause_or_go_on(&mut self) {
+        let now = self.host.now();
+        match self.paused_at.take() {
+            Some(since) => self.paused_for += now.since(since),
+            None => self.paused_at = Some(now),
+        }
     }
 
     /// Waits until something can be done, or the time is over.
@@ -210,18 +224,17 @@ impl Terminal {
         let Some(user) = &self.user else { return };
         self.typed.clear();
         self.listening = user.read(&mut self.typed);
-        let at = self.host.now();
+        let at = self.now();
         // A key is pressed by itself; the same byte among others was pasted, and is the command's.
         if let [key] = self.typed[..] {
             if Some(key) == self.keys.pause {
-                self.paused = !self.paused;
-                return;
+                return self.pause_or_go_on();
             }
             if Some(key) == self.keys.mark {
                 return self.frames.push(at, "m", b"");
             }
         }
-        if self.records_input && !self.typed.is_empty() && !self.paused {
+        if self.records_input && !self.typed.is_empty() && self.paused_at.is_none() {
             let echoes = self.session.echoes();
             if std::mem::replace(&mut self.echoes, echoes) != echoes {
                 self.frames.push(at, "e", if echoes { b"on" } else { b"off" });
@@ -242,15 +255,16 @@ impl Terminal {
         if let Some(user) = &mut self.user {
             user.show(&self.frames.data[begin..]);
         }
-        if self.paused {
+        let at = self.now();
+        if self.paused_at.is_some() {
             self.frames.data.truncate(begin);
         } else if bytes > 0 {
-            self.frames.end(self.host.now(), "o");
+            self.frames.end(at, "o");
         }
         if let Phase::Ending(status, rest) = &mut self.phase {
             *rest += bytes;
             if read != Read::Full || *rest > REST_BYTES_MAX {
-                self.frames.push(self.host.now(), "x", status.to_string().as_bytes());
+                self.frames.push(at, "x", status.to_string().as_bytes());
                 self.phase = Phase::Ended;
             }
         }

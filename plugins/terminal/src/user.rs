@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -9,18 +11,20 @@ use rustix::termios::{OptionalActions, Termios};
 use signal_hook::SigId;
 use signal_hook::consts::SIGWINCH;
 use tapedeck_sdk::Error;
+use tapedeck_sdk::terminal::Size;
 
-use crate::pty::Size;
+use crate::poll::{self, Wanted};
 
 /// The user's terminal, untouched yet.
-pub(crate) struct Seat {
+pub struct Seat {
     input: OwnedFd,
     output: OwnedFd,
 }
 
 impl Seat {
     /// Standard input and output, if both are a terminal.
-    pub(crate) fn standard() -> Option<Self> {
+    #[must_use]
+    pub fn standard() -> Option<Self> {
         let (input, output) = (std::io::stdin(), std::io::stdout());
         Self::new(input.as_fd(), output.as_fd())
     }
@@ -44,7 +48,7 @@ fn size(terminal: &OwnedFd) -> Option<Size> {
 }
 
 /// The user's terminal while it is raw. Dropping it puts the terminal back, also when a panic unwinds.
-pub(crate) struct User {
+pub struct User {
     input: OwnedFd,
     output: OwnedFd,
     before: Termios,
@@ -57,7 +61,11 @@ pub(crate) struct User {
 }
 
 impl User {
-    pub(crate) fn sit(seat: Seat) -> Result<Self, Error> {
+    /// Makes the terminal raw.
+    ///
+    /// # Errors
+    /// The terminal's modes can't be read or changed.
+    pub fn sit(seat: Seat) -> Result<Self, Error> {
         let told = |doing: &str, error: &dyn std::fmt::Display| {
             Error::environment(format!("can't {doing}: {error}"))
         };
@@ -72,6 +80,9 @@ impl User {
         let user = Self { input: seat.input, output, before, resized, signal, waiting: Vec::new(), shown: 0 };
         let mut raw = user.before.clone();
         raw.make_raw();
+        if let Ok(again) = user.input.try_clone() {
+            *seated() = Some((again, user.before.clone()));
+        }
         rustix::termios::tcsetattr(&user.input, OptionalActions::Now, &raw)
             .map_err(|error| told("make the terminal raw", &error))?;
         Ok(user)
@@ -105,13 +116,14 @@ impl User {
         }
     }
 
-    /// How much output waits.
-    pub(crate) fn backlog(&self) -> usize {
+    /// How many bytes of output wait.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
         self.waiting.len() - self.shown
     }
 
     /// Shows output, now or when the terminal takes it.
-    pub(crate) fn show(&mut self, bytes: &[u8]) {
+    pub fn show(&mut self, bytes: &[u8]) {
         let taken = if self.backlog() == 0 { self.put(bytes) } else { 0 };
         self.waiting.extend_from_slice(&bytes[taken..]);
     }
@@ -123,6 +135,22 @@ impl User {
             self.waiting.clear();
             self.shown = 0;
         }
+    }
+
+    /// Waits for keys or for room on the screen, at most so long. Adds what was typed, and shows what waited. False when the terminal
+    /// has gone.
+    pub fn wait(&mut self, time: Duration, typed: &mut Vec<u8>) -> bool {
+        let screen = Some(self.output()).filter(|_| self.backlog() > 0);
+        let resized = Some(self.resized());
+        let wanted = Wanted { typed: Some(self.input()), screen, resized, ..Wanted::default() };
+        let Ok(ready) = poll::wait(&wanted, time) else { return false };
+        if ready.resized {
+            self.new_size();
+        }
+        if ready.screen {
+            self.catch_up();
+        }
+        !ready.typed || self.read(typed)
     }
 
     /// How many bytes the terminal took. One that has gone takes everything: there is nobody to see it.
@@ -142,9 +170,23 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
+        *seated() = None;
         // What fails here can't be told to anybody: the terminal has gone.
         _ = rustix::termios::tcsetattr(&self.input, OptionalActions::Now, &self.before);
         signal_hook::low_level::unregister(self.signal);
+    }
+}
+
+/// The terminal that is raw now and how it was before, for whoever ends the program without dropping anything.
+fn seated() -> MutexGuard<'static, Option<(OwnedFd, Termios)>> {
+    static SEATED: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
+    SEATED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts the user's terminal back as it was, if one is raw: before the program is ended by force.
+pub fn put_back() {
+    if let Some((terminal, before)) = seated().take() {
+        _ = rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &before);
     }
 }
 

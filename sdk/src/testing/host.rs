@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{Context, Error, Host, Loss, SessionInfo, Timestamp};
+use crate::{Context, Error, Follower, Host, Loss, SessionInfo, Timestamp, Watermark};
 
 /// A host for tests. Its clock stands still until told to [`advance`](Self::advance); its files go into the folder it was given.
 pub struct FakeHost {
@@ -15,6 +15,7 @@ pub struct FakeHost {
     failed: AtomicU64,
     warnings: Mutex<Vec<String>>,
     artifacts: Mutex<Vec<PathBuf>>,
+    followers: Mutex<Vec<(usize, Follower)>>,
 }
 
 impl FakeHost {
@@ -28,6 +29,7 @@ impl FakeHost {
             failed: AtomicU64::new(0),
             warnings: Mutex::default(),
             artifacts: Mutex::default(),
+            followers: Mutex::default(),
         })
     }
 
@@ -57,6 +59,13 @@ impl FakeHost {
     /// Lets the clock move on by `tick` each time it is read, so that a plugin that waits for a time gets there.
     pub fn tick_by(&self, tick: Duration) {
         self.tick.store(i64::try_from(tick.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Tells those who follow an output how far its recording is.
+    pub fn reach(&self, output: usize, watermark: Watermark) {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_output = followers.iter_mut().filter(|(followed, _)| *followed == output);
+        of_output.for_each(|(_, follower)| follower(watermark));
     }
 
     /// How many frames were counted as failed.
@@ -109,5 +118,11 @@ impl Host for FakeHost {
 
     fn loss(&self, _stream: &str) -> Loss {
         Loss { failed: self.failed_frames(), ..Loss::default() }
+    }
+
+    fn follow(&self, output: usize, mut follower: Follower) -> Result<(), Error> {
+        follower(Watermark::default());
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push((output, follower));
+        Ok(())
     }
 }

@@ -1,4 +1,9 @@
-//! For sinks that write text: a file that grows by whole lines and never keeps half of one. Knows nothing of what the lines say.
+//! For formats that are text: a file that grows by whole lines and never keeps half of one, and lines read back. Knows nothing of what
+//! they say.
+
+mod reader;
+
+pub use reader::{Found, LINE_BYTES_MAX, LineReader};
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};

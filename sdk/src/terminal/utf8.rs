@@ -5,15 +5,15 @@ const REPLACEMENT: &str = "\u{fffd}";
 
 /// Joins what was split. One for each direction of a connection.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Joiner {
+pub struct Utf8Joiner {
     /// The beginning of a character; never a whole one.
     held: [u8; 4],
     length: usize,
 }
 
-impl Joiner {
+impl Utf8Joiner {
     /// Gives `put` all text that is whole now.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], mut put: impl FnMut(&str)) {
+    pub fn push(&mut self, mut bytes: &[u8], mut put: impl FnMut(&str)) {
         while self.length > 0 {
             let Some((&byte, rest)) = bytes.split_first() else { return };
             self.held[self.length] = byte;
@@ -61,12 +61,13 @@ impl Joiner {
     }
 
     /// Whether half a character waits.
-    pub(crate) fn is_waiting(&self) -> bool {
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
         self.length > 0
     }
 
     /// The other half will not come.
-    pub(crate) fn finish(&mut self, mut put: impl FnMut(&str)) {
+    pub fn finish(&mut self, mut put: impl FnMut(&str)) {
         if std::mem::take(&mut self.length) > 0 {
             put(REPLACEMENT);
         }

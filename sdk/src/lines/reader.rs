@@ -3,12 +3,12 @@
 use std::io::{self, BufRead, Read};
 
 /// The most bytes that a line has.
-pub(crate) const LINE_BYTES_MAX: u64 = 512 << 20;
+pub const LINE_BYTES_MAX: u64 = 512 << 20;
 
-/// What [`Lines::next`] came upon.
+/// What [`LineReader::advance`] came upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A line, which [`Lines::text`] has. `ended` says that a line end followed.
+pub enum Found {
+    /// A line, which [`LineReader::text`] has. `ended` says that a line end followed.
     Line {
         /// Whether a line end followed.
         ended: bool,
@@ -20,7 +20,7 @@ pub(crate) enum Found {
 }
 
 /// Reads lines, one after the other.
-pub(crate) struct Lines<R> {
+pub struct LineReader<R> {
     input: R,
     raw: Vec<u8>,
     /// Bytes before the line in hand, and behind it.
@@ -28,23 +28,29 @@ pub(crate) struct Lines<R> {
     end: u64,
 }
 
-impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(input: R) -> Self {
+impl<R: BufRead> LineReader<R> {
+    /// Lines of `input`, from where it stands.
+    pub fn new(input: R) -> Self {
         Self { input, raw: Vec::new(), begin: 0, end: 0 }
     }
 
     /// Where the line in hand begins, in bytes.
-    pub(crate) fn begin(&self) -> u64 {
+    #[must_use]
+    pub fn begin(&self) -> u64 {
         self.begin
     }
 
     /// The line in hand. Empty when it is not UTF-8, which no JSON is.
-    pub(crate) fn text(&self) -> &str {
+    #[must_use]
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.raw).map_or("", str::trim_ascii)
     }
 
     /// Goes on to the next line; empty ones are passed over.
-    pub(crate) fn next(&mut self) -> io::Result<Found> {
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn advance(&mut self) -> io::Result<Found> {
         loop {
             self.begin = self.end;
             self.raw.clear();

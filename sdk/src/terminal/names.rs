@@ -8,8 +8,10 @@ const NAME_BYTES_MAX: usize = 128;
 /// What is kept for the extension (`.cast`, `.json`) and a number.
 const SUFFIX_BYTES: usize = 16;
 
-/// A name that is one file's in any folder: letters, digits and a few signs; everything else is `_`.
-pub(crate) fn safe(connection: &str) -> String {
+/// A name that is one file's in any folder, made of what a stranger may have called a connection: letters, digits and a few signs stay,
+/// everything else is `_`. At most 112 bytes.
+#[must_use]
+pub fn safe_name(connection: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_.@:+=".contains(letter);
     let letter = |(place, letter): (usize, char)| {
         // A leading dot hides a file, a leading dash makes an option of it.
@@ -22,14 +24,14 @@ pub(crate) fn safe(connection: &str) -> String {
 
 /// The names that were given away. No two are the same, also where a disk does not tell capital letters from small ones.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(super) struct Names {
     /// Names in small letters, with the number that the next one of that name may get.
     taken: HashMap<String, u64>,
 }
 
 impl Names {
     /// A name that nobody has: the wanted one, or that with a number.
-    pub(crate) fn unique(&mut self, wanted: &str) -> String {
+    pub(super) fn unique(&mut self, wanted: &str) -> String {
         let key = wanted.to_lowercase();
         let Some(&first) = self.taken.get(&key) else {
             self.taken.insert(key, 2);

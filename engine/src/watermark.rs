@@ -1,0 +1,104 @@
+//! How far the recording of each source stream is, told to the source if it asks. Knows nothing of how frames move.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tapedeck_sdk::{Error, Follower, Watermark};
+
+use crate::stats::{InputStats, StageStats, StreamStats};
+
+/// Up to which `seq` a sink has the frames of one of its inputs. Written by the sink's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    /// One more than the last `seq` that was handed to the sink.
+    written: AtomicU64,
+    /// One more than the last that is safe from a kill.
+    flushed: AtomicU64,
+}
+
+impl Reach {
+    pub(crate) fn write(&self, seq: u64) {
+        self.written.store(seq + 1, Ordering::Relaxed);
+    }
+
+    /// Whether something was written that is not safe yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.flushed.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed)
+    }
+
+    /// Everything written is safe now.
+    pub(crate) fn flush(&self) {
+        self.flushed.store(self.written.load(Ordering::Relaxed), Ordering::Release);
+    }
+}
+
+/// An input of a sink that a stream comes to.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) input: Arc<InputStats>,
+    pub(crate) sink: Arc<StageStats>,
+}
+
+impl End {
+    /// What was lost on the way here; what the source itself missed never had a place in the recording.
+    fn lost(&self, streams: &[Arc<StreamStats>]) -> u64 {
+        let loss = self.input.loss(streams);
+        // What the sink itself refused is counted at its first input only.
+        let counted = self.input.stages.iter().any(|stage| Arc::ptr_eq(stage, &self.sink));
+        let refused = if counted { 0 } else { self.sink.failed.load(Ordering::Relaxed) };
+        loss.dropped + loss.failed + refused
+    }
+}
+
+/// The watermark of one source stream.
+#[derive(Default)]
+pub(crate) struct Mark {
+    follower: OnceLock<Mutex<Follower>>,
+    ends: OnceLock<(Vec<End>, Vec<Arc<StreamStats>>)>,
+}
+
+impl Mark {
+    /// Says where the stream ends up.
+    pub(crate) fn connect(&self, ends: Vec<End>, streams: Vec<Arc<StreamStats>>) {
+        drop(self.ends.set((ends, streams)));
+    }
+
+    /// Whether somebody wants to know.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.follower.get().is_some()
+    }
+
+    pub(crate) fn follow(&self, follower: Follower) -> Result<(), Error> {
+        let Some((ends, _)) = self.ends.get() else {
+            return Err(Error::plugin("a stream is followed before it flows")
+                .with_hint("Call `follow` in the first `next`, not in `open`."));
+        };
+        if ends.is_empty() {
+            return Err(Error::environment("no sink records the stream"));
+        }
+        if let Some(end) = ends.iter().find(|end| end.input.origins.len() > 1) {
+            let message = format!("\"{}\" records it mixed with other streams", end.sink.id);
+            return Err(Error::environment(message).with_hint("Record it by itself."));
+        }
+        self.follower
+            .set(Mutex::new(follower))
+            .map_err(|_second| Error::plugin("the stream is followed already"))?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Tells the follower where the recording is now.
+    pub(crate) fn tell(&self) {
+        let (Some(follower), Some((ends, streams))) = (self.follower.get(), self.ends.get()) else { return };
+        let least = |count: fn(&Reach) -> &AtomicU64| {
+            ends.iter().map(|end| count(&end.input.reach).load(Ordering::Acquire)).min().unwrap_or(0)
+        };
+        // Held while the numbers are read: what the follower is told never goes back.
+        let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);
+        follower(Watermark {
+            written: least(|reach| &reach.written),
+            flushed: least(|reach| &reach.flushed),
+            lost: ends.iter().map(|end| end.lost(streams)).sum(),
+        });
+    }
+}

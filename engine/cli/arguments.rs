@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tapedeck_engine::graph::GraphFormat;
 use tapedeck_sdk::options::DurationText;
 
+use crate::play::IdleArgument;
+
 /// Records live things and plays them back.
 ///
 /// Exit codes: 0 complete, 1 failed, 2 bad usage or pipeline, 3 recorded (or recovered) with loss.
@@ -25,6 +27,9 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Record a terminal: your shell, or a command
     Rec(RecArguments),
+    /// Show a terminal recording
+    #[command(after_help = crate::play::HELP)]
+    Play(PlayArguments),
     /// Check a pipeline file without opening anything
     Check(CheckArguments),
     /// Draw a pipeline
@@ -251,12 +256,53 @@ pub(crate) struct RecArguments {
     /// The recording's title
     #[arg(long)]
     pub(crate) title: Option<String>,
+    /// The key that sets a mark, or none
+    #[arg(long, value_name = "KEY", default_value = "ctrl-]")]
+    pub(crate) mark_key: String,
+    /// The key that pauses the recording and goes on with it, or none
+    #[arg(long, value_name = "KEY", default_value = "ctrl-\\")]
+    pub(crate) pause_key: String,
     /// The version of the asciicast format
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub(crate) format: u8,
     /// Print errors only
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct PlayArguments {
+    /// The recorded file: an asciicast, or any other file with a terminal stream
+    pub(crate) path: PathBuf,
+    /// How many times as fast as it was
+    #[arg(long, short, default_value_t = 1.0, value_parser = speed)]
+    pub(crate) speed: f64,
+    /// Shorten pauses to this, such as 1s; `none` shows them whole [default: what the recording says]
+    #[arg(long, short, value_name = "TIME")]
+    pub(crate) idle_limit: Option<IdleArgument>,
+    /// Which connection to play, of several in the file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
+    /// Pause at each mark
+    #[arg(long)]
+    pub(crate) pause_at_marks: bool,
+    /// Begin again at the end
+    #[arg(long, short)]
+    pub(crate) r#loop: bool,
+    /// Ask the terminal to take the recording's size
+    #[arg(long)]
+    pub(crate) resize: bool,
+}
+
+/// A speed that a clock can run at.
+fn speed(text: &str) -> Result<f64, String> {
+    let speeds = tapedeck_engine::playback::PlaybackClock::SPEEDS;
+    let speed: f64 = text.parse().map_err(|_no_number| format!("\"{text}\" is no number"))?;
+    if speeds.contains(&speed) {
+        Ok(speed)
+    } else {
+        Err(format!("a speed is from {} to {}", speeds.start(), speeds.end()))
+    }
 }
 
 #[derive(Args)]

@@ -26,6 +26,7 @@ pub(crate) fn registry() -> Registry {
         tapedeck_ssh::factory(),
         tapedeck_redact::factory(),
         tapedeck_asciicast::factory(),
+        tapedeck_text::factory(),
     ];
     Registry::new(plugins).with_journal("arrow")
 }

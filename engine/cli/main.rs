@@ -9,6 +9,7 @@ mod inspect;
 mod live;
 mod options;
 mod output;
+mod play;
 mod plugins;
 mod rec;
 mod recover;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run::run(&run, plugin_path),
         Command::Rec(rec) => rec::rec(&rec),
+        Command::Play(play) => play::play(&play),
         Command::Check(check) => run::check(&check, plugin_path),
         Command::Graph(graph) => run::graph(&graph, plugin_path),
         Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),

@@ -48,7 +48,7 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
         ..RunOptions::default()
     };
     if !arguments.quiet {
-        print_error_text(&format!("recording into {}; exit the shell to end it\n", path.display()));
+        print_error_text(&format!("recording into {}; {}\n", path.display(), keys(arguments)));
     }
     // `start` has told already.
     let started = run::start(pipeline, &registry, &options, false).or(Err(None))?;
@@ -77,11 +77,29 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
     Ok(status)
 }
 
+/// What the user should know about keys.
+fn keys(arguments: &RecArguments) -> String {
+    let mut text = String::new();
+    for (key, does) in [(&arguments.mark_key, "sets a mark"), (&arguments.pause_key, "pauses and goes on")] {
+        if !key.is_empty() && key != "none" {
+            text.push_str(&format!("{key} {does}, "));
+        }
+    }
+    let end =
+        if arguments.command.is_empty() { "exit the shell to end it" } else { "it ends with the command" };
+    text + end
+}
+
 /// The pipeline that records.
 fn pipeline(arguments: &RecArguments, name: &str) -> String {
     // A TOML string is written as JSON is.
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let mut text = String::from("[sources.terminal]\nplugin = \"terminal\"\nattach = true\n");
+    // Nobody's shell ends because the disk is full.
+    let mut text =
+        String::from("[session]\ndisk_free_min = \"0B\"\n[sources.terminal]\nplugin = \"terminal\"\n");
+    let (mark, pause) = (quoted(&arguments.mark_key), quoted(&arguments.pause_key));
+    writeln!(text, "attach = true\nmark_key = {mark}\npause_key = {pause}")
+        .expect("writing into a string never fails");
     if !arguments.command.is_empty() {
         let words: Vec<String> = arguments.command.iter().map(|word| quoted(word)).collect();
         writeln!(text, "command = [{}]", words.join(", ")).expect("writing into a string never fails");

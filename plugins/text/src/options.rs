@@ -1,0 +1,44 @@
+//! The sink's options.
+
+use std::path::PathBuf;
+
+use tapedeck_sdk::Error;
+use tapedeck_sdk::terminal::Size;
+
+/// Options of the `text` sink.
+#[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextOptions {
+    /// The file, or for streams with several connections the folder, inside the session folder. Default: the sink's id.
+    #[serde(default)]
+    pub(crate) path: Option<PathBuf>,
+    /// Columns of a terminal that does not say how large it is.
+    #[serde(default = "columns")]
+    pub(crate) width: u16,
+    /// Rows of a terminal that does not say how large it is.
+    #[serde(default = "rows")]
+    pub(crate) height: u16,
+}
+
+const fn columns() -> u16 {
+    80
+}
+
+const fn rows() -> u16 {
+    24
+}
+
+impl TextOptions {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (name, cells) in [("width", self.width), ("height", self.height)] {
+            if cells == 0 {
+                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        Size { columns: self.width, rows: self.height }
+    }
+}

@@ -1,0 +1,52 @@
+//! The `text` sink: opens, and leaves the rest to its transcripts. Knows nothing of screens.
+
+use std::path::PathBuf;
+
+use tapedeck_sdk::prelude::*;
+use tapedeck_sdk::terminal::{Columns, Files, Recordings};
+
+use crate::options::TextOptions;
+use crate::transcript::Transcript;
+
+/// Writes what each connection showed into a file of its own.
+pub(crate) struct TextSink(Recordings<Transcript>);
+
+impl Sink for TextSink {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+        self.0.write(input, batch)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush()
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.0.finish()
+    }
+}
+
+impl OpenSink for TextSink {
+    type Options = TextOptions;
+
+    fn describe() -> Description {
+        Description::sink("text", "Writes what terminals showed as plain text")
+            .version(env!("CARGO_PKG_VERSION"))
+            .takes(&[Kind::Terminal])
+            .writes("txt")
+    }
+
+    fn check(options: &TextOptions) -> Result<(), Error> {
+        options.check()
+    }
+
+    fn open(options: TextOptions, inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
+        options.check()?;
+        let mut recordings = Recordings::new(context.host.clone());
+        for schema in inputs {
+            let path = options.path.clone().unwrap_or_else(|| PathBuf::from(&context.id));
+            let path = if inputs.len() == 1 { path } else { path.join(schema.name()) };
+            recordings.add_stream(Columns::of(schema)?, Files::new(&path, schema, "txt"), options.size());
+        }
+        Ok(Self(recordings))
+    }
+}

@@ -1,0 +1,100 @@
+//! One connection and its file: the lines for ever, and the screen below them until it changes. Knows nothing of other connections.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tapedeck_sdk::terminal::{Recording, Size, Taken};
+use tapedeck_sdk::{Error, Host, Timestamp};
+
+use crate::screen::Screen;
+
+/// Lines that have left the screen are written when this much has come together, or at each flush.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What a terminal shows, in a file.
+pub(crate) struct Transcript {
+    file: File,
+    path: PathBuf,
+    screen: Screen,
+    /// Lines that have left the screen and are not written yet.
+    lines: Vec<u8>,
+    /// Bytes of the file that will not change any more.
+    length: u64,
+    changed: bool,
+}
+
+impl Transcript {
+    fn gather(&mut self) -> Result<(), Error> {
+        let lines = &mut self.lines;
+        self.screen.take_scrolled(|line| {
+            lines.extend_from_slice(line.as_bytes());
+            lines.push(b'\n');
+        });
+        if self.lines.len() >= BUFFER_BYTES { self.write(false) } else { Ok(()) }
+    }
+
+    /// Writes the lines, and with them the screen.
+    fn write(&mut self, with_screen: bool) -> Result<(), Error> {
+        let settled = self.lines.len();
+        if with_screen {
+            for line in self.screen.lines() {
+                self.lines.extend_from_slice(line.as_bytes());
+                self.lines.push(b'\n');
+            }
+        }
+        let end = self.length + self.lines.len() as u64;
+        let written = self
+            .file
+            .seek(SeekFrom::Start(self.length))
+            .and_then(|_| self.file.write_all(&self.lines))
+            .and_then(|()| self.file.set_len(end));
+        written.map_err(|error| {
+            Error::io("write the text", &self.path, &error).with_hint("What was written before can be read.")
+        })?;
+        self.length += settled as u64;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+impl Recording for Transcript {
+    type Style = Size;
+
+    fn begin(
+        _connection: &str,
+        _at: Timestamp,
+        stem: &Path,
+        _open: usize,
+        style: &Size,
+        host: &dyn Host,
+    ) -> Result<Self, Error> {
+        let path = host.artifact(&stem.with_added_extension("txt"))?;
+        let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
+        let screen = Screen::new(*style);
+        Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false })
+    }
+
+    fn take(&mut self, _at: Timestamp, code: &str, data: &[u8], _style: &Size) -> Result<Taken, Error> {
+        match code {
+            "o" => self.screen.show(data),
+            "r" => match Size::parse(data) {
+                Some(size) => self.screen.resize(size),
+                None => return Ok(Taken::No),
+            },
+            "x" => return Ok(Taken::Ended),
+            "i" | "m" | "c" | "e" => return Ok(Taken::Yes),
+            _ => return Ok(Taken::No),
+        }
+        self.changed = true;
+        self.gather().map(|()| Taken::Yes)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.changed) { self.write(true) } else { Ok(()) }
+    }
+
+    fn finish(mut self, _error: Option<&Error>, _style: &Size) -> Result<(), Error> {
+        self.write(true)
+    }
+}

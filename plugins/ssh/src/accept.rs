@@ -1,14 +1,15 @@
 //! Takes connections and sees to it that they keep to their limits. Knows nothing of what happens inside one.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use russh::server::{Config, Handle};
-use russh::{Disconnect, MethodKind, MethodSet, SshId};
+use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher};
 use rustix::net::Shutdown;
-use tapedeck_sdk::Host;
+use tapedeck_sdk::{Host, Watermark};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -18,6 +19,7 @@ use crate::guest::Guest;
 use crate::limits::{Failures, Life};
 use crate::options::SshOptions;
 use crate::tape::Frame;
+use crate::upstream::Target;
 
 /// How long a client may take to log in.
 const LOGIN_TIME: Duration = Duration::from_secs(60);
@@ -34,17 +36,37 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How many passwords are checked at the same time.
 const PASSWORD_CHECKS_MAX: usize = 2;
 
+/// The ciphers, in the order of preference. The library's own list leaves one out that some clients insist on.
+const CIPHERS: [cipher::Name; 6] = [
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+/// The ways between the server and the source.
+pub(crate) struct Taps {
+    pub(crate) frames: mpsc::Sender<Frame>,
+    /// How far the recording is, if sessions wait for it.
+    pub(crate) marks: Option<watch::Receiver<Watermark>>,
+    /// Held by everything that runs: the source waits for it at its end.
+    pub(crate) running: mpsc::Sender<()>,
+}
+
 /// What all connections have in common.
 pub(crate) struct Server {
     pub(crate) options: SshOptions,
     pub(crate) door: Door,
     pub(crate) failures: Failures,
-    pub(crate) frames: mpsc::Sender<Frame>,
+    pub(crate) upstream: Option<Arc<Target>>,
+    pub(crate) taps: Taps,
+    /// How many frames there are of all connections.
+    pub(crate) count: Arc<AtomicU64>,
     pub(crate) host: Arc<dyn Host>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
-    /// Held by everything that runs: the source waits for it at its end.
-    pub(crate) running: mpsc::Sender<()>,
     checks: Semaphore,
     told: AtomicBool,
 }
@@ -53,21 +75,22 @@ impl Server {
     pub(crate) fn new(
         options: SshOptions,
         door: Door,
+        upstream: Option<Arc<Target>>,
         address: SocketAddr,
         host: Arc<dyn Host>,
-        frames: mpsc::Sender<Frame>,
-        running: mpsc::Sender<()>,
+        taps: Taps,
     ) -> Self {
         Self {
             failures: Failures::new(options.failed_logins_max),
             checks: Semaphore::new(PASSWORD_CHECKS_MAX),
             told: AtomicBool::new(false),
+            count: Arc::default(),
             options,
             door,
-            frames,
+            upstream,
+            taps,
             host,
             address,
-            running,
         }
     }
 
@@ -111,6 +134,7 @@ impl Server {
             auth_rejection_time: Duration::from_millis(500),
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys: vec![key],
+            preferred: Preferred { cipher: Cow::Borrowed(&CIPHERS), ..Preferred::default() },
             // Silence is watched over here, by the session's clock.
             inactivity_timeout: None,
             keepalive_interval: Some(self.options.keepalive.0),
@@ -169,7 +193,7 @@ struct Connection {
 
 impl Connection {
     async fn serve(mut self, config: Arc<Config>, stream: tokio::net::TcpStream) {
-        let guard = self.server.running.clone();
+        let guard = self.server.taps.running.clone();
         // The session owns the stream; this is how it can still be cut off.
         let Ok((stream, cut)) = twins(stream) else { return };
         _ = stream.set_nodelay(true);

@@ -68,15 +68,6 @@ impl Program {
         self.child.wait().await
     }
 
-    /// The group that stands in front on the terminal, and without a terminal the program's own.
-    fn front(&self, ends: &Ends) -> Pid {
-        let front = match ends {
-            Ends::Terminal(end) => rustix::termios::tcgetpgrp(end.get_ref()).ok(),
-            Ends::Pipes { .. } => None,
-        };
-        front.unwrap_or(self.group)
-    }
-
     /// Sends a signal, unless the program has ended. Names that this system does not know are passed over.
     pub(crate) fn signal(group: Pid, signal: &Sig) {
         if let Some(signal) = number(signal) {
@@ -90,12 +81,13 @@ impl Program {
     }
 
     /// Tells the program that its user has gone, and kills it if it takes no notice.
-    pub(crate) async fn hang_up(mut self, ends: &Ends) {
+    pub(crate) async fn hang_up(mut self, terminal: Option<&End>) {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
-        let front = self.front(ends);
-        let groups = [Some(self.group), Some(front).filter(|front| *front != self.group)];
+        // Who stands in front on the terminal is told too.
+        let front = terminal.and_then(|end| rustix::termios::tcgetpgrp(end.get_ref()).ok());
+        let groups = [Some(self.group), front.filter(|front| *front != self.group)];
         let signal = |signal: Signal| {
             for group in groups.into_iter().flatten() {
                 _ = rustix::process::kill_process_group(group, signal);
@@ -245,7 +237,8 @@ pub(crate) fn echoes(terminal: &End) -> bool {
     })
 }
 
-fn number(signal: &Sig) -> Option<Signal> {
+/// The number of a signal, if this system knows it.
+pub(crate) fn number(signal: &Sig) -> Option<Signal> {
     Some(match signal {
         Sig::ABRT => Signal::ABORT,
         Sig::ALRM => Signal::ALARM,

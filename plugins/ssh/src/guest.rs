@@ -7,64 +7,33 @@ use std::sync::Arc;
 use russh::keys::{HashAlg, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
-use serde_json::json;
-use tokio::sync::mpsc;
 
 use crate::accept::Server;
-use crate::backlog::Backlog;
-use crate::child::{Program, Size};
+use crate::child::Size;
 use crate::limits::Life;
-use crate::order::{Order, Terminal, Visitor};
-use crate::session::{Control, Session};
-use crate::tape::Tape;
-
-/// The most channels of a connection at the same time.
-const CHANNELS_MAX: usize = 16;
+use crate::order::{Terminal, Wanted};
+use crate::rooms::Room;
+use crate::session::Control;
+use crate::upstream::Link;
+use crate::visitor::User;
 
 /// The most environment variables of a session, and the most bytes of one.
 const VARIABLES_MAX: usize = 64;
 const VARIABLE_BYTES_MAX: usize = 4096;
 
-/// Requests on their way to a session. A client that sends more waits.
-const CONTROLS_MAX: usize = 16;
-
-/// The most letters of a user's name in the name of a recording.
-const NAME_LETTERS_MAX: usize = 64;
-
-/// Who has logged in.
-struct User {
-    name: String,
-    method: &'static str,
-    fingerprint: Option<String>,
-}
-
-/// A channel.
-enum Room {
-    /// Nothing runs in it yet.
-    Empty {
-        channel: Box<Channel<Msg>>,
-        number: u64,
-        terminal: Option<Terminal>,
-        variables: Vec<(String, String)>,
-    },
-    Busy {
-        control: mpsc::Sender<Control>,
-        terminal: bool,
-        backlog: Arc<Backlog>,
-    },
-}
-
 /// A connection.
 pub(crate) struct Guest {
-    server: Arc<Server>,
-    peer: SocketAddr,
-    number: u64,
-    life: Arc<Life>,
-    user: Option<User>,
+    pub(crate) server: Arc<Server>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) number: u64,
+    pub(crate) life: Arc<Life>,
+    pub(crate) user: Option<User>,
+    /// Where sessions go on to, if not here.
+    pub(crate) link: Option<Arc<Link>>,
     /// Whether a login failed in a way that was not counted at once.
     failed: bool,
-    rooms: HashMap<ChannelId, Room>,
-    channels: u64,
+    pub(crate) rooms: HashMap<ChannelId, Room>,
+    pub(crate) channels: u64,
 }
 
 impl Drop for Guest {
@@ -78,11 +47,13 @@ impl Drop for Guest {
 
 impl Guest {
     pub(crate) fn new(server: Arc<Server>, peer: SocketAddr, number: u64, life: Arc<Life>) -> Self {
-        Self { server, peer, number, life, user: None, failed: false, rooms: HashMap::new(), channels: 0 }
+        let rooms = HashMap::new();
+        Self { server, peer, number, life, user: None, link: None, failed: false, rooms, channels: 0 }
     }
 
     fn admit(&mut self, name: &str, method: &'static str, key: Option<&PublicKey>) -> Auth {
         let fingerprint = key.map(|key| key.fingerprint(HashAlg::Sha256).to_string());
+        self.link = self.server.upstream.clone().map(|target| Arc::new(Link::new(target, name)));
         self.user = Some(User { name: name.to_owned(), method, fingerprint });
         Auth::Accept
     }
@@ -93,87 +64,6 @@ impl Guest {
             self.server.tell_once(&error.message);
             false
         })
-    }
-
-    /// The recording's name.
-    fn name(&self, number: u64) -> String {
-        let user = self.user.as_ref().map_or("", |user| &user.name);
-        // Anybody may call himself anything; what he did call himself is among the facts.
-        let plain =
-            |letter: char| if letter.is_alphanumeric() || "_.@+-".contains(letter) { letter } else { '_' };
-        let user: String = user.chars().take(NAME_LETTERS_MAX).map(plain).collect();
-        let name = format!("{user}-{}-{}", self.peer.ip().to_canonical(), self.number);
-        if number > 1 { format!("{name}-{number}") } else { name }
-    }
-
-    fn facts(&self, command: Option<&[u8]>, terminal: Option<&Terminal>) -> String {
-        let user = self.user.as_ref();
-        let mut facts = json!({
-            "username": user.map(|user| &user.name),
-            "source_ip": self.peer.ip().to_canonical().to_string(),
-            "source_port": self.peer.port(),
-            "authentication_method": user.map(|user| user.method),
-        });
-        let mut put = |key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                facts[key] = value.into();
-            }
-        };
-        put("key_fingerprint", user.and_then(|user| user.fingerprint.clone()));
-        put("term", terminal.map(|terminal| terminal.term.clone()));
-        put("command", command.map(|command| String::from_utf8_lossy(command).into_owned()));
-        facts.to_string()
-    }
-
-    /// Starts what the client asks for. Says whether something runs now.
-    fn start(&mut self, id: ChannelId, wanted: Option<&[u8]>, session: &russh::server::Session) -> bool {
-        let Some(room) = self.rooms.remove(&id) else { return false };
-        let Room::Empty { channel, number, terminal, variables } = room else {
-            // A channel runs one thing only.
-            self.rooms.insert(id, room);
-            return false;
-        };
-        let name = self.name(number);
-        let facts = self.facts(wanted, terminal.as_ref());
-        let size = terminal.as_ref().map(|terminal| terminal.size);
-        let user = self.user.as_ref().map_or("", |user| &user.name);
-        let visitor = Visitor { user, peer: self.peer, here: self.server.address, connection: &name };
-        let mut order = Order::new(&self.server.options, &visitor, wanted, terminal);
-        order.environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
-        let (program, ends) = match Program::start(order) {
-            Ok(started) => started,
-            Err(error) => {
-                let what = self.server.options.command.first().map_or("the shell", String::as_str);
-                self.server.tell_once(&format!("can't start \"{what}\" for a session: {error}"));
-                return false;
-            }
-        };
-        let (control, requests) = mpsc::channel(CONTROLS_MAX);
-        let (from_client, to_client) = channel.split();
-        let backlog = Arc::new(Backlog::default());
-        let running = Session {
-            program,
-            ends,
-            tape: Tape {
-                frames: self.server.frames.clone(),
-                host: self.server.host.clone(),
-                connection: name.into(),
-                life: self.life.clone(),
-            },
-            handle: session.handle(),
-            from_client,
-            to_client,
-            control: requests,
-            records_input: self.server.options.input,
-            backlog: backlog.clone(),
-        };
-        self.rooms.insert(id, Room::Busy { control, terminal: size.is_some(), backlog });
-        let guard = self.server.running.clone();
-        tokio::spawn(async move {
-            running.run(facts, size).await;
-            drop(guard);
-        });
-        true
     }
 }
 
@@ -226,7 +116,7 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        if self.rooms.len() >= CHANNELS_MAX {
+        if self.is_full() {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -241,6 +131,20 @@ impl Handler for Guest {
             self.rooms.insert(channel.id(), room);
         }
         reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        from: &str,
+        from_port: u32,
+        reply: ChannelOpenHandle,
+        session: &mut russh::server::Session,
+    ) -> Result<(), Self::Error> {
+        self.forward(channel, (host.to_owned(), port), (from.to_owned(), from_port), reply, session);
         Ok(())
     }
 
@@ -321,7 +225,7 @@ impl Handler for Guest {
         id: ChannelId,
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        let granted = self.start(id, None, session);
+        let granted = self.start(id, Wanted::Shell, session);
         answer(id, granted, session)
     }
 
@@ -331,17 +235,19 @@ impl Handler for Guest {
         command: &[u8],
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        let granted = self.start(id, Some(command), session);
+        let granted = self.start(id, Wanted::Command(command.to_vec()), session);
         answer(id, granted, session)
     }
 
     async fn subsystem_request(
         &mut self,
         id: ChannelId,
-        _name: &str,
+        name: &str,
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        answer(id, false, session)
+        let allowed = self.link.is_some() && self.server.options.subsystems.iter().any(|known| known == name);
+        let granted = allowed && self.start(id, Wanted::Subsystem(name.to_owned()), session);
+        answer(id, granted, session)
     }
 
     async fn x11_request(

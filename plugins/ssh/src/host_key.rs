@@ -1,4 +1,5 @@
-//! The server's own key: read, or made on the first start. Knows nothing of what it is used for.
+//! Tapedeck's own keys: the server's, read or made on the first start, and the one for an upstream host. Knows nothing of what they are
+//! used for.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::{HashAlg, PrivateKey};
+use russh::keys::{self, HashAlg, PrivateKey};
 use tapedeck_sdk::{Error, Host};
 
 /// The key in this file, which is made if it is not there.
@@ -19,19 +20,31 @@ pub(crate) fn load_or_make(path: &Path, host: &dyn Host) -> Result<PrivateKey, E
                 .with_hint("Take it from them with `chmod 600`; if they may have read it, delete it to have a new one made.")
                 .at_option(["host_key"]))
         }
-        Ok(_) => load(path),
+        Ok(_) => load("the host key", path).map_err(|error| error.at_option(["host_key"])),
         Err(error) if error.kind() == ErrorKind::NotFound => make(path, host),
         Err(error) => Err(Error::io("look at the host key", path, &error).at_option(["host_key"])),
     }
 }
 
-fn load(path: &Path) -> Result<PrivateKey, Error> {
-    russh::keys::load_secret_key(path, None).map_err(|error| {
-        Error::environment(format!("can't read the host key: {error}: {}", path.display()))
-            .with_hint(
-                "It must be a private key without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it.",
-            )
-            .at_option(["host_key"])
+/// The key in this file, which must be there.
+pub(crate) fn load_own(path: &Path) -> Result<PrivateKey, Error> {
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io("look at the key", path, &error))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(Error::environment(format!("others can read the key: {}", path.display()))
+            .with_hint("Take it from them with `chmod 600`."));
+    }
+    load("the key", path)
+}
+
+fn load(what: &str, path: &Path) -> Result<PrivateKey, Error> {
+    keys::load_secret_key(path, None).map_err(|error| {
+        let why = match error {
+            keys::Error::KeyIsEncrypted => "it has a passphrase, and nobody to ask for it".to_owned(),
+            error => error.to_string(),
+        };
+        Error::environment(format!("can't read {what}: {why}: {}", path.display())).with_hint(
+            "It must be a private key without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it.",
+        )
     })
 }
 

@@ -11,8 +11,16 @@
 //!
 //! A shell, or a single command (`ssh host date`), in a terminal if the client asks for one and on pipes if not. With the option
 //! `command` it is always that command, a `docker exec` for instance; what the client asked for is then in its
-//! `SSH_ORIGINAL_COMMAND`, and who asks in `TAPEDECK_USER` and `TAPEDECK_CONNECTION`; `ssh` as the command passes sessions on to another host. Subsystems (SFTP), port, agent and X11 forwarding
-//! are refused.
+//! `SSH_ORIGINAL_COMMAND`, and who asks in `TAPEDECK_USER` and `TAPEDECK_CONNECTION`.
+//!
+//! With the option `upstream` all of it goes on to another SSH host instead: terminals, commands, the variables that are allowed, window
+//! sizes, signals, ends of input and of output, exit status. One connection to that host serves all channels of a client's, and is made
+//! when the first is needed; Tapedeck logs in with a key of its own, and only to a host whose key is in the `known_hosts` file, which is
+//! read again at each connection. Subsystems on a list (SFTP) go through, and ports that the client forwards to where the host can
+//! connect, if `forwarding` allows it. What a client does not read is not taken from the host either, so one that stops reading a channel
+//! holds up the other channels of its own connection.
+//!
+//! Everything else is refused: subsystems and ports without an upstream, ports forwarded to the client (`ssh -R`), agents, X11.
 //!
 //! # Frames
 //!
@@ -20,12 +28,21 @@
 //! `c` (who, from where, how, as JSON), `r` (the size, if there is a terminal), `o` (output and error output, as it goes to the client),
 //! with the option `input` also `i` and `e` (whether the terminal echoes), `r` as the window changes, and at last `x` with the exit status
 //! (128 and the signal's number for one that a signal ended). A client that vanishes hangs up what it ran; such a recording has no `x`.
+//! Whether an upstream terminal echoes can't be known: there is no `e` then.
+//!
+//! A subsystem or a forwarded port is no terminal's: its recording has `c` with what it is (`subsystem`, `forwarded`), at last `c` with
+//! `bytes_in` and `bytes_out`, and `x`, whoever ended it.
 //!
 //! # When recording is slow, or fails
 //!
 //! A frame is in the queue to the engine before its bytes go to the client, so a session is never ahead of its recording by more than
 //! the engine's queues: where these are full, sessions wait, and no byte is dropped. When a sink fails, the sessions go on and the
-//! engine counts the loss (`on_record_failure = "continue"`); `close` is refused until the engine tells sources what is on disk.
+//! engine counts the loss (`on_record_failure = "continue"`).
+//!
+//! With `on_record_failure = "close"` no byte of output, and no exit status, goes to the client before its frame would survive a
+//! `kill -9` (what is only counted waits for its first `c` instead). A session waits as long as that takes; when any frame of the stream is
+//! lost, every session that is open ends with a message, and what runs in it is hung up. For that the engine must say how far the
+//! recording is, and number the frames as they come: this mode goes without `rate` only.
 //!
 //! Knows nothing of files or formats, but for its own key and the files that say who gets in.
 
@@ -33,17 +50,28 @@ mod accept;
 mod auth;
 mod backlog;
 mod child;
+mod ends;
+mod gate;
 mod guest;
 mod host_key;
 mod limits;
+mod local;
 mod modes;
 mod options;
 mod order;
+mod relay;
+mod rooms;
 mod session;
+mod show;
 mod source;
 mod tape;
 #[cfg(test)]
 mod tests;
+#[doc(hidden)]
+pub mod texts;
+mod typing;
+mod upstream;
+mod visitor;
 
 use tapedeck_sdk::prelude::*;
 

@@ -14,8 +14,50 @@ pub(crate) enum OnRecordFailure {
     /// It goes on; the loss is counted.
     #[default]
     Continue,
-    /// It ends. Not possible yet.
+    /// It ends, and no byte reaches the client before it would survive a `kill -9` in the recording.
     Close,
+}
+
+/// A host that sessions go on to.
+#[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// Its name or address, and port: `host`, `host:22` or `[::1]:22`. Without a port it is 22.
+    pub(crate) address: String,
+    /// Who to be there. Default: whoever the visitor says to be; then anybody who gets in here gets in there as everybody who has
+    /// Tapedeck's key among theirs.
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    /// The file of the private key to log in with, without a passphrase and readable by its owner only.
+    pub(crate) key: PathBuf,
+    /// The file of keys that the host may show, as OpenSSH writes it. A host whose key is not in it is refused.
+    pub(crate) known_hosts: PathBuf,
+}
+
+impl Upstream {
+    /// The host and the port.
+    pub(crate) fn place(&self) -> Result<(String, u16), Error> {
+        let wrong = || {
+            let message = format!("\"{}\" is no host with a port", self.address);
+            Error::option(["upstream", "address"], message)
+                .with_hint("For example \"host.example:22\" or \"[2001:db8::1]:22\".")
+        };
+        let (host, port) = match self.address.strip_prefix('[').map(|rest| rest.split_once(']')) {
+            Some(Some((host, ""))) => (host, None),
+            Some(Some((host, port))) => (host, Some(port.strip_prefix(':').ok_or_else(wrong)?)),
+            Some(None) => return Err(wrong()),
+            None => match self.address.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (self.address.as_str(), None),
+            },
+        };
+        let port = match port {
+            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?,
+            None => 22,
+        };
+        let sound = |letter: char| !letter.is_whitespace() && !letter.is_control();
+        if host.is_empty() || !host.chars().all(sound) { Err(wrong()) } else { Ok((host.to_owned(), port)) }
+    }
 }
 
 /// Options of the `ssh` source.
@@ -31,7 +73,8 @@ pub struct SshOptions {
     /// The file of public keys that get in, one a line, without options before the key.
     #[serde(default)]
     pub(crate) authorized_keys: Option<PathBuf>,
-    /// The file of users with a password, a line each: `user:hash`, the hash an argon2 PHC string (`$argon2id$v=19$…`).
+    /// The file of users with a password, a line each: `user:hash`, the hash an argon2 PHC string (`$argon2id$v=19$…`) or
+    /// bcrypt (`$2y$…`, as `htpasswd -nB user` prints the whole line; as everywhere it sees a password's first 72 bytes only).
     #[serde(default)]
     pub(crate) passwords: Option<PathBuf>,
     /// The program, and its arguments, that every session runs. Default: the user's shell, or in it what the client asks for.
@@ -40,7 +83,7 @@ pub struct SshOptions {
     /// The environment variables that a client may set; a `*` at the end stands for anything.
     #[serde(default = "default_environment")]
     pub(crate) environment: Vec<String>,
-    /// Whether input is recorded. It may hold passwords.
+    /// Whether input is recorded. It may hold passwords; with an `upstream` nothing says which input is not shown, so they can't be left out.
     #[serde(default)]
     pub(crate) input: bool,
     /// The most connections at the same time.
@@ -58,9 +101,19 @@ pub struct SshOptions {
     /// How often a silent client is asked whether it is still there. Three questions without an answer end the connection.
     #[serde(default = "default_keepalive")]
     pub(crate) keepalive: DurationText,
-    /// What happens to a session when it can't be recorded. Only `continue` is possible yet.
+    /// What happens to a session when it can't be recorded. `close` makes it wait for its recording too, and goes without `rate` only.
     #[serde(default)]
     pub(crate) on_record_failure: OnRecordFailure,
+    /// A host that every session goes on to, instead of running something here.
+    #[serde(default)]
+    pub(crate) upstream: Option<Upstream>,
+    /// The subsystems that a client may ask the upstream for. How much goes by is recorded, not what.
+    #[serde(default = "default_subsystems")]
+    pub(crate) subsystems: Vec<String>,
+    /// Whether a client may have ports forwarded (`ssh -L`, `-W`, `-D`) to where the upstream host can connect. How much goes by is
+    /// recorded, not what.
+    #[serde(default)]
+    pub(crate) forwarding: bool,
 }
 
 fn default_listen() -> String {
@@ -74,6 +127,10 @@ fn default_host_key() -> PathBuf {
 /// What `sshd` of most systems lets through.
 fn default_environment() -> Vec<String> {
     ["LANG", "LC_*"].map(str::to_owned).into()
+}
+
+fn default_subsystems() -> Vec<String> {
+    vec!["sftp".to_owned()]
 }
 
 fn default_connections_max() -> usize {
@@ -92,13 +149,23 @@ impl SshOptions {
     pub(crate) fn check(&self) -> Result<SocketAddr, Error> {
         if self.authorized_keys.is_none() && self.passwords.is_none() {
             let hint = "Add `authorized_keys = \"path\"`, a file of public keys, or `passwords = \"path\"`, a file \
-                        of lines `user:hash` with argon2 hashes.";
+                        of lines `user:hash` with argon2 or bcrypt hashes.";
             return Err(Error::option(["authorized_keys"], "nobody could log in").with_hint(hint));
         }
-        if self.on_record_failure == OnRecordFailure::Close {
-            let message = "a source is not told yet what is on disk, so no session can wait for it";
-            return Err(Error::option(["on_record_failure"], message)
-                .with_hint("Leave it at \"continue\": the session goes on, and what is lost is counted."));
+        match &self.upstream {
+            Some(upstream) => {
+                upstream.place()?;
+                if !self.command.is_empty() {
+                    let message = "sessions can't both run a command here and go on to an upstream host";
+                    return Err(Error::option(["command"], message).with_hint("Remove one of the two."));
+                }
+            }
+            None if self.forwarding => {
+                let message = "ports are forwarded by an upstream host only";
+                return Err(Error::option(["forwarding"], message)
+                    .with_hint("Add an `upstream`, or remove `forwarding`."));
+            }
+            None => {}
         }
         if self.command.first().is_some_and(String::is_empty) {
             return Err(Error::option(["command"], "the command has no name"));
@@ -121,6 +188,11 @@ impl SshOptions {
             Error::option(["listen"], format!("\"{}\" is no address with a port: {error}", self.listen))
                 .with_hint("For example \"127.0.0.1:2222\", or \"[::]:2222\" for everybody.")
         })
+    }
+
+    /// Whether sessions wait for their recording, and end without it.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.on_record_failure == OnRecordFailure::Close
     }
 
     /// Whether a client may set this variable.

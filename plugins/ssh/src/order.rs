@@ -19,6 +19,14 @@ pub(crate) struct Terminal {
     pub(crate) modes: Vec<(Pty, u32)>,
 }
 
+/// What a client asks for.
+pub(crate) enum Wanted {
+    Shell,
+    Command(Vec<u8>),
+    /// Something that only an upstream host has.
+    Subsystem(String),
+}
+
 /// What to run.
 pub(crate) struct Order {
     pub(crate) program: OsString,
@@ -39,16 +47,19 @@ pub(crate) struct Visitor<'guest> {
 }
 
 impl Order {
-    /// What to run for a client that asks for `wanted`, or for a shell.
+    /// What to run for a client. A subsystem is not there; whoever asks for one anyway gets a shell.
     pub(crate) fn new(
         options: &SshOptions,
         visitor: &Visitor<'_>,
-        wanted: Option<&[u8]>,
+        wanted: &Wanted,
         terminal: Option<Terminal>,
     ) -> Self {
         let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
         let shell = shell.unwrap_or_else(|| "/bin/sh".into());
-        let wanted = wanted.map(|wanted| OsString::from_vec(wanted.to_vec()));
+        let wanted = match wanted {
+            Wanted::Command(command) => Some(OsString::from_vec(command.clone())),
+            Wanted::Shell | Wanted::Subsystem(_) => None,
+        };
         let mut environment: Vec<(OsString, OsString)> =
             INHERITED.iter().filter_map(|&name| Some((name.into(), std::env::var_os(name)?))).collect();
         let mut put = |name: &str, value: OsString| environment.push((name.into(), value));

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapedeck_sdk::Watermark;
 use tapedeck_sdk::prelude::*;
+use tapedeck_sdk::terminal;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::accept::{self, Server};
+use crate::accept::{self, Server, Taps};
 use crate::auth::Door;
 use crate::host_key;
 use crate::options::SshOptions;
 use crate::tape::{FRAMES_MAX, Frame};
+use crate::upstream::Target;
 
 /// The most frames of a batch.
 const BATCH_ROWS_MAX: usize = 64;
@@ -26,6 +29,8 @@ struct Closed {
     listener: TcpListener,
     key: russh::keys::PrivateKey,
     stop: watch::Receiver<bool>,
+    /// Where sessions learn how far the recording is, if they wait for it.
+    marks: Option<watch::Sender<Watermark>>,
 }
 
 /// The server and its recordings.
@@ -64,7 +69,11 @@ impl Source for Ssh {
     }
 
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
-        if let Some(Closed { server, listener, key, stop }) = self.closed.take() {
+        if let Some(Closed { server, listener, key, stop, marks }) = self.closed.take() {
+            if let Some(marks) = marks {
+                // Before anybody gets in: nobody is to wait for what is never told.
+                self.host.follow(0, Box::new(move |mark| _ = marks.send_replace(mark)))?;
+            }
             self.runtime().spawn(accept::listen(server, listener, key, stop));
         }
         let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
@@ -111,13 +120,22 @@ impl OpenSource for Ssh {
 
     fn open(options: SshOptions, context: Context) -> Result<Self, Error> {
         let listen = options.check()?;
+        if options.is_strict() && context.rate_hz.is_some() {
+            let message = "a session can't wait for its recording while the source has a `rate`";
+            return Err(Error::option(["on_record_failure"], message).with_hint(
+                "Remove `rate` (the server sends what there is when it is there), or take \"continue\".",
+            ));
+        }
+        if options.input && options.upstream.is_some() {
+            context.host.warn(
+                "input is recorded, and whether an upstream terminal shows it can't be known: passwords that are typed there are recorded too",
+            );
+        }
         let door = Door::new(&options)?;
+        let upstream = options.upstream.as_ref().map(|upstream| Target::new(upstream, context.host.clone()));
+        let upstream = upstream.transpose()?.map(Arc::new);
         let key = host_key::load_or_make(&options.host_key, context.host.as_ref())?;
-        let schema = StreamSchema::builder(&context.id, Kind::Terminal)
-            .field("connection", DataType::Utf8)
-            .field("code", DataType::Utf8)
-            .field("data", DataType::Binary)
-            .build()?;
+        let schema = terminal::schema(&context.id).build()?;
         // One worker: the recording keeps the order in which things happened, and the other cores are the engine's.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -138,7 +156,9 @@ impl OpenSource for Ssh {
         let (sender, frames) = mpsc::channel(FRAMES_MAX);
         let (guard, running) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(false);
-        let server = Arc::new(Server::new(options, door, address, context.host.clone(), sender, guard));
+        let (marks, marked) = options.is_strict().then(|| watch::channel(Watermark::default())).unzip();
+        let taps = Taps { frames: sender, marks: marked, running: guard };
+        let server = Arc::new(Server::new(options, door, upstream, address, context.host.clone(), taps));
         Ok(Self {
             pool: BatchPool::new(schema.clone()),
             streams: [schema],
@@ -146,7 +166,7 @@ impl OpenSource for Ssh {
             paced: context.rate_hz.is_some(),
             frames,
             taken: Vec::with_capacity(BATCH_ROWS_MAX),
-            closed: Some(Closed { server, listener, key, stop: stopped }),
+            closed: Some(Closed { server, listener, key, stop: stopped, marks }),
             stop,
             running,
             runtime: Some(runtime),

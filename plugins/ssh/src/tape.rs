@@ -1,6 +1,7 @@
 //! The way of frames from the network's thread to the engine's. Knows nothing of SSH.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tapedeck_sdk::{Host, Timestamp};
@@ -30,16 +31,26 @@ pub(crate) struct Tape {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) connection: Arc<str>,
     pub(crate) life: Arc<Life>,
+    /// How many frames all connections have put into the queue.
+    pub(crate) count: Arc<AtomicU64>,
 }
 
 impl Tape {
-    /// Records a frame. Waits while the engine has its hands full.
-    pub(crate) async fn put(&self, code: &'static str, data: impl Into<Bytes>) -> Result<(), Stopped> {
+    /// Records a frame. Waits while the engine has its hands full. Returns the frame's number in the stream, from 0 on, which is the
+    /// `seq` that the engine gives it.
+    pub(crate) async fn put(&self, code: &'static str, data: impl Into<Bytes>) -> Result<u64, Stopped> {
         let room = self.frames.reserve().await.map_err(|_closed| Stopped)?;
-        // The time is taken where nothing comes between it and the queue: times in a stream never go back.
+        // The time and the number are taken where nothing comes between them and the queue: one thread puts all frames, and there is no
+        // `await` from here on. So times never go back, and numbers are in the queue's order.
         let at = self.host.now();
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.life.touch(at);
         room.send(Frame { at, connection: self.connection.clone(), code, data: data.into() });
-        Ok(())
+        Ok(number)
+    }
+
+    /// Takes note that something went by which is not recorded.
+    pub(crate) fn touch(&self) {
+        self.life.touch(self.host.now());
     }
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 use tapedeck_sdk::Timestamp;
 
 use crate::limits::{Failures, Life};
-use crate::options::SshOptions;
+use crate::options::{SshOptions, Upstream};
+use crate::texts::{self, Hash, Known};
 
 const START: Timestamp = Timestamp(1_700_000_000_000_000_000);
 
@@ -86,4 +87,106 @@ fn the_hash_that_stands_for_unknown_users_is_sound_and_costs_what_a_real_one_doe
         (work.m_cost(), work.t_cost(), work.p_cost()),
         (usual.m_cost(), usual.t_cost(), usual.p_cost())
     );
+}
+
+#[test]
+fn hashes_of_both_kinds_are_known_and_others_are_not() {
+    let argon2 = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$4Smw+8uJE9vkMuQHTI8JCch07funn1w88/v1CwyXAOw";
+    let bcrypt = "$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
+    let users = texts::passwords(&format!("# two\n\nann:{argon2}\nbob:{bcrypt}\r\n")).unwrap();
+    assert_eq!(
+        users,
+        [
+            ("ann".to_owned(), Hash::Argon2(argon2.to_owned())),
+            ("bob".to_owned(), Hash::Bcrypt(bcrypt.to_owned()))
+        ]
+    );
+    for (_, hash) in users {
+        assert!(hash.is_of("correct horse") && !hash.is_of("correct hors") && !hash.is_of(""));
+        assert!(!hash.is_of("correct\0horse"));
+    }
+    let slow = bcrypt.replace("$04$", "$31$");
+    let weak = bcrypt.replace("$04$", "$03$");
+    for line in [
+        "ann",
+        "ann:",
+        "ann:plain",
+        &format!(":{bcrypt}"),
+        &format!("ann:{slow}"),
+        &format!("ann:{weak}"),
+        &format!("ann:{}", &bcrypt[..40]),
+        "ann:$1$salt$qJH7.N4xYta3aEG/dfqo/0",
+        "ann:$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0",
+    ] {
+        let fault = texts::passwords(&format!("#\n{line}\n")).unwrap_err();
+        assert_eq!((fault.line, fault.what.as_str()), (2, "is not `user:hash`"), "{line}");
+    }
+}
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
+
+#[test]
+fn a_host_is_found_by_name_pattern_or_hash_and_at_its_port_only() {
+    // The hash is of "example.com", as OpenSSH made it.
+    let hashed = format!("|1|O33ESRMWPVkMYIwJ1Uw+n877jTo=|nuuC5vEqXlEZ/8BXQR7m619W6Ak= {OTHER}");
+    for (line, host, port, found) in [
+        (format!("host.example {KEY} a comment"), "host.example", 22, true),
+        (format!("host.example\t{KEY}"), "Host.Example", 22, true),
+        (format!("host.example {KEY}"), "host.example", 2222, false),
+        (format!("a,[host.example]:2222 {KEY}"), "host.example", 2222, true),
+        (format!("*.example,!bad.example {KEY}"), "good.example", 22, true),
+        (format!("*.example,!bad.example {KEY}"), "bad.example", 22, false),
+        (format!("h?st* {KEY}"), "host.example", 22, true),
+        (format!("h?st {KEY}"), "host.example", 22, false),
+        (format!("[::1]:2222 {KEY}"), "::1", 2222, true),
+        (hashed.clone(), "example.com", 22, true),
+        (hashed, "example.org", 22, false),
+        (format!("@cert-authority host.example {KEY}"), "host.example", 22, false),
+        (format!("# host.example {KEY}"), "host.example", 22, false),
+    ] {
+        let hosts = texts::known_hosts(&line).unwrap();
+        assert_eq!(!Known::of(&hosts, host, port).keys.is_empty(), found, "{line} for {host}:{port}");
+    }
+    assert_eq!(texts::known_hosts(&format!("a {KEY}\nb\n")).unwrap_err().line, 2);
+}
+
+#[test]
+fn a_revoked_key_is_trusted_no_more_wherever_it_stands() {
+    let key = |text: &str| text.parse::<russh::keys::PublicKey>().unwrap();
+    let known = |text: &str| Known::of(&texts::known_hosts(text).unwrap(), "host", 22);
+    let both = known(&format!("host {KEY}\nhost {OTHER}\n"));
+    assert!(both.trusts(&key(KEY)) && both.trusts(&key(OTHER)));
+    let one = known(&format!("@revoked * {OTHER}\nhost {KEY}\nhost {OTHER}\n"));
+    assert!(one.trusts(&key(KEY)) && !one.trusts(&key(OTHER)));
+    assert!(!known("").trusts(&key(KEY)));
+}
+
+#[test]
+fn an_upstream_address_is_a_host_with_or_without_a_port() {
+    let place = |address: &str| {
+        let options = json!({ "address": address, "key": "k", "known_hosts": "h" });
+        serde_json::from_value::<Upstream>(options).unwrap().place().ok()
+    };
+    let at = |host: &str, port| Some((host.to_owned(), port));
+    assert_eq!(place("host.example"), at("host.example", 22));
+    assert_eq!(place("host.example:2222"), at("host.example", 2222));
+    assert_eq!(place("[2001:db8::1]:2222"), at("2001:db8::1", 2222));
+    assert_eq!(place("[::1]"), at("::1", 22));
+    for wrong in [
+        "",
+        ":22",
+        "host:",
+        "host:0",
+        "host:70000",
+        "host:a",
+        "::1",
+        "[::1",
+        "[]:22",
+        "[::1]22",
+        "a b",
+        "a\0",
+    ] {
+        assert_eq!(place(wrong), None, "{wrong:?}");
+    }
 }

@@ -3,7 +3,11 @@
 //! - `desk`: the vocabulary: a server, clients, frames
 //! - `logins`: who gets in, and who does not
 //! - `life`: commands, shells, sizes, ends
+//! - `passing`: files and ports that go through to an upstream host, and what is refused on the way
+//! - `sshd`: a real upstream host
+//! - `strict`: sessions that wait for their recording
 //! - `trouble`: what goes wrong
+//! - `upstream`: sessions of an upstream host
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
 
 #[path = "sessions/desk.rs"]
@@ -12,5 +16,13 @@ mod desk;
 mod life;
 #[path = "sessions/logins.rs"]
 mod logins;
+#[path = "sessions/passing.rs"]
+mod passing;
+#[path = "sessions/sshd.rs"]
+mod sshd;
+#[path = "sessions/strict.rs"]
+mod strict;
 #[path = "sessions/trouble.rs"]
 mod trouble;
+#[path = "sessions/upstream.rs"]
+mod upstream;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::{Opener, testing::FakeHost};
+use tapedeck_sdk::{Follower, Opener, Watermark, testing::FakeHost};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
@@ -17,8 +17,25 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A host with a clock that goes, as the network needs one.
+#[derive(Default)]
 pub(crate) struct Clockwork {
     warnings: Mutex<Vec<String>>,
+    /// `None`: it can't tell how far a recording is.
+    followers: Option<Mutex<Vec<Follower>>>,
+}
+
+impl Clockwork {
+    /// One that tells a source how far its recording is.
+    pub(crate) fn followed() -> Arc<Self> {
+        Arc::new(Self { followers: Some(Mutex::default()), ..Self::default() })
+    }
+
+    /// The recording is so far.
+    pub(crate) fn reach(&self, mark: Watermark) {
+        let mut followers = self.followers.as_ref().unwrap().lock().unwrap();
+        assert_eq!(followers.len(), 1, "the source follows its recording, once");
+        followers.iter_mut().for_each(|follower| follower(mark));
+    }
 }
 
 impl Host for Clockwork {
@@ -40,6 +57,14 @@ impl Host for Clockwork {
     fn loss(&self, _stream: &str) -> Loss {
         Loss::default()
     }
+
+    fn follow(&self, output: usize, mut follower: Follower) -> Result<(), Error> {
+        assert_eq!(output, 0);
+        let followers = self.followers.as_ref().ok_or_else(|| Error::environment("it can't be followed"))?;
+        follower(Watermark::default());
+        followers.lock().unwrap().push(follower);
+        Ok(())
+    }
 }
 
 /// A recorded frame: connection, code, data.
@@ -57,9 +82,12 @@ pub(crate) struct Desk {
     pub(crate) host: Arc<Clockwork>,
     pub(crate) port: String,
     pub(crate) frames: Vec<Frame>,
+    /// Whether everything that is taken is safe at once.
+    pub(crate) flushes: bool,
 }
 
-fn tool(name: &str) -> Command {
+/// One of OpenSSH's client programs.
+pub(crate) fn tool(name: &str) -> Command {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
     assert!(found, "these tests need OpenSSH's client: tools/install.sh openssh-client");
@@ -96,8 +124,13 @@ pub(crate) fn open(folder: &Path, options: Value, host: Arc<Clockwork>) -> Resul
     open(&all, Context { rate_hz: None, host, ..context })
 }
 
+/// A `command` that runs what the client asks for, and nothing that the user of these tests has set up for shells.
+pub(crate) fn plain() -> Value {
+    json!(["/bin/sh", "-c", "eval \"$SSH_ORIGINAL_COMMAND\""])
+}
+
 pub(crate) fn clockwork() -> Arc<Clockwork> {
-    Arc::new(Clockwork { warnings: Mutex::default() })
+    Arc::default()
 }
 
 impl Desk {
@@ -105,14 +138,30 @@ impl Desk {
         Self::in_folder(folder(), options)
     }
 
+    /// One in strict mode.
+    pub(crate) fn strict(mut options: Value) -> Self {
+        options["on_record_failure"] = json!("close");
+        options["command"] = plain();
+        Self::with_host(folder(), options, Clockwork::followed())
+    }
+
     pub(crate) fn in_folder(folder: TempDir, options: Value) -> Self {
-        let host = clockwork();
+        Self::with_host(folder, options, clockwork())
+    }
+
+    pub(crate) fn with_host(folder: TempDir, options: Value, host: Arc<Clockwork>) -> Self {
         let source = open(folder.path(), options, host.clone()).unwrap();
         let warnings = host.warnings.lock().unwrap();
         let chose = warnings.iter().find(|text| text.contains("the system chose")).unwrap();
         let port = chose.rsplit(':').next().unwrap().to_owned();
         drop(warnings);
-        Self { folder, source, host, port, frames: Vec::new() }
+        Self { folder, source, host, port, frames: Vec::new(), flushes: false }
+    }
+
+    /// Everything that was taken so far is safe, and so much is lost.
+    pub(crate) fn reach(&self, lost: u64) {
+        let taken = self.frames.len() as u64;
+        self.host.reach(Watermark { written: taken, flushed: taken, lost });
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
@@ -126,14 +175,19 @@ impl Desk {
 
     pub(crate) fn ssh_with(&self, user: &str, options: &[&str], key: &str) -> Command {
         let mut command = tool("ssh");
+        self.common(&mut command, key);
+        command.args(["-p", &self.port, "-l", user]).args(options).arg("127.0.0.1");
+        command
+    }
+
+    /// What all of OpenSSH's clients are told.
+    pub(crate) fn common(&self, command: &mut Command, key: &str) {
         command.args(["-F", "none", "-o", "StrictHostKeyChecking=accept-new", "-o", "IdentitiesOnly=yes"]);
-        command.args(["-o", "LogLevel=ERROR", "-p", &self.port, "-l", user]);
         let known = self.folder.path().join("known_hosts");
-        command.arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
-        command.args(options).arg("-i").arg(self.folder.path().join(key)).arg("127.0.0.1");
+        command.args(["-o", "LogLevel=ERROR", "-o"]).arg(format!("UserKnownHostsFile={}", known.display()));
+        command.arg("-i").arg(self.folder.path().join(key));
         command.env_remove("SSH_AUTH_SOCK").env("TERM", "xterm").stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
     }
 
     /// Takes frames for a moment. Says whether there were any.
@@ -146,6 +200,9 @@ impl Desk {
                     code: text(1, row),
                     data: batch.column(2).bytes_at(row).to_vec(),
                 }));
+                if self.flushes {
+                    self.reach(0);
+                }
             }
             Next::Idle => return false,
             Next::End => panic!("a server does not end by itself"),

@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tapedeck_sdk::ErrorKind;
 
-use crate::desk::{Desk, clockwork, folder, make_key, open};
+use crate::desk::{Desk, clockwork, folder, make_key, open, plain};
 
 /// The argon2 hash of "correct horse", with little work in it.
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$4Smw+8uJE9vkMuQHTI8JCch07funn1w88/v1CwyXAOw";
@@ -37,6 +37,41 @@ fn the_right_key_gets_in_and_is_named_in_the_recording() {
     assert_eq!(facts["command"], "echo hello");
     assert!(facts["source_port"].is_number());
     assert!(facts["key_fingerprint"].as_str().unwrap().starts_with("SHA256:"));
+}
+
+#[test]
+fn two_people_at_the_same_moment_are_told_apart_by_their_keys() {
+    let folder = folder();
+    make_key(folder.path(), "bob");
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let both = [text("alice.pub"), text("bob.pub")].concat();
+    std::fs::write(folder.path().join("authorized_keys"), both).unwrap();
+    let fingerprint = |name: &str| {
+        let key = russh::keys::load_public_key(folder.path().join(name)).unwrap();
+        key.fingerprint(russh::keys::HashAlg::Sha256).to_string()
+    };
+    let people = [("alice", fingerprint("alice.pub")), ("bob", fingerprint("bob.pub"))];
+    let mut desk = Desk::in_folder(folder, json!({ "command": plain() }));
+    for _round in 0..5 {
+        desk.frames.clear();
+        let mut clients = people.each_ref().map(|(user, _)| {
+            let mut command = desk.ssh_with(user, &["-o", "BatchMode=yes"], user);
+            command.arg(format!("for i in 1 2 3; do echo I am {user}; sleep 0.02; done")).spawn().unwrap()
+        });
+        for client in &mut clients {
+            assert!(desk.status(client).success());
+        }
+        for name in desk.connections() {
+            let (user, fingerprint) = people.iter().find(|(user, _)| name.starts_with(user)).unwrap();
+            let facts: Value = serde_json::from_slice(&desk.data(name, "c")).unwrap();
+            assert_eq!(
+                (facts["username"].as_str(), facts["key_fingerprint"].as_str()),
+                (Some(*user), Some(fingerprint.as_str()))
+            );
+            assert_eq!(desk.text(name, "o"), format!("I am {user}\n").repeat(3));
+        }
+        assert_eq!(desk.connections().len(), 2);
+    }
 }
 
 #[test]
@@ -89,6 +124,27 @@ fn the_right_password_gets_in_and_a_wrong_one_does_not() {
     assert_eq!(desk.connections().len(), 1);
     let everything = format!("{:?}{:?}", desk.frames, desk.warnings());
     assert!(!everything.contains("horse") && !everything.contains("argon2"));
+}
+
+#[test]
+fn a_password_with_a_bcrypt_hash_gets_in_and_a_wrong_one_does_not() {
+    let folder = folder();
+    let passwords = folder.path().join("passwords");
+    // As the system's own `crypt` makes them of "correct horse".
+    let lines = [
+        "bob:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e",
+        "eve:$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2",
+        "ann:$2a$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e",
+    ];
+    std::fs::write(&passwords, lines.join("\n")).unwrap();
+    let mut desk = Desk::in_folder(folder, json!({ "passwords": passwords, "failed_logins_max": 100 }));
+    for user in ["bob", "eve", "ann"] {
+        let output = with_password(&mut desk, user, "correct horse");
+        assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"in\n"[..]), "{}", stderr(&output));
+        assert_eq!(code(&with_password(&mut desk, user, "wrong horse")), 255, "{user}");
+    }
+    assert_eq!(code(&with_password(&mut desk, "carol", "correct horse")), 255);
+    assert_eq!(desk.connections().len(), 3);
 }
 
 #[test]
@@ -160,7 +216,7 @@ fn what_is_wrong_with_the_files_is_said_before_anybody_knocks_and_without_what_t
     }
     for (options, option) in [
         (json!({ "listen": "somewhere" }), "listen"),
-        (json!({ "on_record_failure": "close" }), "on_record_failure"),
+        (json!({ "forwarding": true }), "forwarding"),
         (json!({ "connections_max": 0 }), "connections_max"),
         (json!({ "idle_timeout": "0s" }), "idle_timeout"),
         (json!({ "command": [""] }), "command"),

@@ -1,5 +1,6 @@
 //! What goes wrong: strangers, silence, limits, and what is refused.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -7,7 +8,7 @@ use std::process::Stdio;
 use serde_json::json;
 use tapedeck_sdk::testing::conformance;
 
-use crate::desk::{Desk, PATIENCE, folder};
+use crate::desk::{Desk, Frame, PATIENCE, folder, plain, runs};
 
 #[test]
 fn garbage_on_the_port_disturbs_nobody() {
@@ -97,6 +98,50 @@ fn a_program_that_is_not_there_ends_the_session_and_says_so() {
     assert_eq!(desk.run(command.arg("true")).status.code(), Some(255));
     assert!(desk.warnings().iter().any(|text| text.contains("no-such-program-at-all")));
     assert!(desk.frames.is_empty());
+}
+
+#[test]
+fn a_client_gets_in_with_each_cipher_that_it_may_insist_on() {
+    let mut desk = Desk::new(json!({ "command": plain() }));
+    for cipher in [
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "chacha20-poly1305@openssh.com",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+    ] {
+        let path = desk.folder.path().join("shown");
+        let mut command = desk.ssh_with("alice", &["-o", "BatchMode=yes", "-c", cipher], "alice");
+        command.arg("head -c 1048576 /dev/urandom").stdout(File::create(&path).unwrap());
+        let mut client = command.spawn().unwrap();
+        assert!(desk.status(&mut client).success(), "{cipher}");
+        let name = desk.frames.last().unwrap().connection.clone();
+        let shown = std::fs::read(&path).unwrap();
+        assert_eq!(shown.len(), 1 << 20);
+        assert!(shown == desk.data(&name, "o"), "{cipher}");
+    }
+}
+
+#[test]
+fn a_client_that_answers_no_more_is_disconnected_and_one_that_is_only_silent_is_not() {
+    let mut desk = Desk::new(json!({ "keepalive": "200ms", "command": plain() }));
+    let mut silent = desk.ssh("silent").arg("sleep 3; echo still here").spawn().unwrap();
+    let mut stopped = desk.ssh("stopped").arg("echo $$.; sleep 1000").spawn().unwrap();
+    let name = "stopped-127.0.0.1-";
+    let said = |desk: &Desk| {
+        let of = |frame: &&Frame| frame.connection.starts_with(name) && frame.code == "o";
+        desk.frames.iter().find(of).map(|frame| String::from_utf8(frame.data.clone()).unwrap())
+    };
+    desk.until("its number", |desk| said(desk).is_some());
+    let pid = said(&desk).unwrap().trim().trim_end_matches('.').to_owned();
+    let client = rustix::process::Pid::from_child(&stopped);
+    rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
+    desk.until("the end of what it ran", |_| !runs(&pid));
+    assert!(desk.status(&mut silent).success());
+    assert_eq!(silent.wait_with_output().unwrap().stdout, b"still here\n");
+    stopped.kill().unwrap();
+    stopped.wait().unwrap();
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! What a session may show: everything at once, or, in strict mode, only what would survive a `kill -9`. Knows nothing of SSH.
+
+use std::future::pending;
+
+use tapedeck_sdk::Watermark;
+use tokio::sync::watch;
+
+/// Something of the recording was lost, or nobody says any more how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unrecorded;
+
+/// How far the recording is, for one session.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    /// `None`: the session does not wait for its recording.
+    marks: Option<watch::Receiver<Watermark>>,
+    /// What had been lost before this session began is not its loss.
+    lost_before: u64,
+}
+
+impl Gate {
+    /// To be made before the session's first frame.
+    pub(crate) fn new(marks: Option<watch::Receiver<Watermark>>) -> Self {
+        let lost_before = marks.as_ref().map_or(0, |marks| marks.borrow().lost);
+        Self { marks, lost_before }
+    }
+
+    /// Whether everything may be shown at once.
+    pub(crate) fn is_open(&self) -> bool {
+        self.marks.is_none()
+    }
+
+    /// Waits until the frame with this number is safe.
+    pub(crate) async fn passed(&mut self, number: u64) -> Result<(), Unrecorded> {
+        let Some(marks) = &mut self.marks else { return Ok(()) };
+        let lost_before = self.lost_before;
+        let mark = marks.wait_for(|mark| mark.lost > lost_before || mark.flushed > number).await;
+        match mark {
+            Ok(mark) if mark.lost <= lost_before => Ok(()),
+            Ok(_) | Err(_) => Err(Unrecorded),
+        }
+    }
+
+    /// Waits until something is lost; for ever where that is no reason to end.
+    pub(crate) async fn broken(&mut self) -> Unrecorded {
+        let Some(marks) = &mut self.marks else { return pending().await };
+        let lost_before = self.lost_before;
+        // That nobody says any more how far the recording is, is as bad.
+        drop(marks.wait_for(|mark| mark.lost > lost_before).await);
+        Unrecorded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// What a future says when it is asked once.
+    fn ask<F: Future>(future: F) -> Poll<F::Output> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn mark(flushed: u64, lost: u64) -> Watermark {
+        Watermark { written: flushed, flushed, lost }
+    }
+
+    #[test]
+    fn a_frame_passes_when_it_is_flushed_and_not_when_it_is_only_written() {
+        let (tell, marks) = watch::channel(mark(0, 0));
+        let mut gate = Gate::new(Some(marks));
+        assert_eq!(ask(gate.passed(0)), Poll::Pending);
+        tell.send_replace(Watermark { written: 5, flushed: 4, lost: 0 });
+        assert_eq!(ask(gate.passed(3)), Poll::Ready(Ok(())));
+        assert_eq!(ask(gate.passed(4)), Poll::Pending);
+    }
+
+    #[test]
+    fn a_loss_closes_the_gate_and_one_from_before_does_not() {
+        let (tell, marks) = watch::channel(mark(7, 2));
+        let mut gate = Gate::new(Some(marks));
+        assert_eq!(ask(gate.passed(6)), Poll::Ready(Ok(())));
+        assert_eq!(ask(gate.broken()), Poll::Pending);
+        tell.send_replace(mark(100, 3));
+        assert_eq!(ask(gate.passed(6)), Poll::Ready(Err(Unrecorded)));
+        assert_eq!(ask(gate.broken()), Poll::Ready(Unrecorded));
+    }
+
+    #[test]
+    fn nothing_passes_when_nobody_says_any_more_how_far_the_recording_is() {
+        let (tell, marks) = watch::channel(mark(0, 0));
+        let mut gate = Gate::new(Some(marks));
+        drop(tell);
+        assert_eq!(ask(gate.passed(0)), Poll::Ready(Err(Unrecorded)));
+        assert_eq!(ask(gate.broken()), Poll::Ready(Unrecorded));
+    }
+
+    #[test]
+    fn without_strict_mode_the_gate_is_always_open() {
+        let mut gate = Gate::new(None);
+        assert!(gate.is_open());
+        assert_eq!(ask(gate.passed(u64::MAX)), Poll::Ready(Ok(())));
+        assert_eq!(ask(gate.broken()), Poll::Pending);
+    }
+}

@@ -1,0 +1,130 @@
+//! The way of input: from the client, to the tape if that is asked for, to what runs. Knows nothing of output.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, Bytes};
+use russh::{ChannelMsg, ChannelReadHalf};
+use tokio::sync::mpsc;
+
+use crate::backlog::{self, Backlog};
+use crate::child::Size;
+use crate::ends::Inlet;
+use crate::session::{Control, Over, Records, put};
+use crate::tape::Tape;
+
+/// The way of input of one session.
+pub(crate) struct Typing<'session> {
+    pub(crate) tape: &'session Tape,
+    pub(crate) from_client: &'session mut ChannelReadHalf,
+    pub(crate) control: &'session mut mpsc::Receiver<Control>,
+    pub(crate) records: Records,
+    pub(crate) backlog: &'session Backlog,
+    /// How many bytes the client has sent.
+    pub(crate) bytes_in: &'session AtomicU64,
+}
+
+/// What the program has not taken yet.
+struct Waiting<'session> {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+    backlog: &'session Backlog,
+}
+
+impl Waiting<'_> {
+    fn push(&mut self, data: Bytes) {
+        self.bytes += data.len();
+        self.backlog.set(self.bytes);
+        self.pieces.push_back(data);
+    }
+
+    fn taken(&mut self, taken: io::Result<usize>) {
+        match taken {
+            Ok(0) => return,
+            Ok(count) => {
+                self.bytes -= count;
+                let first = self.pieces.front_mut().expect("it was taken from");
+                first.advance(count);
+                if first.is_empty() {
+                    self.pieces.pop_front();
+                }
+            }
+            // Nobody reads any more: as with any pipe, the rest is for nobody.
+            Err(_) => {
+                self.pieces.clear();
+                self.bytes = 0;
+            }
+        }
+        self.backlog.set(self.bytes);
+    }
+}
+
+impl Typing<'_> {
+    /// Passes on all input. Returns when the client has gone.
+    pub(crate) async fn run(&mut self, inlet: &mut Inlet) -> Over {
+        let mut waiting = Waiting { pieces: VecDeque::new(), bytes: 0, backlog: self.backlog };
+        let (mut echoes, mut finished) = (true, false);
+        loop {
+            if finished && waiting.pieces.is_empty() {
+                inlet.finish();
+            }
+            let first = waiting.pieces.front().cloned().unwrap_or_default();
+            let outcome = tokio::select! {
+                message = self.from_client.wait(), if waiting.bytes < backlog::BYTES_MAX => match message {
+                    Some(ChannelMsg::Data { data }) if !data.is_empty() => {
+                        let noted = self.note(&data, inlet, &mut echoes).await;
+                        if inlet.takes() {
+                            waiting.push(data);
+                        }
+                        noted
+                    }
+                    Some(ChannelMsg::Eof) => {
+                        finished = true;
+                        Ok(())
+                    }
+                    Some(ChannelMsg::Close) | None => Err(Over::Gone),
+                    // What else a client asks for comes by the other way.
+                    Some(_) => Ok(()),
+                },
+                control = self.control.recv() => match control {
+                    Some(Control::Resize(size)) => self.resize(size, inlet).await,
+                    Some(Control::Signal(signal)) => {
+                        inlet.signal(signal);
+                        Ok(())
+                    }
+                    None => Err(Over::Gone),
+                },
+                taken = inlet.work(&first) => {
+                    waiting.taken(taken);
+                    Ok(())
+                }
+            };
+            if let Err(over) = outcome {
+                return over;
+            }
+        }
+    }
+
+    /// Records input, or only that there was some.
+    async fn note(&self, data: &Bytes, inlet: &Inlet, echoed: &mut bool) -> Result<(), Over> {
+        self.bytes_in.fetch_add(data.len() as u64, Ordering::Relaxed);
+        if self.records != Records::OutputAndInput {
+            self.tape.touch();
+            return Ok(());
+        }
+        if let Some(echoes) = inlet.echoes()
+            && std::mem::replace(echoed, echoes) != echoes
+        {
+            put(self.tape, "e", if echoes { "on" } else { "off" }).await?;
+        }
+        put(self.tape, "i", data.clone()).await.map(drop)
+    }
+
+    async fn resize(&self, size: Size, inlet: &mut Inlet) -> Result<(), Over> {
+        // Recorded first: what the program draws for the new size comes after it.
+        put(self.tape, "r", format!("{}x{}", size.columns, size.rows)).await?;
+        inlet.resize(size);
+        Ok(())
+    }
+}

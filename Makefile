@@ -11,8 +11,10 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # With a CMake new enough for the bundled HDF5, where the system's is not.
 CARGO := PATH="$$(tools/cmake.sh):$$PATH" cargo
 export TAPEDECK_PYTHON := $(PYTHON)
+ASCIINEMA := $(TOOLS)/asciinema-3.2.0/bin/asciinema
+export TAPEDECK_ASCIINEMA := $(ASCIINEMA)
 
-.PHONY: help demo test bench setup toolchain wasm python ssh clean
+.PHONY: help demo test bench setup toolchain wasm python ssh peers clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -36,7 +38,7 @@ test: setup ## Formats, lints, unit, integration and interop tests
 bench: setup ## Measure; results go to benches/results/
 	benches/run.sh
 
-setup: toolchain wasm python ssh
+setup: toolchain wasm python ssh peers
 
 toolchain:
 	@mkdir -p $(TOOLS)
@@ -52,9 +54,16 @@ wasm: toolchain
 	@rustup target list --toolchain $(TOOLCHAIN) --installed | grep -qx wasm32-wasip2 || \
 	    rustup target add --toolchain $(TOOLCHAIN) wasm32-wasip2
 
-# The tests of the SSH server are driven by the real client.
+# The tests of the SSH server are driven by the real client, and measured against the real server.
 ssh:
 	@command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || tools/install.sh openssh-client
+	@test -x /usr/sbin/sshd || tools/install.sh openssh-server
+
+# Recorders that ours is compared with, as programs. Built once, as their users have them: about five minutes of a processor.
+peers: $(ASCIINEMA)
+
+$(ASCIINEMA): | toolchain
+	@tools/peer.sh asciinema 3.2.0 $(TOOLS)/asciinema-3.2.0
 
 python: $(TOOLS)/venv/.installed
 

@@ -10,11 +10,16 @@
 //! - `kill`: `kill -9` at random moments, then `recover`
 //! - `disk`: a disk that fills up
 //! - `frame_path`: what the frame path may cost: heap allocations
+//! - `gateway`, `seat`: the vocabulary of tests over SSH, and of tests that need somebody before a terminal
+//! - `peers`: asciinema 3.2 reads what we record, and we read what it records
+//! - `bad_days`: terminal recordings while disks fill up, gateways are killed, windows are dragged about
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
+//! - `play`: `play` before a person: keys, timing, the terminal put back; marks and pauses of `rec`; `convert` to text
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
 
+mod bad_days;
 mod bad_input;
 mod cli;
 mod disk;
@@ -22,9 +27,13 @@ mod doors;
 mod formats;
 mod frame_path;
 mod game;
+mod gateway;
 mod guest;
 mod kill;
+mod peers;
 mod pipelines;
+mod play;
+mod seat;
 mod terminals;
 mod tidy;
 mod util;

@@ -1,5 +1,7 @@
 //! Every file in `pipelines/` and every command of the README runs.
 
+use std::process::Command;
+
 use crate::util::{Dir, Done, example, root};
 
 /// A folder with the checkout's pipelines, in which the demo's game is found where a release build puts it.
@@ -13,6 +15,12 @@ fn checkout() -> Dir {
         "authorized_keys",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJfFbI8NYbL8bYp2gQbL3s6gkT4q0x2gH1m9n0vZ3QkM alice\n",
     );
+    // What the SSH proxy shows to the host behind it, and how it knows that one.
+    let key = dir.path("upstream_key");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    assert!(made.expect("openssh-client is needed: `make ssh` installs it").success());
+    let public = std::fs::read_to_string(dir.path("upstream_key.pub")).unwrap();
+    dir.write("known_hosts", &format!("host.example {public}"));
     dir
 }
 

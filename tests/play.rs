@@ -1,0 +1,202 @@
+//! `play` in a terminal, as a person has it before him: what is shown when, and what the keys do; and `convert` to text.
+
+use serde_json::json;
+
+use crate::seat::Seat;
+use crate::util::{Dir, python, wait_until};
+
+/// `tapedeck` in a terminal.
+fn sit(dir: &Dir, arguments: &[&str]) -> Seat {
+    let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_tapedeck"));
+    Seat::start(command.args(arguments).current_dir(dir.path(".")))
+}
+
+/// Four things that happen, an hour between them, with a mark before the second and the third.
+const HOURS: &str = r#"{"version":3,"term":{"cols":80,"rows":24}}
+[0.0, "o", "first\r\n"]
+[3600.0, "m", "a"]
+[0.0, "o", "second\r\n"]
+[3600.0, "m", "b"]
+[0.0, "o", "third\r\n"]
+[3600.0, "o", "fourth\r\n"]
+[0.0, "x", "0"]
+"#;
+
+#[test]
+fn keys_pause_step_seek_and_go_to_marks() {
+    let dir = Dir::new();
+    dir.write("demo.cast", HOURS);
+    let mut seat = sit(&dir, &["play", "demo.cast"]);
+    seat.past("first");
+    assert!(seat.is_raw());
+    seat.write("]");
+    seat.past("second");
+    seat.write("]");
+    seat.past("third");
+    // Back to the mark before: the screen is as it was then.
+    seat.write("[");
+    seat.past("second");
+    assert!(!seat.shown().contains("third"), "{}", seat.shown());
+    // Paused, one event after the other: the mark, which shows nothing, and what follows.
+    seat.write(" ");
+    seat.write("..");
+    seat.past("third");
+    // To the last tenth, from where it is an hour to the end; five seconds on are not enough.
+    seat.write("9\x1b[C");
+    seat.past("third");
+    assert!(!seat.shown().contains("fourth"), "{}", seat.shown());
+    seat.write(".");
+    seat.past("fourth");
+    seat.write("0");
+    seat.past("first");
+    seat.write("q");
+    assert_eq!(seat.end(), Some(0));
+    assert!(!seat.shown().contains("second"), "{}", seat.shown());
+}
+
+#[test]
+fn speed_and_idle_limit_shorten_what_is_long_and_a_loop_begins_again() {
+    let dir = Dir::new();
+    dir.write("demo.cast", HOURS);
+    let mut seat = sit(&dir, &["play", "demo.cast", "--idle-limit", "1s", "--speed", "50", "--loop"]);
+    for text in ["first", "second", "third", "fourth", "first", "second"] {
+        seat.past(text);
+    }
+    seat.write("\x03");
+    assert_eq!(seat.end(), Some(0));
+    // What the recording itself asks for.
+    dir.write("short.cast", &HOURS.replacen("\"version\":3", "\"version\":3,\"idle_time_limit\":0.01", 1));
+    let mut seat = sit(&dir, &["play", "short.cast"]);
+    seat.past("fourth");
+    assert_eq!(seat.end(), Some(0));
+}
+
+#[test]
+fn what_is_shown_is_what_was_recorded_with_its_timing() {
+    let dir = Dir::new();
+    let script = "printf 'a\\033[31mb'; sleep 0.4; printf '\\303\\251\\033[0m\\n'";
+    let rec = dir.tapedeck(&["rec", "demo.cast", "-q", "--", "sh", "-c", script]).run();
+    assert_eq!(rec.code, 0, "{rec:?}");
+    // Without a terminal there are no keys: the bytes and the time they take.
+    let clock = tapedeck_engine::clock::SessionClock::anchored_now();
+    let played = dir.tapedeck(&["play", "demo.cast"]).run();
+    let took = clock.now().since(clock.anchor());
+    assert_eq!((played.code, played.stdout.as_str()), (0, "a\u{1b}[31mb\u{e9}\u{1b}[0m\r\n"), "{played:?}");
+    assert!(took.as_millis() >= 390, "{took:?}");
+    // The same from another format.
+    assert_eq!(dir.tapedeck(&["convert", "demo.cast", "demo.parquet"]).run().code, 0);
+    let again = dir.tapedeck(&["play", "demo.parquet", "--speed", "10"]).run();
+    assert_eq!((again.code, again.stdout), (0, played.stdout));
+}
+
+#[test]
+fn a_playback_that_is_ended_from_outside_puts_the_terminal_back() {
+    let dir = Dir::new();
+    let begun = HOURS.replacen("first", "\\u001b[?1049h\\u001b[?25lfirst", 1);
+    dir.write("demo.cast", &begun);
+    let mut seat = sit(&dir, &["play", "demo.cast"]);
+    seat.past("first");
+    let child = rustix::process::Pid::from_child(&seat.child);
+    rustix::process::kill_process(child, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(seat.end(), Some(0));
+    let shown = seat.shown();
+    assert!(shown.contains("\u{1b}[?1049l") && shown.contains("\u{1b}[?25h"), "{shown:?}");
+}
+
+#[test]
+fn what_can_not_be_played_is_told() {
+    let dir = Dir::new();
+    dir.write("demo.cast", HOURS);
+    dir.write("empty.cast", "");
+    dir.write("rows.csv", "seq,timestamp,a\n0,1,2\n");
+    dir.write(
+        "two.jsonl",
+        "{\"seq\":0,\"timestamp\":1,\"connection\":\"alice\",\"code\":\"o\",\"data\":\"YQ==\"}\n",
+    );
+    for (call, words) in [
+        (&["play", "gone.cast"][..], "gone.cast"),
+        (&["play", "empty.cast"], "not an asciicast"),
+        (&["play", "rows.csv"], "terminal"),
+        (&["play", "demo.cast", "--connection", "bob"], "Its connections are: demo."),
+        (&["play", "demo.cast", "--speed", "0"], "from 0.01 to 1000"),
+        (&["play", "demo.cast", "--speed", "fast"], "no number"),
+        (&["play", "demo.cast", "--idle-limit", "soon"], "duration"),
+    ] {
+        let done = dir.tapedeck(call).run();
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.stderr.contains(words), "{call:?}: {done:?}");
+    }
+    // What is damaged is played up to there.
+    dir.write("torn.cast", &HOURS.replacen("[0.0, \"o\", \"second", "[0.0, \"o\" \"second", 1));
+    let done = dir.tapedeck(&["play", "torn.cast", "--idle-limit", "1ms"]).run();
+    assert_eq!((done.code, done.stdout.as_str()), (2, "first\r\n"), "{done:?}");
+    assert!(done.stderr.contains("damaged"), "{done:?}");
+}
+
+#[test]
+fn a_mark_and_a_pause_by_key_are_in_the_recording() {
+    let dir = Dir::new();
+    let mut seat = sit(&dir, &["rec", "demo.cast", "--", "cat"]);
+    seat.past("ctrl-] sets a mark");
+    wait_until("the terminal is the command's", || seat.is_raw());
+    seat.write("begun\r");
+    seat.past("begun\r\nbegun");
+    // A key that comes together with others was pasted: somebody who presses one takes his time.
+    let clock = tapedeck_engine::clock::SessionClock::anchored_now();
+    let pause = || {
+        let until = clock.now() + std::time::Duration::from_millis(300);
+        wait_until("some time has passed", || clock.now() >= until);
+    };
+    let begun = clock.now();
+    for key in ["\x1d", "\x1c"] {
+        seat.write(key);
+        pause();
+    }
+    seat.write("secret\r");
+    seat.past("secret\r\nsecret");
+    seat.write("\x1c");
+    pause();
+    seat.write("open\r");
+    seat.past("open\r\nopen");
+    let took = clock.now().since(begun).as_secs_f64();
+    seat.write("\x04");
+    assert_eq!(seat.end(), Some(0));
+    let text = std::fs::read_to_string(dir.path("demo.cast")).unwrap();
+    assert!(text.contains("\"m\", \"\"") && text.contains("open") && !text.contains("secret"), "{text}");
+    // The pause takes no time in the recording.
+    let after: Vec<serde_json::Value> = text
+        .lines()
+        .skip_while(|line| !line.contains("\"m\""))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(after[1][0].as_f64().unwrap() < took - 0.3, "{took}: {text}");
+}
+
+/// What another terminal emulator has on its screen, and above it.
+#[test]
+fn a_text_is_what_another_emulator_shows() {
+    let dir = Dir::new();
+    let script = "ls -la --color=always /; for n in 1 20 100; do printf '\\r%s%%' $n; done; echo; \
+        printf 'one\\ntwo\\nthree\\033[2A\\r\\033[KTWO\\033[2B\\n'; printf '\\033[1;32mgreen\\033[0m \\303\\251 \\342\\234\\223\\n'; \
+        seq 1 200; printf '\\tTab\\b\\b!\\n'; printf 'end without a line end'";
+    let pipeline = format!(
+        "[sources.shell]\nplugin = \"terminal\"\nwidth = 120\nheight = 20\ncommand = [\"sh\", \"-c\", {}]\n\
+         [sinks.cast]\nplugin = \"asciicast\"\ninputs = [\"shell\"]\n\
+         [sinks.text]\nplugin = \"text\"\ninputs = [\"shell\"]\n",
+        json!(script)
+    );
+    dir.write("p.toml", &pipeline);
+    let run = dir.tapedeck(&["run", "p.toml", "--directory", "out", "--session", "s", "-q"]).run();
+    assert_eq!(run.code, 0, "{run:?}");
+    let cast = dir.path("out/s/cast.cast");
+    let done = dir.tapedeck(&["convert", "out/s/cast.cast", "demo.txt"]).run();
+    assert_eq!(done.code, 0, "{done:?}");
+    let text = std::fs::read_to_string(dir.path("demo.txt")).unwrap();
+    let shown = python("screen.py", &[&cast]);
+    assert_eq!(shown["text"], text.as_str());
+    assert!(
+        text.contains("\n100%\n") && text.contains("\nTWO\ntwo\nthree\n") && text.contains("green é ✓"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_to_string(dir.path("out/s/text.txt")).unwrap(), text, "recorded live, the same");
+}

@@ -30,8 +30,12 @@ impl Recorded {
     }
 }
 
-/// The program's arguments for a gateway on this port. A key that gets in is made first, if there is none yet.
-fn call(dir: &Dir, directory: &str, session: &str, port: u16) -> Vec<String> {
+/// Makes the source end what can't be recorded.
+const STRICT: &str = "on_record_failure = \"close\"";
+
+/// The program's arguments for a gateway on this port, with more lines in the pipeline's parts of the session and the source. A key that
+/// gets in is made first, if there is none yet.
+fn call(dir: &Dir, directory: &str, [session, source]: [&str; 2], port: u16) -> Vec<String> {
     let key = dir.path("key");
     if !key.exists() {
         let mut keygen = Command::new("ssh-keygen");
@@ -39,7 +43,8 @@ fn call(dir: &Dir, directory: &str, session: &str, port: u16) -> Vec<String> {
         assert!(made.expect("openssh-client is needed: `make ssh` installs it").success());
     }
     let text = std::fs::read_to_string(root().join("pipelines/ssh-gateway.toml")).unwrap();
-    dir.write("p.toml", &text.replacen("[session]", &format!("[session]\n{session}"), 1));
+    let text = text.replacen("[session]", &format!("[session]\n{session}"), 1);
+    dir.write("p.toml", &text.replacen("[sources.gateway]", &format!("[sources.gateway]\n{source}"), 1));
     let mut call =
         ["run", "p.toml", "--directory", directory, "--session", "s", "--quiet"].map(str::to_owned).to_vec();
     for setting in [
@@ -59,16 +64,34 @@ fn free_port() -> u16 {
 impl<'a> Gateway<'a> {
     /// Starts it in the test's folder, recording into `out`. `session` are lines for the pipeline's part of that name.
     pub(crate) fn start(dir: &'a Dir, session: &str) -> Self {
+        Self::start_with(dir, [session, ""])
+    }
+
+    /// The same in strict mode.
+    pub(crate) fn start_strict(dir: &'a Dir, session: &str) -> Self {
+        Self::start_with(dir, [session, STRICT])
+    }
+
+    fn start_with(dir: &'a Dir, lines: [&str; 2]) -> Self {
         let port = free_port();
-        let call = call(dir, "out", session, port);
+        let call = call(dir, "out", lines, port);
         let call: Vec<&str> = call.iter().map(String::as_str).collect();
         Self::listening(dir, dir.tapedeck(&call).spawn(), port)
     }
 
     /// Starts it with a small file system of its own at `disk/`, recording into it. `prepare` is a piece of script that runs there first.
     pub(crate) fn on_small_disk(dir: &'a Dir, size: &str, prepare: &str) -> Self {
+        Self::on_small_disk_with(dir, size, prepare, "")
+    }
+
+    /// The same in strict mode.
+    pub(crate) fn strict_on_small_disk(dir: &'a Dir, size: &str, prepare: &str) -> Self {
+        Self::on_small_disk_with(dir, size, prepare, STRICT)
+    }
+
+    fn on_small_disk_with(dir: &'a Dir, size: &str, prepare: &str, source: &str) -> Self {
         let port = free_port();
-        let call = call(dir, "disk", "", port);
+        let call = call(dir, "disk", ["", source], port);
         // Behind an `&` it would have no input, which a gateway does not need, and its number is known.
         let run = format!("{prepare}; \"$TAPEDECK\" \"$@\" & echo $! > pid; wait $! || code=$?");
         let child = small_disk(dir, size, &run).args(call).stdout(Stdio::null()).spawn().unwrap();
@@ -111,11 +134,15 @@ impl<'a> Gateway<'a> {
 
     /// Stops it as its user would. Returns the exit code. What was on a small disk is in `kept/` then.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        let told = std::fs::read_to_string(self.dir.path("pid")).ok();
-        let told = told.and_then(|pid| rustix::process::Pid::from_raw(pid.trim().parse().unwrap()));
-        let pid = told.unwrap_or_else(|| rustix::process::Pid::from_child(&self.child));
+        let pid = self.grandchild().unwrap_or_else(|| rustix::process::Pid::from_child(&self.child));
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code()
+    }
+
+    /// The gateway itself, where it runs inside something else and has not ended.
+    fn grandchild(&self) -> Option<rustix::process::Pid> {
+        let told = std::fs::read_to_string(self.dir.path("pid")).ok()?;
+        rustix::process::Pid::from_raw(told.trim().parse().ok()?)
     }
 
     /// A path as the gateway sees it, while it runs: its small file system is seen by nobody else.
@@ -128,7 +155,10 @@ impl<'a> Gateway<'a> {
 
 impl Drop for Gateway<'_> {
     fn drop(&mut self) {
-        // One that has ended already is as good.
+        // One that has ended already is as good. One on a small disk is a grandchild.
+        if let Some(pid) = self.grandchild() {
+            _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
         drop(self.child.kill().and_then(|()| self.child.wait()));
     }
 }

@@ -13,6 +13,7 @@
 //! - `gateway`, `seat`: the vocabulary of tests over SSH, and of tests that need somebody before a terminal
 //! - `peers`: asciinema 3.2 reads what we record, and we read what it records
 //! - `bad_days`: terminal recordings while disks fill up, gateways are killed, windows are dragged about
+//! - `strict`: SSH sessions that must not outrun their recording
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
 //! - `play`: `play` before a person: keys, timing, the terminal put back; marks and pauses of `rec`; `convert` to text
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
@@ -34,6 +35,7 @@ mod peers;
 mod pipelines;
 mod play;
 mod seat;
+mod strict;
 mod terminals;
 mod tidy;
 mod util;

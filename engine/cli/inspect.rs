@@ -1,6 +1,8 @@
 //! `inspect`: what a session or a file holds, for people and programs.
 
-use tapedeck_engine::inspect::{FileInspection, SessionInspection, StreamInspection, inspect as look};
+use tapedeck_engine::inspect::{
+    FileInspection, SessionInspection, StreamInspection, TerminalInspection, inspect as look,
+};
 use tapedeck_engine::session::Status;
 
 use crate::arguments::InspectArguments;
@@ -58,6 +60,9 @@ fn session_text(session: &SessionInspection) -> String {
 }
 
 fn file_text(file: &FileInspection) -> String {
+    if file.format.is_empty() && file.error.is_none() {
+        return format!("{}: for other programs\n", file.path.display());
+    }
     let mut text = format!("{} ({})\n", file.path.display(), file.format);
     for stream in &file.streams {
         text.push_str(&stream_text(stream));
@@ -69,6 +74,23 @@ fn file_text(file: &FileInspection) -> String {
         }
     }
     text
+}
+
+fn terminal_text(terminal: &TerminalInspection) -> String {
+    let names = [("o", "output"), ("i", "input"), ("r", "resize"), ("m", "mark"), ("x", "exit")];
+    let name = |code: &str| {
+        names.iter().find(|(known, _)| *known == code).map_or(code.to_owned(), |found| found.1.to_owned())
+    };
+    let events: Vec<String> =
+        terminal.events.iter().map(|(code, count)| format!("{} {}", thousands(*count), name(code))).collect();
+    let size = terminal.size.as_ref().map(|size| format!(" of {size}")).unwrap_or_default();
+    let connections = if terminal.connections == 1 { "terminal" } else { "terminals" };
+    format!(
+        "    {} {connections}{size}: {}; {} bytes of output\n",
+        thousands(terminal.connections),
+        events.join(", "),
+        thousands(terminal.output_bytes)
+    )
 }
 
 fn stream_text(stream: &StreamInspection) -> String {
@@ -89,6 +111,9 @@ fn stream_text(stream: &StreamInspection) -> String {
     }
     for (first, missing) in &stream.gaps {
         text.push_str(&format!("      gap: {missing} from {first}\n"));
+    }
+    if let Some(terminal) = &stream.terminal {
+        text.push_str(&terminal_text(terminal));
     }
     text.push_str(&format!("    {} columns\n", schema.payload().len()));
     for (field, nulls) in schema.payload().iter().zip(&stream.nulls) {

@@ -174,7 +174,7 @@ fn a_source_can_wait_until_each_frame_is_safe_or_lost() {
         [sinks.b]\nplugin = \"picky\"\ninputs = [\"walker\"]\n");
     assert_eq!(report.streams[0].frames, 50, "{report:?}");
     assert_eq!((report.loss.failed, report.exit_code), (10, 3));
-    assert_eq!(remark(&report, "walker"), Some("lost 10"), "five at each sink");
+    assert_eq!(remark(&report, "walker"), Some("lost 50"), "the last one was refused");
     for sink in &manifest.sinks {
         let input = &sink.inputs[0];
         assert_eq!((input.written, input.loss.failed), (45, 5), "accepted = written + failed");

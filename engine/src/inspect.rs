@@ -1,9 +1,12 @@
 //! Reads a recording back and says what is in it: streams, columns, counts, gaps in `seq`, true rates and intervals.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tapedeck_sdk::terminal::Columns;
 use tapedeck_sdk::{Batch, Error, Format, Next, StreamSchema, Timestamp};
 
 use crate::closing::rate;
@@ -15,6 +18,9 @@ use crate::stats::{duration_histogram, record};
 
 /// How many gaps are listed one by one.
 const GAPS_MAX: usize = 20;
+
+/// Up to how many connections of a terminal stream are counted.
+const CONNECTIONS_MAX: usize = 100_000;
 
 /// What is in a session's folder.
 #[derive(Debug, Serialize)]
@@ -36,7 +42,7 @@ pub struct FileInspection {
     pub format: String,
     /// Its streams.
     pub streams: Vec<StreamInspection>,
-    /// Why it could not be read, or not to its end.
+    /// Why it could not be read, or not to its end. Files that a sink writes for others to read, such as plain text, have no streams here.
     pub error: Option<Error>,
 }
 
@@ -63,6 +69,22 @@ pub struct StreamInspection {
     pub missing: u64,
     /// Nulls in each payload column.
     pub nulls: Vec<u64>,
+    /// What happened, if it is a stream of kind `terminal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalInspection>,
+}
+
+/// What happened in the terminals of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TerminalInspection {
+    /// How many connections there are.
+    pub connections: u64,
+    /// Frames of each code.
+    pub events: BTreeMap<String, u64>,
+    /// Bytes of output.
+    pub output_bytes: u64,
+    /// The size that was told first, as `COLSxROWS`.
+    pub size: Option<String>,
 }
 
 /// Looks at a session's folder or at a single file.
@@ -91,12 +113,11 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
     };
     let files = manifest.artifacts.iter().filter(|artifact| !beside(artifact)).map(|artifact| {
         let path = folder.join(&artifact.path);
-        file(registry, &path).unwrap_or_else(|error| FileInspection {
-            path,
-            format: String::new(),
-            streams: Vec::new(),
-            error: Some(error),
-        })
+        let unread = |path, error| FileInspection { path, format: String::new(), streams: Vec::new(), error };
+        if !readable(artifact) && path.exists() {
+            return unread(path, None);
+        }
+        file(registry, &path).unwrap_or_else(|error| unread(path, Some(error)))
     });
     let files = files.collect();
     Ok(SessionInspection { folder: folder.to_owned(), manifest, files })
@@ -137,7 +158,7 @@ pub(crate) fn read(
     path: &Path,
 ) -> Result<(Vec<StreamInspection>, Option<Error>), Error> {
     let mut source = crate::stats::guarded(format.name(), "open", || format.open(path))?;
-    let mut looks: Vec<Look> = source.streams().iter().map(|schema| Look::new(schema)).collect();
+    let mut looks: Vec<Look> = source.streams().iter().map(Look::new).collect();
     let error = loop {
         match crate::stats::guarded(format.name(), "read", || source.next(Timestamp(i64::MAX))) {
             Ok(Next::Batch { output, batch }) => match looks.get_mut(output) {
@@ -161,12 +182,15 @@ pub(crate) fn read(
 struct Look {
     found: StreamInspection,
     intervals: Histogram<u64>,
+    /// Of a stream of kind `terminal`.
+    columns: Option<Columns>,
+    connections: HashSet<String>,
 }
 
 impl Look {
-    fn new(schema: &StreamSchema) -> Self {
+    fn new(schema: &Arc<StreamSchema>) -> Self {
         let found = StreamInspection {
-            schema: schema.clone(),
+            schema: StreamSchema::clone(schema),
             frames: 0,
             seq: None,
             timestamps: None,
@@ -176,8 +200,34 @@ impl Look {
             gap_count: 0,
             missing: 0,
             nulls: vec![0; schema.payload().len()],
+            terminal: None,
         };
-        Self { found, intervals: duration_histogram() }
+        let columns = Columns::of(schema).ok();
+        Self { found, intervals: duration_histogram(), columns, connections: HashSet::new() }
+    }
+
+    fn take_terminal(&mut self, batch: &Batch, columns: Columns) {
+        let terminal = self.found.terminal.get_or_insert_default();
+        for row in 0..batch.rows() {
+            let connection = batch.column(columns.connection).str_at(row);
+            if !self.connections.contains(connection) && self.connections.len() < CONNECTIONS_MAX {
+                self.connections.insert(connection.to_owned());
+            }
+            let (code, data) =
+                (batch.column(columns.code).str_at(row), batch.column(columns.data).bytes_at(row));
+            match terminal.events.get_mut(code) {
+                Some(count) => *count += 1,
+                None => _ = terminal.events.insert(code.to_owned(), 1),
+            }
+            match code {
+                "o" => terminal.output_bytes += data.len() as u64,
+                "r" if terminal.size.is_none() => {
+                    terminal.size = Some(String::from_utf8_lossy(data).into_owned());
+                }
+                _ => {}
+            }
+        }
+        terminal.connections = self.connections.len() as u64;
     }
 
     fn take(&mut self, batch: &Batch) {
@@ -198,6 +248,10 @@ impl Look {
             found.seq = Some((found.seq.map_or(seq, |(first, _)| first), seq));
         }
         found.frames += batch.rows() as u64;
+        if let Some(columns) = self.columns {
+            self.take_terminal(batch, columns);
+        }
+        let found = &mut self.found;
         for (nulls, column) in found.nulls.iter_mut().zip(batch.columns()) {
             *nulls += column.null_count() as u64;
         }

@@ -132,7 +132,8 @@ impl SinkStage {
         }
     }
 
-    /// What the sink has refused in this call counts as failed, and so not as written.
+    /// What the sink has refused in this call counts as failed, and so not as written. Of a call that is for all inputs nobody knows which
+    /// it was.
     fn take_back(&mut self, input: usize) {
         let refused = self.stats.failed.load(Ordering::Relaxed);
         let frames = refused - std::mem::replace(&mut self.refused, refused);
@@ -142,6 +143,7 @@ impl SinkStage {
             // Only this thread writes to it.
             _ = stats.written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             self.unflushed[input] = self.unflushed[input].saturating_sub(frames);
+            self.inputs.iter().for_each(|input| input.reach.refuse());
         }
     }
 

@@ -75,12 +75,18 @@ pub(crate) struct InputStats {
 impl InputStats {
     /// What was lost of this input on its way, the sink included.
     pub(crate) fn loss(&self, streams: &[Arc<StreamStats>]) -> Loss {
+        self.loss_outside(None, streams)
+    }
+
+    /// What was lost, but for what this stage has counted itself.
+    pub(crate) fn loss_outside(&self, apart: Option<&Arc<StageStats>>, streams: &[Arc<StreamStats>]) -> Loss {
+        let stages = self.stages.iter().filter(|stage| apart.is_none_or(|apart| !Arc::ptr_eq(stage, apart)));
         let origins = || self.origins.iter().map(|&index| &streams[index]);
         Loss {
             late: origins().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
             dropped: self.edges.iter().map(|edge| edge.dropped()).sum(),
             failed: origins().map(|stream| stream.failed.load(Ordering::Relaxed)).sum::<u64>()
-                + self.stages.iter().map(|stage| stage.failed.load(Ordering::Relaxed)).sum::<u64>()
+                + stages.map(|stage| stage.failed.load(Ordering::Relaxed)).sum::<u64>()
                 + self.failed.load(Ordering::Relaxed),
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct Reach {
     written: AtomicU64,
     /// One more than the last that is safe from a kill.
     flushed: AtomicU64,
+    /// One more than the last that the sink may have refused.
+    refused: AtomicU64,
 }
 
 impl Reach {
@@ -24,6 +26,11 @@ impl Reach {
     /// Whether something was written that is not safe yet.
     pub(crate) fn is_behind(&self) -> bool {
         self.flushed.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed)
+    }
+
+    /// The sink has refused something of what was written up to now.
+    pub(crate) fn refuse(&self) {
+        self.refused.store(self.written.load(Ordering::Relaxed), Ordering::Release);
     }
 
     /// Everything written is safe now.
@@ -40,20 +47,27 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// What was lost on the way here; what the source itself missed never had a place in the recording.
+    /// How many frames were lost on the way here, which may be any that were sent. Of those that the sink itself refused is known up to
+    /// where they were; what the source itself missed never had a place in the recording.
     fn lost(&self, streams: &[Arc<StreamStats>]) -> u64 {
-        let loss = self.input.loss(streams);
-        // What the sink itself refused is counted at its first input only.
-        let counted = self.input.stages.iter().any(|stage| Arc::ptr_eq(stage, &self.sink));
-        let refused = if counted { 0 } else { self.sink.failed.load(Ordering::Relaxed) };
-        loss.dropped + loss.failed + refused
+        let loss = self.input.loss_outside(Some(&self.sink), streams);
+        loss.dropped + loss.failed
     }
+}
+
+/// Whom to tell, and what of it was told.
+struct Told {
+    follower: Follower,
+    /// How many frames were lost on their way to the sinks.
+    count: u64,
+    /// Where the last of them may have been, as in [`Watermark::lost`].
+    lost: u64,
 }
 
 /// The watermark of one source stream.
 #[derive(Default)]
 pub(crate) struct Mark {
-    follower: OnceLock<Mutex<Follower>>,
+    follower: OnceLock<Mutex<Told>>,
     ends: OnceLock<(Vec<End>, Vec<Arc<StreamStats>>)>,
 }
 
@@ -81,10 +95,20 @@ impl Mark {
             return Err(Error::environment(message).with_hint("Record it by itself."));
         }
         self.follower
-            .set(Mutex::new(follower))
+            .set(Mutex::new(Told { follower, count: 0, lost: 0 }))
             .map_err(|_second| Error::plugin("the stream is followed already"))?;
         self.tell();
         Ok(())
+    }
+
+    /// One more than the last `seq` that the source has given away.
+    fn sent(ends: &[End], streams: &[Arc<StreamStats>]) -> u64 {
+        let origins = ends.iter().flat_map(|end| &end.input.origins).map(|&stream| &streams[stream]);
+        // A tick that the source missed has a number, too.
+        let sent = |stream: &Arc<StreamStats>| {
+            stream.frames.load(Ordering::Relaxed) + stream.late.load(Ordering::Relaxed)
+        };
+        origins.map(sent).max().unwrap_or(0)
     }
 
     /// Tells the follower where the recording is now.
@@ -94,11 +118,16 @@ impl Mark {
             ends.iter().map(|end| count(&end.input.reach).load(Ordering::Acquire)).min().unwrap_or(0)
         };
         // Held while the numbers are read: what the follower is told never goes back.
-        let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);
-        follower(Watermark {
-            written: least(|reach| &reach.written),
-            flushed: least(|reach| &reach.flushed),
-            lost: ends.iter().map(|end| end.lost(streams)).sum(),
-        });
+        let mut told = follower.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read before the losses: a frame that is passed because it was lost is known as lost then.
+        let (written, flushed) = (least(|reach| &reach.written), least(|reach| &reach.flushed));
+        let count = ends.iter().map(|end| end.lost(streams)).sum();
+        if count > std::mem::replace(&mut told.count, count) {
+            told.lost = Self::sent(ends, streams);
+        }
+        let refused = ends.iter().map(|end| end.input.reach.refused.load(Ordering::Acquire)).max();
+        let lost = told.lost.max(refused.unwrap_or(0));
+        told.lost = lost;
+        (told.follower)(Watermark { written, flushed, lost });
     }
 }

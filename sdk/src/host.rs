@@ -56,7 +56,8 @@ pub struct Watermark {
     pub written: u64,
     /// They will survive a `kill -9`, too.
     pub flushed: u64,
-    /// Frames of the stream that an edge has dropped or that a stage could not take, on the way to any sink. It only grows.
+    /// Some frames before this `seq` are lost: an edge has dropped them, or a stage could not take them, on the way to any sink. Those
+    /// from it on are not, as far as is known. 0 as long as nothing is lost; it only grows.
     pub lost: u64,
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct Facts {
     pub(crate) events: [u64; Code::ALL.len()],
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// As the source says it, once the connection has ended: empty if nobody knows.
     pub(crate) exit_status: Option<String>,
     /// What went wrong.
     pub(crate) error: Option<String>,
@@ -88,6 +89,9 @@ impl Facts {
 
 /// A number, unless it is none.
 fn exit_status(text: &str) -> Value {
+    if text.is_empty() {
+        return Value::Null;
+    }
     text.parse().map_or_else(|_no_number| json!(text), |number: i32| json!(number))
 }
 

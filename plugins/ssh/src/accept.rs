@@ -206,6 +206,7 @@ impl Connection {
         tokio::select! {
             _ = &mut session => {}
             why = self.overstays(&life) => {
+                life.end(why);
                 tokio::spawn(say_farewell(handle, why));
                 if tokio::time::timeout(FAREWELL_TIME, &mut session).await.is_err() {
                     // It is not connected any more, if that fails.

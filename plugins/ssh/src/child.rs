@@ -80,11 +80,9 @@ impl Program {
         self.group
     }
 
-    /// Tells the program that its user has gone, and kills it if it takes no notice.
-    pub(crate) async fn hang_up(mut self, terminal: Option<&End>) {
-        if !matches!(self.child.try_wait(), Ok(None)) {
-            return;
-        }
+    /// Tells the program that its user has gone, and kills it if it takes no notice. Returns how it has ended, if the system says so.
+    pub(crate) async fn hang_up(mut self, terminal: Option<&End>) -> Option<ExitStatus> {
+        let Ok(None) = self.child.try_wait() else { return self.child.wait().await.ok() };
         // Who stands in front on the terminal is told too.
         let front = terminal.and_then(|end| rustix::termios::tcgetpgrp(end.get_ref()).ok());
         let groups = [Some(self.group), front.filter(|front| *front != self.group)];
@@ -95,11 +93,14 @@ impl Program {
         };
         signal(Signal::HUP);
         signal(Signal::CONT);
-        if tokio::time::timeout(HANGUP_TIME, self.child.wait()).await.is_err() {
-            signal(Signal::KILL);
-            // It was killed: there is nothing else to be learnt.
-            drop(self.child.wait().await);
-        }
+        let ended = match tokio::time::timeout(HANGUP_TIME, self.child.wait()).await {
+            Ok(ended) => ended,
+            Err(_late) => {
+                signal(Signal::KILL);
+                self.child.wait().await
+            }
+        };
+        ended.ok()
     }
 }
 

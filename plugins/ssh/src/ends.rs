@@ -61,13 +61,14 @@ impl Outlet {
         }
     }
 
-    /// Ends what runs: its user has gone.
-    pub(crate) async fn hang_up(self, inlet: Inlet) {
+    /// Ends what runs: its user has gone. Returns how it has ended, if that can be known.
+    pub(crate) async fn hang_up(self, inlet: Inlet) -> Option<Ending> {
         match self {
             Self::Local(outlet) => {
                 // The input stays open as long: a program should see that it was hung up, not that its input has ended.
-                outlet.hang_up().await;
+                let ending = outlet.hang_up().await;
                 drop(inlet);
+                ending
             }
             Self::Upstream(outlet) => {
                 // First nothing is taken any more: what is on the way must not hold up that the channel is closed.
@@ -75,6 +76,7 @@ impl Outlet {
                 if let Inlet::Upstream(inlet) = inlet {
                     inlet.close().await;
                 }
+                None
             }
         }
     }

@@ -14,15 +14,19 @@ pub(crate) struct Unrecorded;
 pub(crate) struct Gate {
     /// `None`: the session does not wait for its recording.
     marks: Option<watch::Receiver<Watermark>>,
-    /// What had been lost before this session began is not its loss.
-    lost_before: u64,
+    /// The number of the session's first frame: what is lost of those before is not its loss.
+    first: u64,
 }
 
 impl Gate {
-    /// To be made before the session's first frame.
+    /// For a session that is still to begin.
     pub(crate) fn new(marks: Option<watch::Receiver<Watermark>>) -> Self {
-        let lost_before = marks.as_ref().map_or(0, |marks| marks.borrow().lost);
-        Self { marks, lost_before }
+        Self { marks, first: u64::MAX }
+    }
+
+    /// The session has begun with this frame.
+    pub(crate) fn begin(&mut self, first: u64) {
+        self.first = first;
     }
 
     /// Whether everything may be shown at once.
@@ -33,10 +37,10 @@ impl Gate {
     /// Waits until the frame with this number is safe.
     pub(crate) async fn passed(&mut self, number: u64) -> Result<(), Unrecorded> {
         let Some(marks) = &mut self.marks else { return Ok(()) };
-        let lost_before = self.lost_before;
-        let mark = marks.wait_for(|mark| mark.lost > lost_before || mark.flushed > number).await;
+        let first = self.first;
+        let mark = marks.wait_for(|mark| mark.lost > first || mark.flushed > number).await;
         match mark {
-            Ok(mark) if mark.lost <= lost_before => Ok(()),
+            Ok(mark) if mark.lost <= first => Ok(()),
             Ok(_) | Err(_) => Err(Unrecorded),
         }
     }
@@ -44,9 +48,9 @@ impl Gate {
     /// Waits until something is lost; for ever where that is no reason to end.
     pub(crate) async fn broken(&mut self) -> Unrecorded {
         let Some(marks) = &mut self.marks else { return pending().await };
-        let lost_before = self.lost_before;
+        let first = self.first;
         // That nobody says any more how far the recording is, is as bad.
-        drop(marks.wait_for(|mark| mark.lost > lost_before).await);
+        drop(marks.wait_for(|mark| mark.lost > first).await);
         Unrecorded
     }
 }
@@ -72,6 +76,7 @@ mod tests {
     fn a_frame_passes_when_it_is_flushed_and_not_when_it_is_only_written() {
         let (tell, marks) = watch::channel(mark(0, 0));
         let mut gate = Gate::new(Some(marks));
+        gate.begin(0);
         assert_eq!(ask(gate.passed(0)), Poll::Pending);
         tell.send_replace(Watermark { written: 5, flushed: 4, lost: 0 });
         assert_eq!(ask(gate.passed(3)), Poll::Ready(Ok(())));
@@ -79,12 +84,16 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_closes_the_gate_and_one_from_before_does_not() {
+    fn a_loss_closes_the_gate_and_one_of_frames_from_before_does_not() {
         let (tell, marks) = watch::channel(mark(7, 2));
         let mut gate = Gate::new(Some(marks));
+        gate.begin(6);
         assert_eq!(ask(gate.passed(6)), Poll::Ready(Ok(())));
+        // It is seen late that an earlier one is lost.
+        tell.send_replace(mark(8, 6));
         assert_eq!(ask(gate.broken()), Poll::Pending);
-        tell.send_replace(mark(100, 3));
+        assert_eq!(ask(gate.passed(7)), Poll::Ready(Ok(())));
+        tell.send_replace(mark(100, 7));
         assert_eq!(ask(gate.passed(6)), Poll::Ready(Err(Unrecorded)));
         assert_eq!(ask(gate.broken()), Poll::Ready(Unrecorded));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tapedeck_sdk::Timestamp;
@@ -66,11 +66,13 @@ fn place(address: IpAddr) -> IpAddr {
 pub(crate) struct Life {
     last: AtomicI64,
     logged_in: AtomicBool,
+    /// Why the connection is ended from here.
+    ended: OnceLock<&'static str>,
 }
 
 impl Life {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { last: AtomicI64::new(now.0), logged_in: AtomicBool::new(false) }
+        Self { last: AtomicI64::new(now.0), logged_in: AtomicBool::new(false), ended: OnceLock::new() }
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {
@@ -83,6 +85,16 @@ impl Life {
 
     pub(crate) fn logged_in(&self) -> bool {
         self.logged_in.load(Ordering::Relaxed)
+    }
+
+    /// Remembers why the connection is ended from here; the first reason is the one that counts.
+    pub(crate) fn end(&self, why: &'static str) {
+        _ = self.ended.set(why);
+    }
+
+    /// Why the connection was ended, if it was not the client who did.
+    pub(crate) fn ended(&self) -> Option<&'static str> {
+        self.ended.get().copied()
     }
 
     pub(crate) fn silent_for(&self, now: Timestamp) -> Duration {

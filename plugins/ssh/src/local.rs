@@ -98,8 +98,8 @@ impl Outlet {
         }
     }
 
-    pub(crate) async fn hang_up(self) {
-        self.program.hang_up(self.terminal.as_deref()).await;
+    pub(crate) async fn hang_up(self) -> Option<Ending> {
+        self.program.hang_up(self.terminal.as_deref()).await.map(ending)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
 use russh::{ChannelId, ChannelReadHalf, ChannelWriteHalf, Sig};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::backlog::Backlog;
@@ -24,6 +25,9 @@ const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
 /// What a client reads when its session can't be recorded.
 const UNRECORDED: &[u8] = b"tapedeck: this session can't be recorded and ends here\r\n";
+
+/// The exit status that it gets.
+const UNRECORDED_STATUS: u32 = 255;
 
 /// What a client asks of a session that runs.
 pub(crate) enum Control {
@@ -67,33 +71,42 @@ impl Session {
     pub(crate) async fn run(mut self, facts: String, size: Option<Size>) {
         let id = self.to_client.id();
         let status = match self.begin(facts, size).await {
-            Ok(number) => self.serve(number).await,
+            Ok((first, last)) => {
+                self.gate.begin(first);
+                self.serve(last).await
+            }
             Err(over) => Err(over),
         };
         match status {
             Ok((ending, finished)) => _ = end(&self.handle, id, &ending, finished).await,
             Err(Over::Gone) => {
-                self.outlet.hang_up(self.inlet).await;
+                let why = self.tape.life.ended().unwrap_or("the client has gone");
+                let status = self.outlet.hang_up(self.inlet).await.map(|ending| ending.number());
+                // When the engine takes no more frames, the recording is cut off where it is.
+                _ = put_end(&self.tape, why, status).await;
                 // A client that is still there sees that the session is over.
                 _ = self.handle.close(id).await;
             }
             Err(Over::Unrecorded) => {
+                // At once, and so before anything of a later session: it may be lost, too, and that is not the other's loss.
+                _ = put_end(&self.tape, "a loss of the recording", Some(UNRECORDED_STATUS.into())).await;
                 let said = self.to_client.extended_data_bytes(STDERR, Bytes::from_static(UNRECORDED));
                 // A client that does not listen is not waited for.
                 drop(tokio::time::timeout(FAREWELL_TIME, said).await);
                 self.outlet.hang_up(self.inlet).await;
-                _ = end(&self.handle, id, &Ending::Status(255), false).await;
+                _ = end(&self.handle, id, &Ending::Status(UNRECORDED_STATUS), false).await;
             }
         }
     }
 
-    /// Records who it is. Returns the last frame's number.
-    async fn begin(&self, facts: String, size: Option<Size>) -> Result<u64, Over> {
-        let number = put(&self.tape, "c", facts).await?;
-        match size {
-            Some(size) => put(&self.tape, "r", format!("{}x{}", size.columns, size.rows)).await,
-            None => Ok(number),
-        }
+    /// Records who it is. Returns the numbers of the first and the last frame of this.
+    async fn begin(&self, facts: String, size: Option<Size>) -> Result<(u64, u64), Over> {
+        let first = put(&self.tape, "c", facts).await?;
+        let last = match size {
+            Some(size) => put(&self.tape, "r", format!("{}x{}", size.columns, size.rows)).await?,
+            None => first,
+        };
+        Ok((first, last))
     }
 
     /// Passes on everything in both directions. Returns how it ended, and whether the client knows already that no more output comes.
@@ -118,9 +131,9 @@ impl Session {
             over = typing.run(&mut self.inlet) => Err(over),
             _unrecorded = self.gate.broken() => Err(Over::Unrecorded),
         };
-        if self.records == Records::Counts && matches!(outcome, Err(Over::Gone)) {
-            // What is only counted has an end, whoever ends it. Nobody waits for it any more.
-            _ = show.put_end(&Ending::Status(0), bytes_in.load(Ordering::Relaxed)).await;
+        if outcome.is_err() {
+            // Nobody waits for it any more.
+            _ = show.put_counts(bytes_in.load(Ordering::Relaxed)).await;
         }
         outcome.map(|ending| (ending, show.finished()))
     }
@@ -129,6 +142,13 @@ impl Session {
 /// Records a frame, and returns its number.
 pub(crate) async fn put(tape: &Tape, code: &'static str, data: impl Into<Bytes>) -> Result<u64, Over> {
     tape.put(code, data).await.map_err(|_stopped| Over::Gone)
+}
+
+/// Records that something ended the session from outside.
+async fn put_end(tape: &Tape, why: &str, status: Option<i64>) -> Result<(), Over> {
+    put(tape, "c", json!({ "ended_by": why }).to_string()).await?;
+    put(tape, "x", status.map_or(String::new(), |status| status.to_string())).await?;
+    Ok(())
 }
 
 async fn end(handle: &Handle, id: ChannelId, ending: &Ending, finished: bool) -> Result<(), ()> {

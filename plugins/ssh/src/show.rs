@@ -90,12 +90,18 @@ impl<'session> Show<'session> {
     }
 
     /// Records how it ended. Returns the frame's number.
-    pub(crate) async fn put_end(&self, ending: &Ending, bytes_in: u64) -> Result<u64, Over> {
+    async fn put_end(&self, ending: &Ending, bytes_in: u64) -> Result<u64, Over> {
+        self.put_counts(bytes_in).await?;
+        put(self.tape, "x", ending.number().to_string()).await
+    }
+
+    /// Records how much went by, if that is all that is recorded.
+    pub(crate) async fn put_counts(&self, bytes_in: u64) -> Result<(), Over> {
         if self.records == Records::Counts {
             let counts = json!({ "bytes_in": bytes_in, "bytes_out": self.bytes });
             put(self.tape, "c", counts.to_string()).await?;
         }
-        put(self.tape, "x", ending.number().to_string()).await
+        Ok(())
     }
 
     /// Whether the client knows that no more output comes.

@@ -8,7 +8,7 @@
 //! | `i` | input, raw bytes as the program got them |
 //! | `r` | the size in cells, `COLSxROWS`, decimal; the first one of a connection says how it began |
 //! | `m` | a mark; its label, which may be empty |
-//! | `x` | the exit status, decimal; the last row of a connection |
+//! | `x` | the exit status, decimal, or nothing if nobody knows it; the last row of a connection |
 //! | `c` | facts about the connection: a JSON object. Tapedeck's own, as is `e` |
 //! | `e` | whether what is typed is shown from here on: `on` or `off` |
 //!

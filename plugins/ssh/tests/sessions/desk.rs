@@ -158,7 +158,7 @@ impl Desk {
         Self { folder, source, host, port, frames: Vec::new(), flushes: false }
     }
 
-    /// Everything that was taken so far is safe, and so much is lost.
+    /// Everything that was taken so far is safe, but for something before this number.
     pub(crate) fn reach(&self, lost: u64) {
         let taken = self.frames.len() as u64;
         self.host.reach(Watermark { written: taken, flushed: taken, lost });

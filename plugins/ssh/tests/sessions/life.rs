@@ -276,8 +276,8 @@ fn a_client_that_is_killed_hangs_up_what_it_ran() {
         client.kill().unwrap();
         client.wait().unwrap();
         desk.until("the end of what ran", |_| !runs(&pid));
-        desk.look();
-        assert!(desk.data(FIRST, "x").is_empty());
+        desk.until("the end of the recording", |desk| desk.text(FIRST, "x") == "137");
+        assert!(desk.text(FIRST, "c").contains(r#"{"ended_by":"the client has gone"}"#));
     }
 }
 

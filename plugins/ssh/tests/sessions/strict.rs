@@ -72,7 +72,8 @@ fn a_loss_ends_every_session_and_what_it_runs_and_later_ones_are_not_to_blame() 
     desk.until("both", both);
     let pids = [FIRST, second].map(|name| pid(&desk, name));
     desk.flushes = false;
-    desk.reach(1);
+    let lost = desk.frames.len() as u64;
+    desk.reach(lost);
     for client in &mut clients {
         assert_eq!(desk.status(client).code(), Some(255));
         let mut errors = String::new();
@@ -80,13 +81,17 @@ fn a_loss_ends_every_session_and_what_it_runs_and_later_ones_are_not_to_blame() 
         assert!(errors.contains("tapedeck: this session can't be recorded and ends here"), "{errors}");
     }
     desk.until("the end of what ran", |_| pids.iter().all(|pid| !runs(pid)));
-    assert!(desk.codes(FIRST).ends_with('o') && desk.codes(second).ends_with('o'));
+    for name in [FIRST, second] {
+        assert!(desk.codes(name).ends_with("ocx") && desk.text(name, "x") == "255");
+        assert!(desk.text(name, "c").contains(r#"{"ended_by":"a loss of the recording"}"#));
+    }
     let mut later = desk.ssh("alice").arg("echo later").stdout(Stdio::piped()).spawn().unwrap();
     let third = "alice-127.0.0.1-3";
     desk.until("its output", |desk| desk.text(third, "o") == "later\n");
-    desk.reach(1);
+    // That the last words of the others are lost, too, is seen late.
+    desk.reach(lost + 4);
     desk.until("its end", |desk| desk.text(third, "x") == "0");
-    desk.reach(1);
+    desk.reach(lost + 4);
     assert!(desk.status(&mut later).success());
 }
 

@@ -88,7 +88,9 @@ fn time_ends_a_connection_whatever_it_does() {
     let output = desk.run(&mut command);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.contains("the time limit is over"), "{errors}");
-    assert!(!desk.codes("alice-127.0.0.1-1").contains('x'));
+    let first = "alice-127.0.0.1-1";
+    desk.until("the end of the recording", |desk| desk.text(first, "x") == "129");
+    assert!(desk.text(first, "c").contains(r#"{"ended_by":"the time limit is over"}"#));
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::worker::{Route, fits, send, wrong_output};
 /// The longest that a source may wait in one call: how long a stop takes at the most.
 const CALL_MAX: Duration = Duration::from_millis(50);
 
+/// How long a source may take to come to its end once it is told to stop.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
 /// From this rate on the thread does not sleep between ticks: a machine that has gone to sleep may need longer than a period to
 /// wake up (measured on a virtual machine: 0.7 ms for one wake-up in a thousand).
 const AWAKE_HZ_MIN: f64 = 2000.0;
@@ -37,6 +40,8 @@ pub(crate) struct Feed {
     pub(crate) rate_hz: Option<f64>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) times: FeedTimes,
+    /// Whether the source has given its last.
+    pub(crate) ended: bool,
 }
 
 /// How long things took.
@@ -61,7 +66,29 @@ impl Feed {
             Some(rate_hz) => self.run_paced(Ticker::new(start, rate_hz), end),
             None => self.run_free(end),
         }
-        self.times
+        self.come_to_an_end();
+        let Self { source, outlets, stats, times, .. } = self;
+        // It may still count what it could not give.
+        drop(source);
+        share_failed(&stats, &outlets);
+        times
+    }
+
+    /// Takes what the source must not be cut off from.
+    fn come_to_an_end(&mut self) {
+        let source = &mut self.source;
+        match guarded(&self.stats.id, "stop", || Ok(!self.ended && source.stop())) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return self.stats.fail(error),
+        }
+        let end = self.clock.now() + STOP_MAX;
+        loop {
+            let now = self.clock.now();
+            if now >= end || !self.take(end.min(now + CALL_MAX), now, false) {
+                return;
+            }
+        }
     }
 
     fn run_paced(&mut self, mut ticker: Ticker, end: Option<Timestamp>) {
@@ -131,8 +158,12 @@ impl Feed {
                 self.give(output, batch, if paced { now } else { after })
             }
             Ok(Next::Idle) => true,
-            Ok(Next::End) => false,
+            Ok(Next::End) => {
+                self.ended = true;
+                false
+            }
             Err(error) => {
+                self.ended = true;
                 self.stats.fail(error);
                 false
             }
@@ -147,6 +178,7 @@ impl Feed {
         }
         let Some(outlet) = self.outlets.get_mut(output).filter(|outlet| fits(&batch, &outlet.route.schema))
         else {
+            self.ended = true;
             self.stats.failed.fetch_add(frames, Ordering::Relaxed);
             self.stats.fail(wrong_output(&self.stats.id, output));
             return false;
@@ -163,18 +195,9 @@ impl Feed {
         }
         stats.frames.fetch_add(frames, Ordering::Relaxed);
         stats.bytes.fetch_add(batch.byte_len() as u64, Ordering::Relaxed);
-        self.share_failed();
+        share_failed(&self.stats, &self.outlets);
         send(&mut self.outlets[output].route, batch, &mut [], 0);
         true
-    }
-
-    /// What the source itself could read only in part is shown at its first stream.
-    fn share_failed(&self) {
-        let failed = self.stats.failed.load(Ordering::Relaxed);
-        if let Some(outlet) = self.outlets.first().filter(|_| failed > 0) {
-            outlet.stats.failed.store(failed, Ordering::Relaxed);
-            outlet.ledger.set_failed(failed);
-        }
     }
 
     /// Each missed tick uses up a `seq`, so that the gap in the file is the loss.
@@ -185,5 +208,14 @@ impl Feed {
             let late = outlet.stats.late.fetch_add(missed, Ordering::Relaxed) + missed;
             outlet.ledger.set_late(late);
         }
+    }
+}
+
+/// What the source itself could read only in part is shown at its first stream.
+fn share_failed(stats: &StageStats, outlets: &[Outlet]) {
+    let failed = stats.failed.load(Ordering::Relaxed);
+    if let Some(outlet) = outlets.first().filter(|_| failed > 0) {
+        outlet.stats.failed.store(failed, Ordering::Relaxed);
+        outlet.ledger.set_failed(failed);
     }
 }

@@ -73,7 +73,7 @@ impl OpenSource for Walker {
     }
     fn open(_options: NoOptions, context: Context) -> Result<Self, Error> {
         let early = context.host.follow(0, Box::new(|_| {})).unwrap_err();
-        assert!(early.message.contains("walker"), "nothing flows yet: {early}");
+        assert!(early.message.contains(&context.id), "nothing flows yet: {early}");
         let schema =
             StreamSchema::builder(&context.id, Kind::Attributes).field("n", DataType::UInt64).build()?;
         let pool = BatchPool::new(schema.clone());
@@ -147,12 +147,80 @@ impl OpenSink for Picky {
     }
 }
 
+/// Takes everything, and refuses it at the next flush.
+struct Fickle {
+    host: Arc<dyn Host>,
+    taken: u64,
+}
+
+impl Sink for Fickle {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
+        self.taken += batch.rows() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.host.failed(std::mem::take(&mut self.taken));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.flush()
+    }
+}
+
+impl OpenSink for Fickle {
+    type Options = NoOptions;
+    fn describe() -> Description {
+        Description::sink("fickle", "Refuses late").takes(&[Kind::Attributes])
+    }
+    fn open(_options: NoOptions, _inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
+        Ok(Self { host: context.host, taken: 0 })
+    }
+}
+
+/// Its file is good for nothing before its end.
+struct Hoard;
+
+impl Sink for Hoard {
+    fn write(&mut self, _input: usize, _batch: Batch) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl OpenSink for Hoard {
+    type Options = NoOptions;
+    fn describe() -> Description {
+        Description::sink("hoard", "Keeps all to itself").takes(&[Kind::Attributes]).needs_journal()
+    }
+    fn open(_options: NoOptions, _inputs: &[Arc<StreamSchema>], _context: Context) -> Result<Self, Error> {
+        Ok(Self)
+    }
+}
+
 fn run(stages: &str) -> (Report, Manifest) {
-    let registry =
-        Registry::new([Factory::source::<Walker>(), Factory::transform::<Hold>(), Factory::sink::<Picky>()]);
+    run_with("", stages)
+}
+
+fn run_with(session: &str, stages: &str) -> (Report, Manifest) {
+    let registry = Registry::new([
+        Factory::source::<Walker>(),
+        Factory::transform::<Hold>(),
+        Factory::sink::<Picky>(),
+        Factory::sink::<Fickle>(),
+        Factory::sink::<Hoard>(),
+    ]);
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
-        "[session]\nflush_interval = \"1h\"\ndisk_free_min = \"0B\"\n[sources.walker]\nplugin = \"walker\"\n{stages}"
+        "[session]\nflush_interval = \"1h\"\ndisk_free_min = \"0B\"\n{session}\n[sources.walker]\nplugin = \"walker\"\n{stages}"
     );
     let pipeline = parse("test.toml", &text, &Variables::none(), &registry).unwrap_or_else(|d| panic!("{d}"));
     let options = RunOptions {
@@ -186,4 +254,21 @@ fn what_a_transform_holds_back_is_asked_for_in_time() {
     let (report, _) = run("[transforms.hold]\nplugin = \"hold\"\ninputs = [\"walker\"]\n\
         [sinks.a]\nplugin = \"picky\"\ninputs = [\"hold\"]\n");
     assert_eq!((report.streams[0].frames, report.loss.failed), (50, 5), "{report:?}");
+}
+
+#[test]
+fn what_a_sink_refuses_at_a_flush_is_no_inputs_success() {
+    let (report, manifest) = run("[sources.other]\nplugin = \"walker\"\n\
+        [sinks.a]\nplugin = \"fickle\"\ninputs = [\"walker\", \"other\"]\n");
+    assert_eq!((report.loss.failed, report.exit_code), (100, 3), "{report:?}");
+    let written: u64 = manifest.sinks[0].inputs.iter().map(|input| input.written).sum();
+    assert_eq!(written, 0, "accepted = written + failed");
+}
+
+#[test]
+fn who_waits_for_a_sink_that_can_make_nothing_safe_is_told_so() {
+    let (report, _) = run_with("journal = \"off\"", "[sinks.a]\nplugin = \"hoard\"\ninputs = [\"walker\"]\n");
+    assert_eq!((report.streams[0].frames, report.exit_code), (0, 1), "{report:?}");
+    let error = report.stages.iter().find_map(|stage| stage.error.as_ref()).unwrap();
+    assert!(error.to_string().contains("a kill would take what \"a\" has written"), "{error}");
 }

@@ -23,6 +23,9 @@ struct ToyOptions {
     /// Take so long for a call.
     #[serde(default)]
     slow_ms: u64,
+    /// Frames that the source still has to give when it is told to stop.
+    #[serde(default)]
+    last_words: u64,
     /// What to do: "error" or "panic".
     #[serde(default)]
     how: String,
@@ -66,6 +69,11 @@ impl Source for Counter {
         batch.push_row(Timestamp::UNSET).set(0, self.given);
         self.given += 1;
         Ok(Next::Batch { output: 0, batch: batch.finish() })
+    }
+
+    fn stop(&mut self) -> bool {
+        self.options.frames = Some(self.given + self.options.last_words);
+        self.options.last_words > 0
     }
 }
 
@@ -378,4 +386,18 @@ fn a_stop_ends_the_session_and_finishes_the_files() {
     let code = if report.loss.any() { 3 } else { 0 };
     assert_eq!((report.exit_code, report.ended_by), (code, crate::session::EndedBy::Stop));
     assert_eq!(taken(folder.path(), "x").len() as u64, report.streams[0].frames);
+}
+
+#[test]
+fn what_a_source_still_has_to_give_at_the_end_is_recorded() {
+    let text = "[sources.a]\nplugin = \"counter\"\nrate = 10\nlast_words = 5\n\
+        [sinks.x]\nplugin = \"collect\"\ninputs = [\"a\"]\n[session]\nduration = \"50ms\"\ndisk_free_min = \"0B\"";
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = parse("test.toml", text, &Variables::none(), &registry()).unwrap();
+    let session = begin(pipeline, &registry(), &options(folder.path())).unwrap();
+    let report = session.wait(Duration::from_secs(1), |_| {}).unwrap();
+    let stream = &report.streams[0];
+    assert_eq!(stream.frames + stream.late, 1 + 5, "the tick at the start, and the last words");
+    assert_eq!(taken(folder.path(), "x").len() as u64, stream.frames);
+    assert_balanced(folder.path());
 }

@@ -52,6 +52,9 @@ impl SinkStage {
         clock: SessionClock,
     ) -> Self {
         let durable = !description.needs_journal || journal.is_some();
+        if !durable {
+            inputs.iter().for_each(|input| input.reach.give_up_safety());
+        }
         let gather = || schemas.iter().map(|schema| Gathering::new(schema.clone())).collect();
         let gathering = description.takes_blocks.then(gather);
         let unflushed = vec![0; inputs.len()];
@@ -137,13 +140,18 @@ impl SinkStage {
     fn take_back(&mut self, input: usize) {
         let refused = self.stats.failed.load(Ordering::Relaxed);
         let frames = refused - std::mem::replace(&mut self.refused, refused);
-        if frames > 0 {
-            let less = |count: u64| Some(count.saturating_sub(frames));
-            let stats = &self.inputs[input];
+        if frames == 0 {
+            return;
+        }
+        self.inputs.iter().for_each(|input| input.reach.refuse());
+        let mut left = frames;
+        for input in std::iter::once(input).chain(0..self.inputs.len()) {
+            let taken = left.min(self.unflushed[input]);
+            left -= taken;
+            self.unflushed[input] -= taken;
+            let less = |count: u64| Some(count.saturating_sub(taken));
             // Only this thread writes to it.
-            _ = stats.written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-            self.unflushed[input] = self.unflushed[input].saturating_sub(frames);
-            self.inputs.iter().for_each(|input| input.reach.refuse());
+            _ = self.inputs[input].written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 
@@ -158,6 +166,7 @@ impl SinkStage {
     fn lose_journal(&mut self, error: &Error) {
         self.journal = None;
         self.durable = false;
+        self.inputs.iter().for_each(|input| input.reach.give_up_safety());
         let remark = format!("the journal ended ({error}): a kill would lose this sink's file");
         *self.stats.remark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(remark);
     }
@@ -197,6 +206,8 @@ impl SinkStage {
 
     /// What was taken since the last flush may be gone: it counts as failed, as does all that still comes.
     fn fail(&mut self, error: Error) {
+        // What it has counted itself is not counted again.
+        self.take_back(0);
         self.failed = true;
         self.stats.fail(error);
         self.gathering = None;

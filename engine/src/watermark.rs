@@ -1,6 +1,6 @@
 //! How far the recording of each source stream is, told to the source if it asks. Knows nothing of how frames move.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tapedeck_sdk::{Error, Follower, Watermark};
@@ -16,6 +16,8 @@ pub(crate) struct Reach {
     flushed: AtomicU64,
     /// One more than the last that the sink may have refused.
     refused: AtomicU64,
+    /// Nothing is safe from a kill before the sink has finished.
+    unsafe_to_end: AtomicBool,
 }
 
 impl Reach {
@@ -31,6 +33,15 @@ impl Reach {
     /// The sink has refused something of what was written up to now.
     pub(crate) fn refuse(&self) {
         self.refused.store(self.written.load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// From here on no flush makes anything safe.
+    pub(crate) fn give_up_safety(&self) {
+        self.unsafe_to_end.store(true, Ordering::Release);
+    }
+
+    fn is_unsafe(&self) -> bool {
+        self.unsafe_to_end.load(Ordering::Acquire)
     }
 
     /// Everything written is safe now.
@@ -62,6 +73,7 @@ struct Told {
     count: u64,
     /// Where the last of them may have been, as in [`Watermark::lost`].
     lost: u64,
+    mark: Option<Watermark>,
 }
 
 /// The watermark of one source stream.
@@ -94,8 +106,14 @@ impl Mark {
             let message = format!("\"{}\" records it mixed with other streams", end.sink.id);
             return Err(Error::environment(message).with_hint("Record it by itself."));
         }
+        if let Some(end) = ends.iter().find(|end| end.input.reach.is_unsafe()) {
+            let message = format!("a kill would take what \"{}\" has written", end.sink.id);
+            return Err(
+                Error::environment(message).with_hint("Let it keep its journal: remove `journal = \"off\"`.")
+            );
+        }
         self.follower
-            .set(Mutex::new(Told { follower, count: 0, lost: 0 }))
+            .set(Mutex::new(Told { follower, count: 0, lost: 0, mark: None }))
             .map_err(|_second| Error::plugin("the stream is followed already"))?;
         self.tell();
         Ok(())
@@ -122,12 +140,16 @@ impl Mark {
         // Read before the losses: a frame that is passed because it was lost is known as lost then.
         let (written, flushed) = (least(|reach| &reach.written), least(|reach| &reach.flushed));
         let count = ends.iter().map(|end| end.lost(streams)).sum();
-        if count > std::mem::replace(&mut told.count, count) {
+        let grown = count > std::mem::replace(&mut told.count, count);
+        if grown || ends.iter().any(|end| end.input.reach.is_unsafe()) {
             told.lost = Self::sent(ends, streams);
         }
         let refused = ends.iter().map(|end| end.input.reach.refused.load(Ordering::Acquire)).max();
         let lost = told.lost.max(refused.unwrap_or(0));
         told.lost = lost;
-        (told.follower)(Watermark { written, flushed, lost });
+        let mark = Watermark { written, flushed, lost };
+        if told.mark.replace(mark) != Some(mark) {
+            (told.follower)(mark);
+        }
     }
 }

@@ -294,6 +294,7 @@ impl Wiring {
             rate_hz: pipeline.nodes[node].rate_hz,
             stop: stop.clone(),
             times: FeedTimes::new(),
+            ended: false,
         }
     }
 }

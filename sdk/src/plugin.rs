@@ -47,6 +47,15 @@ pub trait Source: Send {
     /// # Errors
     /// What ends the source; see the trait.
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error>;
+
+    /// The recording is to end. A source that has more to give which must not be lost, such as what somebody has seen already, or how
+    /// things have ended, brings that to its end from here on and returns `true`: [`next`](Self::next) is called on then until
+    /// [`Next::End`], but for two seconds at the most. A source that gives what is there at the moment of the call has no more to give.
+    ///
+    /// Sources in files of plugins are not asked.
+    fn stop(&mut self) -> bool {
+        false
+    }
 }
 
 /// Where a transform puts what it made. The engine implements it: a push calls the stage below at once, on the same thread.

@@ -12,12 +12,15 @@ use tapedeck_terminal::{Seat, User};
 /// So much output may wait for the user's terminal before no more is given to it.
 const BACKLOG_BYTES_MAX: usize = 64 << 10;
 
+/// How long the user's terminal may take nothing at the end.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
 /// The most cells that a recording's terminal is followed with.
 const CELLS_MAX: u16 = 2000;
 
-/// Ends what a program may have begun that is still on: the alternate screen is looked after by itself.
-const PUT_BACK: &str =
-    "\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[r";
+/// Ends what a program may have begun that is still on: the alternate screen is looked after by itself. Giving up margins moves the cursor,
+/// which is put back to where it was.
+const PUT_BACK: &str = "\x1b7\x1b[r\x1b8\x1b[0m\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?1015l";
 
 /// Everything to its first state, and the screen empty.
 const CLEAR: &str = "\x1b[?1049l\x1b[0m\x1b[?6l\x1b[r\x1b[H\x1b[2J";
@@ -106,7 +109,14 @@ impl Screen {
         if let Self::User(user) = &mut self {
             user.show(followed.farewell().as_bytes());
             let mut typed = Vec::new();
-            while user.backlog() > 0 && user.wait(Duration::from_secs(1), &mut typed) {}
+            let mut backlog = usize::MAX;
+            // A terminal that takes nothing any more is not waited for.
+            while user.backlog() > 0 && user.backlog() < backlog {
+                backlog = user.backlog();
+                if !user.wait(FAREWELL_TIME, &mut typed) {
+                    return;
+                }
+            }
         }
     }
 }

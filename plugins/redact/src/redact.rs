@@ -1,6 +1,7 @@
 //! The `redact` transform: leads each frame to the text that it is part of, and each row on when that text is decided.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tapedeck_sdk::prelude::*;
 use tapedeck_sdk::terminal::Columns;
@@ -8,7 +9,7 @@ use tapedeck_sdk::terminal::Columns;
 use crate::options::RedactOptions;
 use crate::password::Prompt;
 use crate::patterns::Patterns;
-use crate::rows::{Lot, Rows};
+use crate::rows::{Blocking, Lot, Rows};
 use crate::text::{Decision, Text};
 
 /// One connection.
@@ -97,13 +98,13 @@ impl Redact {
     }
 
     /// Lets rows go that have waited long enough. The first one in the way is the oldest.
-    fn expire(&mut self, input: usize, now: Timestamp) {
+    fn expire(&mut self, input: usize, waited: impl Fn(&Blocking<'_>) -> Duration) {
         let Stream { columns, rows, connections } = &mut self.streams[input];
-        while let Some((batch, row)) = rows.blocking() {
-            if now.since(Timestamp(batch.timestamps()[row])) < self.options.hold_time.0 {
+        while let Some(blocking) = rows.blocking() {
+            if waited(&blocking) < self.options.hold_time.0 {
                 return;
             }
-            let (batch, row) = (batch.clone(), row);
+            let (batch, row) = (blocking.batch.clone(), blocking.row);
             let name = batch.column(columns.connection).str_at(row);
             let Some(connection) = connections.get_mut(name) else { return };
             let output = batch.column(columns.code).str_at(row) == "o";
@@ -157,8 +158,10 @@ impl Transform for Redact {
     }
 
     fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
+        self.streams[input].rows.arrive(self.context.host.now());
         for (row, &at) in batch.timestamps().iter().enumerate() {
-            self.expire(input, Timestamp(at));
+            // Between two rows their own time counts: a recording is masked the same way however fast it is read.
+            self.expire(input, |held| Timestamp(at).since(Timestamp(held.batch.timestamps()[held.row])));
             self.take(input, &batch, row);
         }
         self.streams[input].rows.give(&batch, |batch| out.push(input, batch))
@@ -166,7 +169,7 @@ impl Transform for Redact {
 
     fn flush(&mut self, now: Timestamp, out: &mut dyn Outputs) -> Result<(), Error> {
         for input in 0..self.streams.len() {
-            self.expire(input, now);
+            self.expire(input, |held| now.since(held.arrived_at));
             self.streams[input].rows.give_rows(|batch| out.push(input, batch));
         }
         Ok(())

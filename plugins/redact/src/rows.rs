@@ -22,6 +22,15 @@ struct Row {
     batch: Batch,
     row: usize,
     lot: Lot,
+    arrived_at: Timestamp,
+}
+
+/// The row that holds up all others.
+pub(crate) struct Blocking<'rows> {
+    pub(crate) batch: &'rows Batch,
+    pub(crate) row: usize,
+    /// When it was taken in. Its own timestamp may be of another clock, or of a recording made long ago.
+    pub(crate) arrived_at: Timestamp,
 }
 
 /// Rows of one stream that were taken in and not yet given out.
@@ -33,6 +42,7 @@ pub(crate) struct Rows {
     relabel: Relabel,
     /// The column of the data.
     data: usize,
+    arrived_at: Timestamp,
 }
 
 impl Rows {
@@ -42,12 +52,18 @@ impl Rows {
         data: usize,
     ) -> Result<Self, Error> {
         let relabel = Relabel::new(input.clone(), output.clone())?;
-        Ok(Self { queue: VecDeque::new(), first: 0, pool: BatchPool::new(output.clone()), relabel, data })
+        let pool = BatchPool::new(output.clone());
+        Ok(Self { queue: VecDeque::new(), first: 0, pool, relabel, data, arrived_at: Timestamp(0) })
+    }
+
+    /// The time when the next rows are taken in.
+    pub(crate) fn arrive(&mut self, at: Timestamp) {
+        self.arrived_at = at;
     }
 
     /// Takes a row in. Returns its number.
     pub(crate) fn push(&mut self, batch: &Batch, row: usize, lot: Lot) -> u64 {
-        self.queue.push_back(Row { batch: batch.clone(), row, lot });
+        self.queue.push_back(Row { batch: batch.clone(), row, lot, arrived_at: self.arrived_at });
         self.first + self.queue.len() as u64 - 1
     }
 
@@ -60,9 +76,9 @@ impl Rows {
     }
 
     /// The row that holds up all others, if there is one.
-    pub(crate) fn blocking(&self) -> Option<(&Batch, usize)> {
-        let blocking = self.queue.iter().find(|row| row.lot == Lot::Undecided)?;
-        Some((&blocking.batch, blocking.row))
+    pub(crate) fn blocking(&self) -> Option<Blocking<'_>> {
+        let Row { batch, row, arrived_at, .. } = self.queue.iter().find(|row| row.lot == Lot::Undecided)?;
+        Some(Blocking { batch, row: *row, arrived_at: *arrived_at })
     }
 
     /// Gives out every row whose turn has come. `batch` is the one whose rows were taken in last.

@@ -118,6 +118,25 @@ impl Session {
         Ok(status.map(|status| status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(255)))
     }
 
+    /// Tells the command that its terminal has gone, unless it has ended.
+    pub(crate) fn hang_up(&self) {
+        if !self.reaped {
+            self.signal(&[Signal::HUP, Signal::CONT]);
+        }
+    }
+
+    fn signal(&self, signals: &[Signal]) {
+        // The command leads its own group; what a shell runs in front is in another one.
+        let group = Pid::from_child(&self.child);
+        let front = rustix::termios::tcgetpgrp(&self.master).ok().filter(|front| *front != group);
+        for signal in signals {
+            for group in front.into_iter().chain([group]) {
+                // A group that has gone in the meantime needs no signal.
+                _ = rustix::process::kill_process_group(group, *signal);
+            }
+        }
+    }
+
     fn wait(&mut self, time: Duration) {
         let (Some(ended), Ok(time)) = (&self.ended, time.try_into()) else { return };
         // An error here leaves what a timeout leaves: the command is killed.
@@ -130,20 +149,10 @@ impl Drop for Session {
         if self.reaped || !matches!(self.exit_status(), Ok(None)) {
             return;
         }
-        // The command leads its own group; what a shell runs in front is in another one.
-        let group = Pid::from_child(&self.child);
-        let front = rustix::termios::tcgetpgrp(&self.master).ok().filter(|front| *front != group);
-        let signal = |signal: Signal| {
-            for group in front.into_iter().chain([group]) {
-                // A group that has gone in the meantime needs no signal.
-                _ = rustix::process::kill_process_group(group, signal);
-            }
-        };
-        signal(Signal::HUP);
-        signal(Signal::CONT);
+        self.hang_up();
         self.wait(HANGUP_TIME);
         if matches!(self.exit_status(), Ok(None)) {
-            signal(Signal::KILL);
+            self.signal(&[Signal::KILL]);
             drop(self.child.wait());
         }
     }

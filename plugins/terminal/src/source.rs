@@ -326,6 +326,15 @@ impl Source for Terminal {
         self.run(deadline)
             .map_err(|error| Error::new(ErrorKind::Io, format!("can't go on with the terminal: {error}")))
     }
+
+    /// The command is hung up; what it says to that, and how it ends, is still recorded.
+    fn stop(&mut self) -> bool {
+        if matches!(self.phase, Phase::Fresh(_) | Phase::Ended) {
+            return false;
+        }
+        self.session.hang_up();
+        true
+    }
 }
 
 impl OpenSource for Terminal {

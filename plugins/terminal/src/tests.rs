@@ -15,7 +15,7 @@ use tapedeck_sdk::testing::{FakeHost, conformance};
 
 use super::*;
 use crate::source::Terminal;
-use crate::user::Seat;
+use crate::user::{Seat, User};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -390,4 +390,39 @@ fn input_that_the_command_does_not_read_waits() {
     }
     all.extend(rest(&mut source));
     assert!(text(&all, "o").contains("60000"), "{}", text(&all, "o"));
+}
+
+#[test]
+fn a_command_that_is_told_to_stop_is_recorded_to_its_end() {
+    let script = "trap 'echo bye; exit 4' HUP; echo ready; while :; do sleep 0.02; done";
+    let desk = Desk::new();
+    let mut source = desk.attach(&json!({ "command": ["/bin/sh", "-c", script] }));
+    let mut all = Vec::new();
+    until(&mut source, &mut all, shows("o", "ready"));
+    assert!(source.stop());
+    all.extend(rest(&mut source));
+    assert!(text(&all, "o").ends_with("bye\r\n"), "{all:?}");
+    assert_eq!(text(&all, "x"), "4");
+    assert!(!source.stop(), "all was given");
+}
+
+#[test]
+fn a_terminal_that_never_catches_up_costs_no_more_memory() {
+    const PIECE: usize = 1000;
+    let desk = Desk::new();
+    let mut user = User::sit(Seat::new(desk.terminal.as_fd(), desk.terminal.as_fd()).unwrap()).unwrap();
+    user.show(&[b'x'; 60_000]);
+    let mut seen = Vec::new();
+    for _ in 0..500 {
+        assert!(user.backlog() > 0, "it is always behind");
+        user.show(&[b'x'; PIECE]);
+        let wanted = seen.len() + PIECE;
+        while seen.len() < wanted {
+            let mut buffer = vec![0; wanted - seen.len()];
+            let count = rustix::io::read(&desk.user, &mut buffer).unwrap();
+            seen.extend_from_slice(&buffer[..count]);
+        }
+        user.catch_up();
+        assert!(user.kept() < 200_000, "{} bytes are kept", user.kept());
+    }
 }

@@ -15,6 +15,9 @@ use tapedeck_sdk::terminal::Size;
 
 use crate::poll::{self, Wanted};
 
+/// So much output that the terminal has taken is kept until it is forgotten all at once.
+const SHOWN_BYTES_MAX: usize = 64 << 10;
+
 /// The user's terminal, untouched yet.
 pub struct Seat {
     input: OwnedFd,
@@ -116,6 +119,12 @@ impl User {
         }
     }
 
+    /// How much memory the output that waits takes.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// How many bytes of output wait.
     #[must_use]
     pub fn backlog(&self) -> usize {
@@ -131,8 +140,9 @@ impl User {
     /// Shows what waits, as far as the terminal takes it.
     pub(crate) fn catch_up(&mut self) {
         self.shown += self.put(&self.waiting[self.shown..]);
-        if self.shown == self.waiting.len() {
-            self.waiting.clear();
+        // A terminal that never catches up must not make this grow; nor is every byte to be moved each time.
+        if self.shown == self.waiting.len() || self.shown >= SHOWN_BYTES_MAX {
+            self.waiting.drain(..self.shown);
             self.shown = 0;
         }
     }

@@ -15,13 +15,20 @@ pub(crate) struct Screen {
     terminal: Terminal,
     joiner: Utf8Joiner,
     scrolled: Scrolled,
+    /// Whether a terminal's driver has seen to it that each line begins on the left. What comes out of pipes has ends of lines only.
+    driven: bool,
 }
 
 impl Screen {
     pub(crate) fn new(size: Size) -> Self {
         let (columns, rows) = cells(size);
         let terminal = Terminal::new(columns, rows).expect("a size has neither no columns nor no rows");
-        Self { terminal, joiner: Utf8Joiner::default(), scrolled: Scrolled::default() }
+        Self { terminal, joiner: Utf8Joiner::default(), scrolled: Scrolled::default(), driven: false }
+    }
+
+    /// The output is that of a terminal.
+    pub(crate) fn has_terminal(&mut self) {
+        self.driven = true;
     }
 
     pub(crate) fn resize(&mut self, size: Size) {
@@ -32,7 +39,19 @@ impl Screen {
     /// Shows output.
     pub(crate) fn show(&mut self, data: &[u8]) {
         let (terminal, scrolled) = (&mut self.terminal, &mut self.scrolled);
-        self.joiner.push(data, |text| terminal.feed_with(text, &mut *scrolled));
+        let driven = self.driven;
+        self.joiner.push(data, |text| {
+            if driven {
+                terminal.feed_with(text, &mut *scrolled);
+                return;
+            }
+            for (index, line) in text.split('\n').enumerate() {
+                if index > 0 {
+                    terminal.feed_with("\r\n", &mut *scrolled);
+                }
+                terminal.feed_with(line, &mut *scrolled);
+            }
+        });
     }
 
     /// Gives `put` the lines that have left the screen since the last call.

@@ -155,3 +155,11 @@ fn a_screen_of_no_size_and_other_streams_are_refused() {
     let error = open_sink(&factory(), &json!({}), &[other], &host, "demo").err().unwrap();
     assert_eq!(error.message, "stream \"s\" is of kind \"event\", not \"terminal\"");
 }
+
+#[test]
+fn what_came_over_pipes_begins_each_line_on_the_left() {
+    let mut desk = Desk::new(&json!({}), true);
+    desk.write(&[("a", "o", b"one\ntwo\nth"), ("a", "o", b"ree\r\nfour"), ("a", "o", b"\n")]);
+    desk.sink.finish().unwrap();
+    assert_eq!(desk.text("demo.txt"), "one\ntwo\nthree\nfour\n");
+}

@@ -31,17 +31,15 @@ impl Transcript {
             lines.extend_from_slice(line.as_bytes());
             lines.push(b'\n');
         });
-        if self.lines.len() >= BUFFER_BYTES { self.write(false) } else { Ok(()) }
+        if self.lines.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
     }
 
-    /// Writes the lines, and with them the screen.
-    fn write(&mut self, with_screen: bool) -> Result<(), Error> {
+    /// Writes the lines, and with them the screen: what a flush has written once is never missing from the file.
+    fn write(&mut self) -> Result<(), Error> {
         let settled = self.lines.len();
-        if with_screen {
-            for line in self.screen.lines() {
-                self.lines.extend_from_slice(line.as_bytes());
-                self.lines.push(b'\n');
-            }
+        for line in self.screen.lines() {
+            self.lines.extend_from_slice(line.as_bytes());
+            self.lines.push(b'\n');
         }
         let end = self.length + self.lines.len() as u64;
         let written = self
@@ -79,7 +77,10 @@ impl Recording for Transcript {
         match code {
             "o" => self.screen.show(data),
             "r" => match Size::parse(data) {
-                Some(size) => self.screen.resize(size),
+                Some(size) => {
+                    self.screen.has_terminal();
+                    self.screen.resize(size);
+                }
                 None => return Ok(Taken::No),
             },
             "x" => return Ok(Taken::Ended),
@@ -91,10 +92,10 @@ impl Recording for Transcript {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.changed) { self.write(true) } else { Ok(()) }
+        if std::mem::take(&mut self.changed) { self.write() } else { Ok(()) }
     }
 
     fn finish(mut self, _error: Option<&Error>, _style: &Size) -> Result<(), Error> {
-        self.write(true)
+        self.write()
     }
 }

@@ -111,7 +111,8 @@ impl Player {
             if !self.again {
                 return Ok(());
             }
-            self.jump(Duration::ZERO)?;
+            self.rewind()?;
+            self.go_on_to(Duration::ZERO)?;
         }
     }
 
@@ -120,6 +121,10 @@ impl Player {
         let mut typed = Vec::new();
         loop {
             if self.stop.load(Ordering::Relaxed) {
+                return Ok(Turn::Quit);
+            }
+            if self.wishes.contains(&Wish::Quit) {
+                // Whatever stands before it, nobody is going to see it.
                 return Ok(Turn::Quit);
             }
             while let Some(wish) = self.wishes.pop_front() {
@@ -165,8 +170,7 @@ impl Player {
                 return Ok(None);
             }
             Wish::Quit => return Ok(Some(Turn::Quit)),
-            Wish::Back(time) => Some(position.saturating_sub(time)),
-            Wish::Forward(time) => Some(position + time),
+            Wish::Back(_) | Wish::Forward(_) => Some(self.sum_up(wish, position)),
             Wish::Tenth(tenth) => Some(self.tape.end / 10 * tenth),
             Wish::NextMark => self.tape.marks.iter().find(|mark| **mark > position).copied(),
             Wish::PreviousMark => {
@@ -175,14 +179,38 @@ impl Player {
             }
         };
         let Some(to) = to else { return Ok(None) };
-        self.jump(to.min(self.tape.end))?;
+        if to < position {
+            self.rewind()?;
+        } else {
+            self.reel.put_back(event.clone());
+        }
+        self.go_on_to(to.min(self.tape.end))?;
         Ok(Some(Turn::Jumped))
     }
 
-    /// Goes to a position: the screen shows what it did then.
-    fn jump(&mut self, to: Duration) -> Result<(), Error> {
+    /// Where a key that goes back or forward leads, with those that were pressed right after it.
+    fn sum_up(&mut self, first: Wish, mut position: Duration) -> Duration {
+        let mut wish = Some(first);
+        while let Some(next) = wish {
+            position = match next {
+                Wish::Back(time) => position.saturating_sub(time),
+                Wish::Forward(time) => (position + time).min(self.tape.end),
+                _ => position,
+            };
+            let again = |wish: &mut Wish| matches!(wish, Wish::Back(_) | Wish::Forward(_));
+            wish = self.wishes.pop_front_if(again);
+        }
+        position
+    }
+
+    fn rewind(&mut self) -> Result<(), Error> {
         self.reel = self.tape.rewind()?;
         self.followed = Followed::new();
+        Ok(())
+    }
+
+    /// Goes on to a position at once: the screen shows what it did then.
+    fn go_on_to(&mut self, to: Duration) -> Result<(), Error> {
         while let Some(event) = self.reel.next()? {
             if event.at > to {
                 self.reel.put_back(event);

@@ -1,5 +1,6 @@
 //! The frames of one terminal in a recorded file, in order and as often as needed. Knows nothing of time on the wall, nor of screens.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,15 +65,16 @@ impl Tape {
             marks: Vec::new(),
             end: Duration::ZERO,
         };
-        let mut names: Vec<String> = Vec::new();
+        let mut names = BTreeSet::new();
         let mut rows = Rows::new(source)?;
         // A damaged end is where the recording ends; it is told when it is reached.
         while let Ok(Some((batch, columns, row))) = rows.next() {
             let name = batch.column(columns.connection).str_at(row);
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
+            if !names.contains(name) {
+                names.insert(name.to_owned());
             }
         }
+        let names: Vec<String> = names.into_iter().collect();
         tape.connection = tape.choose(&names, wanted)?;
         let mut reel = tape.rewind()?;
         while let Ok(Some(event)) = reel.next() {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
-use tapedeck_engine::report::Progress;
+use tapedeck_engine::report::{Progress, Remark};
 
 use crate::arguments::RunArguments;
 use crate::output;
@@ -52,6 +52,12 @@ impl Live {
     }
 
     pub(crate) fn show(&self, progress: &Progress) {
+        if matches!(self.place, Place::Terminal | Place::Lines) {
+            let clear = if matches!(self.place, Place::Terminal) { "\r\x1b[K" } else { "" };
+            for Remark { stage, text } in &progress.remarks {
+                output::print_error_text(&format!("{clear}{stage}: {text}\n"));
+            }
+        }
         match self.place {
             Place::Nowhere => {}
             Place::Json => output::print_json(&serde_json::json!({ "progress": progress })),

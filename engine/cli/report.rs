@@ -37,8 +37,8 @@ pub(crate) fn text(report: &Report) -> String {
     text.push('\n');
     text.push_str(&sinks(report));
     text.push('\n');
-    for stage in report.stages.iter().filter(|stage| stage.remark.is_some()) {
-        text.push_str(&format!("{}: {}\n", stage.id, stage.remark.as_deref().unwrap_or_default()));
+    for stage in &report.stages {
+        stage.remarks.iter().for_each(|remark| text.push_str(&format!("{}: {remark}\n", stage.id)));
     }
     let cpu = 100.0 * report.cpu_seconds / report.duration_seconds.max(1e-9);
     let memory =

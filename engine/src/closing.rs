@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use hdrhistogram::Histogram;
@@ -183,13 +182,13 @@ fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) 
         .map(|((node, _), sink)| sink_report(*node, sink, ended, manifest))
         .collect();
     let stages = session.stages.iter().filter_map(|stage| {
-        let remark = stage.remark.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let remarks = stage.remarks();
         let error = stage.error();
-        (error.is_some() || remark.is_some()).then(|| StageReport {
+        (error.is_some() || !remarks.is_empty()).then(|| StageReport {
             id: stage.id.clone(),
             error,
             ended: stage.ended(),
-            remark,
+            remarks,
         })
     });
     let stages: Vec<StageReport> = stages.collect();

@@ -233,7 +233,7 @@ fn run_with(session: &str, stages: &str) -> (Report, Manifest) {
 }
 
 fn remark<'a>(report: &'a Report, stage: &str) -> Option<&'a str> {
-    report.stages.iter().find(|other| other.id == stage)?.remark.as_deref()
+    report.stages.iter().find(|other| other.id == stage)?.remarks.first().map(String::as_str)
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct Progress {
     pub waiting: u64,
     /// Frames written by some sink that a kill would still cost.
     pub unflushed: u64,
+    /// What stages have to say since the last look.
+    pub remarks: Vec<Remark>,
 }
 
 /// Percentiles of a duration, in nanoseconds.
@@ -138,5 +140,14 @@ pub struct StageReport {
     /// Whether that ended the stage; else only the frames in hand were lost.
     pub ended: bool,
     /// What it has to say.
-    pub remark: Option<String>,
+    pub remarks: Vec<String>,
+}
+
+/// Something that a stage has to say while the session runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// The stage's id.
+    pub stage: String,
+    /// What it says.
+    pub text: String,
 }

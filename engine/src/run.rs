@@ -14,7 +14,7 @@ use crate::feed::FeedTimes;
 use crate::opening::{self, OpenError, Opened, RunOptions};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
-use crate::report::{Progress, Report};
+use crate::report::{Progress, Remark, Report};
 use crate::session::{EndedBy, Manifest};
 use crate::sink_stage::FinishedSink;
 use crate::stats::{InputStats, StageStats, StreamStats};
@@ -288,6 +288,10 @@ impl Session {
             input.written.load(Ordering::Relaxed).saturating_sub(input.flushed.load(Ordering::Relaxed))
         };
         let waiting = |input: &Arc<InputStats>| input.edges.iter().map(|edge| edge.waiting()).sum::<u64>();
+        let remarks = |stage: &Arc<StageStats>| {
+            let said = stage.new_remarks().into_iter();
+            said.map(|text| Remark { stage: stage.id.clone(), text }).collect::<Vec<_>>()
+        };
         let since = seconds(now.since(self.last_look.0)).max(1e-9);
         let progress = Progress {
             elapsed_seconds: seconds(now.since(self.start)),
@@ -298,6 +302,7 @@ impl Session {
             loss: self.total_loss(),
             waiting: inputs().map(waiting).max().unwrap_or(0),
             unflushed: inputs().map(unflushed).max().unwrap_or(0),
+            remarks: self.stages.iter().flat_map(remarks).collect(),
         };
         self.last_look = (now, frames);
         progress

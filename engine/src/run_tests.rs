@@ -241,7 +241,7 @@ fn every_frame_arrives_in_order_over_fused_stages_and_fan_out() {
     let all: Vec<u64> = (0..1000).collect();
     assert_eq!((taken(folder.path(), "x"), taken(folder.path(), "y")), (all.clone(), all));
     assert_eq!((report.exit_code, report.loss, report.status), (0, Loss::default(), Status::Complete));
-    assert!(report.stages.iter().any(|stage| stage.remark.as_deref() == Some("1000 batches")));
+    assert!(report.stages.iter().any(|stage| stage.remarks == ["1000 batches"]));
     assert_balanced(folder.path());
     let manifest = Manifest::read(&folder.path().join("s")).unwrap();
     assert_eq!(manifest.artifacts.len(), 2);

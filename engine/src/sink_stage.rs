@@ -167,8 +167,7 @@ impl SinkStage {
         self.journal = None;
         self.durable = false;
         self.inputs.iter().for_each(|input| input.reach.give_up_safety());
-        let remark = format!("the journal ended ({error}): a kill would lose this sink's file");
-        *self.stats.remark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(remark);
+        self.stats.remark(format!("the journal ended ({error}): a kill would lose this sink's file"));
     }
 
     /// Makes what was written safe from a kill.

@@ -102,8 +102,18 @@ pub(crate) struct StageStats {
     error: Mutex<Option<Error>>,
     /// Whether that ended the stage.
     ended: AtomicBool,
-    /// What it has to say in the report.
-    pub(crate) remark: Mutex<Option<String>>,
+    remarks: Mutex<Remarks>,
+}
+
+/// The most remarks of a stage that are kept. When there are more, the last one gives way to the next.
+const REMARKS_MAX: usize = 8;
+
+/// What a stage has to say to the user.
+#[derive(Debug, Default)]
+struct Remarks {
+    said: Vec<String>,
+    /// How many of them were shown while the session runs.
+    shown: usize,
 }
 
 impl StageStats {
@@ -113,7 +123,7 @@ impl StageStats {
             failed: AtomicU64::new(0),
             error: Mutex::default(),
             ended: AtomicBool::new(false),
-            remark: Mutex::default(),
+            remarks: Mutex::default(),
         })
     }
 
@@ -126,6 +136,28 @@ impl StageStats {
     /// Remembers what went wrong with the frames in hand; the stage goes on.
     pub(crate) fn trouble(&self, error: Error) {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Has something to say to the user.
+    pub(crate) fn remark(&self, text: String) {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        if remarks.said.len() == REMARKS_MAX {
+            remarks.said.pop();
+            remarks.shown = remarks.shown.min(REMARKS_MAX - 1);
+        }
+        remarks.said.push(text);
+    }
+
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).said.clone()
+    }
+
+    /// What was said since the last call.
+    pub(crate) fn new_remarks(&self) -> Vec<String> {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = remarks.said[remarks.shown..].to_vec();
+        remarks.shown = remarks.said.len();
+        new
     }
 
     /// Whether the stage ended before its time.

@@ -304,7 +304,7 @@ impl Worker {
         for slot in &self.slots {
             let Slot::Transform { transform: Some(ended), stats, .. } = slot else { continue };
             let remark = guarded(&stats.id, "report", || Ok(ended.report())).ok().flatten();
-            *stats.remark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = remark;
+            remark.into_iter().for_each(|text| stats.remark(text));
         }
         match self.slots.pop() {
             Some(Slot::Sink(sink)) => Some(sink.finish()),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tapedeck_sdk::{Error, Follower, Host, Loss, Timestamp};
 
@@ -41,7 +41,7 @@ impl Host for StageHost {
     }
 
     fn warn(&self, message: &str) {
-        *self.stats.remark.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        self.stats.remark(message.to_owned());
     }
 
     fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {

@@ -100,13 +100,7 @@ fn asciinema_reads_a_recording_with_marks_resizes_and_an_exit_status() {
             text.contains(", \"m\", ") && text.contains("101x31")
         });
         seat.write("go\n");
-        // Version 2 has no place for an exit status.
-        assert_eq!(
-            seat.end(),
-            Some(if version == "3" { 7 } else { 0 }),
-            "{}",
-            String::from_utf8_lossy(&seat.seen)
-        );
+        assert_eq!(seat.end(), Some(7), "{}", String::from_utf8_lossy(&seat.seen));
         let cast = dir.path("x.cast");
         let text = std::fs::read_to_string(&cast).unwrap();
         assert_eq!(events(&text, "r").1, ["101x31"], "{text}");

@@ -26,6 +26,16 @@ fn a_command_is_recorded_and_its_status_returned() {
     assert_eq!(output, "café\r\n");
     assert_eq!(events.last().unwrap()[2], "7");
 
+    // Whatever the file is called, and in the version that has no place for the status.
+    for name in ["plain", "dots.and.more", ".cast", "a b.txt"] {
+        let done =
+            dir.tapedeck(&["rec", name, "-q", "--format", "2", "--", "sh", "-c", "echo $0; exit 5"]).run();
+        assert_eq!(done.code, 5, "{name}: {done:?}");
+        assert!(std::fs::read_to_string(dir.path(name)).unwrap().starts_with("{\"version\":2"), "{name}");
+        std::fs::remove_file(dir.path(name)).unwrap();
+    }
+    assert_eq!(dir.names("."), ["demo.cast"], "nothing else is left");
+
     let again = dir.tapedeck(&["rec", "demo.cast", "--", "true"]).run();
     assert_eq!(again.code, 2);
     assert!(again.stderr.contains("already there"), "{again:?}");

@@ -36,7 +36,12 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The file comes to its place when it is whole. What a kill leaves is in this folder, and `recover` takes it.
     let session = format!(".{name}.recording");
-    let text = pipeline(arguments, &name);
+    let inside = if path.extension().is_some_and(|extension| extension == "cast") {
+        name.clone()
+    } else {
+        format!("{name}.cast")
+    };
+    let text = pipeline(arguments, &inside);
     let registry = builtins::registry();
     let pipeline = parse("rec", &text, &Variables::new(|_| None), &registry).map_err(|diagnostics| {
         output::print_diagnostics(&diagnostics, false);
@@ -62,12 +67,12 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
             lost.failed,
             folder.display()
         ));
-        if !folder.join(&name).exists() {
+        if !folder.join(&inside).exists() {
             return Ok(1);
         }
     }
-    let status = exit_status(&folder.join(&name));
-    let placed = std::fs::rename(folder.join(&name), path);
+    let status = exit_status(&folder.join(&inside));
+    let placed = std::fs::rename(folder.join(&inside), path);
     placed.map_err(|error| Some(Error::io("put the recording in its place", path, &error)))?;
     // Only the manifest is left in it.
     drop(std::fs::remove_dir_all(&folder));
@@ -109,7 +114,7 @@ fn pipeline(arguments: &RecArguments, name: &str) -> String {
     }
     write!(
         text,
-        "[sinks.cast]\nplugin = \"asciicast\"\ninputs = [\"terminal\"]\npath = {}\nversion = {}\ninput = {}\n",
+        "[sinks.cast]\nplugin = \"asciicast\"\ninputs = [\"terminal\"]\npath = {}\nversion = {}\ninput = {}\nsidecar = true\n",
         quoted(name),
         arguments.format,
         arguments.input
@@ -121,14 +126,9 @@ fn pipeline(arguments: &RecArguments, name: &str) -> String {
     text
 }
 
-/// The exit status that the recording ends with: an `x` event, which version 3 has.
-fn exit_status(path: &Path) -> u8 {
-    let text = std::fs::read(path).unwrap_or_default();
-    let text = text.strip_suffix(b"\n").unwrap_or(&text);
-    let last = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-    let event: serde_json::Value = serde_json::from_slice(last).unwrap_or_default();
-    if event[1] != "x" {
-        return 0;
-    }
-    event[2].as_str().and_then(|status| status.parse().ok()).unwrap_or(1)
+/// The exit status of the command, from the facts beside the recording: not every version of the format has a place for it.
+fn exit_status(recording: &Path) -> u8 {
+    let facts = std::fs::read(recording.with_extension("json")).unwrap_or_default();
+    let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap_or_default();
+    facts["exit_status"].as_u64().and_then(|status| u8::try_from(status).ok()).unwrap_or(1)
 }

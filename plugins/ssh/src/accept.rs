@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use russh::server::{Config, Handle};
@@ -11,24 +11,34 @@ use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher};
 use rustix::net::Shutdown;
 use tapedeck_sdk::{Host, Watermark};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::auth::Door;
 use crate::backlog::WINDOW_BYTES;
 use crate::guest::Guest;
-use crate::limits::{Failures, Life};
+use crate::life::Life;
+use crate::limits::Failures;
+use crate::lobby::{Lobby, Ticket};
 use crate::options::SshOptions;
 use crate::tape::Frame;
+use crate::told::{Cause, Told};
 use crate::upstream::Target;
-
-/// How long a client may take to log in.
-const LOGIN_TIME: Duration = Duration::from_secs(60);
+use crate::wire::Wire;
 
 /// How often the limits of a connection are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a client may take to close a connection that it was told is over.
 const FAREWELL_TIME: Duration = Duration::from_millis(500);
+
+/// How long the one that must make room may take.
+const ROOM_TIME: Duration = Duration::from_secs(1);
+
+/// How many times `keepalive` a client may take nothing of what is sent to it: as long as one may be silent.
+const STUCK_KEEPALIVES: u32 = KEEPALIVES_MAX as u32 + 1;
+
+/// How many questions may stay without an answer.
+const KEEPALIVES_MAX: u8 = 3;
 
 /// How long to wait when the system gives no connection (it has no file numbers left, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -68,7 +78,7 @@ pub(crate) struct Server {
     /// Where the server listens.
     pub(crate) address: SocketAddr,
     checks: Semaphore,
-    told: AtomicBool,
+    told: Told,
 }
 
 impl Server {
@@ -83,7 +93,7 @@ impl Server {
         Self {
             failures: Failures::new(options.failed_logins_max),
             checks: Semaphore::new(PASSWORD_CHECKS_MAX),
-            told: AtomicBool::new(false),
+            told: Told::default(),
             count: Arc::default(),
             options,
             door,
@@ -96,28 +106,44 @@ impl Server {
 
     pub(crate) fn count_failure(&self, address: IpAddr) {
         if self.failures.count(address, self.host.now()) {
-            self.tell_once(&format!("{address} failed to log in too often; it is turned away for a minute"));
+            self.tell_once(
+                Cause::Barred,
+                &format!("{address} failed to log in too often; it is turned away for a minute"),
+            );
         }
     }
 
-    /// Tells the user the first trouble of this run: strangers can't fill the screen.
-    pub(crate) fn tell_once(&self, message: &str) {
-        if !self.told.swap(true, Ordering::Relaxed) {
+    /// Tells the user of a trouble, the first time that it is there.
+    pub(crate) fn tell_once(&self, cause: Cause, message: &str) {
+        if self.told.is_first(cause) {
             self.host.warn(message);
         }
     }
 
-    /// Whether this is the user's password.
-    pub(crate) async fn admits_password(self: &Arc<Self>, user: &str, password: &str) -> bool {
+    /// Whether this is the user's password, and the address has a try left. A wrong one is counted.
+    pub(crate) async fn admits_password(
+        self: &Arc<Self>,
+        address: IpAddr,
+        user: &str,
+        password: &str,
+    ) -> bool {
         let Ok(_permit) = self.checks.acquire().await else { return false };
+        // Asked when it is its turn: many that wait for theirs must not have a try each.
+        if self.failures.bars(address, self.host.now()) {
+            return false;
+        }
         let (server, user, password) = (self.clone(), user.to_owned(), password.to_owned());
         let check = tokio::task::spawn_blocking(move || {
             server.door.admits_password(&user, &password).unwrap_or_else(|error| {
-                server.tell_once(&error.message);
+                server.tell_once(Cause::Passwords, &error.message);
                 false
             })
         });
-        check.await.unwrap_or(false)
+        let admitted = check.await.unwrap_or(false);
+        if !admitted {
+            self.count_failure(address);
+        }
+        admitted
     }
 
     fn config(&self, key: russh::keys::PrivateKey) -> Config {
@@ -138,7 +164,7 @@ impl Server {
             // Silence is watched over here, by the session's clock.
             inactivity_timeout: None,
             keepalive_interval: Some(self.options.keepalive.0),
-            keepalive_max: 3,
+            keepalive_max: KEEPALIVES_MAX.into(),
             nodelay: true,
             window_size: WINDOW_BYTES,
             max_auth_attempts: 6,
@@ -156,6 +182,7 @@ pub(crate) async fn listen(
 ) {
     let config = Arc::new(server.config(key));
     let places = Arc::new(Semaphore::new(server.options.connections_max));
+    let lobby = Arc::new(Lobby::default());
     let mut number = 0;
     loop {
         let accepted = tokio::select! {
@@ -166,21 +193,37 @@ pub(crate) async fn listen(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // Who is one too many is closed at once: nothing is read, nothing is kept.
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            server.tell_once(&format!(
-                "there are {} connections, and more are turned away",
-                server.options.connections_max
-            ));
-            continue;
-        };
         if server.failures.bars(peer.ip(), server.host.now()) {
             continue;
         }
+        // Who is one too many is closed at once: nothing is read, nothing is kept.
+        let Some(place) = place(&places, &lobby).await else {
+            server.tell_once(
+                Cause::Full,
+                &format!(
+                    "there are {} connections, and more are turned away",
+                    server.options.connections_max
+                ),
+            );
+            continue;
+        };
         number += 1;
-        let connection = Connection { server: server.clone(), peer, number, stop: stop.clone(), place };
-        tokio::spawn(connection.serve(config.clone(), stream));
+        let (ticket, leave) = lobby.enter(number, peer.ip());
+        let connection =
+            Connection { server: server.clone(), peer, number, stop: stop.clone(), place, leave };
+        tokio::spawn(connection.serve(config.clone(), stream, ticket));
     }
+}
+
+/// A place for one more, if need be that of one who has not logged in.
+async fn place(places: &Arc<Semaphore>, lobby: &Lobby) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = places.clone().try_acquire_owned() {
+        return Some(place);
+    }
+    if !lobby.make_room() {
+        return None;
+    }
+    tokio::time::timeout(ROOM_TIME, places.clone().acquire_owned()).await.ok()?.ok()
 }
 
 struct Connection {
@@ -189,26 +232,38 @@ struct Connection {
     number: u64,
     stop: watch::Receiver<bool>,
     place: OwnedSemaphorePermit,
+    /// Told when somebody else needs the place.
+    leave: Arc<Notify>,
 }
 
 impl Connection {
-    async fn serve(mut self, config: Arc<Config>, stream: tokio::net::TcpStream) {
+    async fn serve(mut self, config: Arc<Config>, stream: tokio::net::TcpStream, ticket: Ticket) {
         let guard = self.server.taps.running.clone();
         // The session owns the stream; this is how it can still be cut off.
         let Ok((stream, cut)) = twins(stream) else { return };
         _ = stream.set_nodelay(true);
         let life = Arc::new(Life::new(self.server.host.now()));
-        let guest = Guest::new(self.server.clone(), self.peer, self.number, life.clone());
-        let begun = tokio::time::timeout(LOGIN_TIME, russh::server::run_stream(config, stream, guest)).await;
+        let guest = Guest::new(self.server.clone(), self.peer, self.number, life.clone(), ticket);
+        let wire = Wire::new(stream, life.clone(), self.server.host.clone());
         // What does not speak SSH is of no interest.
-        let Ok(Ok(mut session)) = begun else { return };
+        let mut session = tokio::select! {
+            begun = russh::server::run_stream(config, wire, guest) => match begun {
+                Ok(session) => session,
+                Err(_) => return,
+            },
+            _why = self.overstays(&life) => return,
+        };
         let handle = session.handle();
         tokio::select! {
             _ = &mut session => {}
             why = self.overstays(&life) => {
+                // All sessions end, and with them whatever the library may wait for but the network.
                 life.end(why);
-                tokio::spawn(say_farewell(handle, why));
-                if tokio::time::timeout(FAREWELL_TIME, &mut session).await.is_err() {
+                let listens = life.logged_in() && {
+                    tokio::spawn(say_farewell(handle, why));
+                    tokio::time::timeout(FAREWELL_TIME, &mut session).await.is_ok()
+                };
+                if !listens {
                     // It is not connected any more, if that fails.
                     _ = rustix::net::shutdown(&cut, Shutdown::Both);
                     drop(tokio::time::timeout(FAREWELL_TIME, &mut session).await);
@@ -220,23 +275,26 @@ impl Connection {
 
     /// Waits until the connection must end, and says why.
     async fn overstays(&mut self, life: &Life) -> &'static str {
-        let host = self.server.host.clone();
-        let begun = host.now();
         let options = &self.server.options;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = self.leave.notified(), if !life.logged_in() => return "its place is needed",
                 _ = self.stop.wait_for(|stop| *stop) => return "the recording has ended",
             }
-            let now = host.now();
-            if !life.logged_in() && now.since(begun) >= LOGIN_TIME {
+            let now = self.server.host.now();
+            let age = life.age(now);
+            if !life.logged_in() && age >= options.login_timeout.0 {
                 return "no login";
             }
-            if options.time_limit.is_some_and(|limit| now.since(begun) >= limit.0) {
+            if options.time_limit.is_some_and(|limit| age >= limit.0) {
                 return "the time limit is over";
             }
             if options.idle_timeout.is_some_and(|limit| life.silent_for(now) >= limit.0) {
                 return "idle for too long";
+            }
+            if life.stuck_for(now) >= options.keepalive.0 * STUCK_KEEPALIVES {
+                return "the client does not read";
             }
         }
     }

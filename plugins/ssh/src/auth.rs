@@ -1,5 +1,8 @@
 //! Who gets in: the keys and the passwords' hashes. Knows nothing of connections, and says nothing of what it has read.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use russh::keys::PublicKey;
@@ -72,10 +75,28 @@ fn admits(users: &[(String, Hash)], user: &str, password: &str) -> bool {
     }
 }
 
-/// Reads a file, and says where in it what is wrong.
+/// Reads a file that nobody else can write, and says where in it what is wrong.
 pub(crate) fn read<T>(what: &str, path: &Path, parse: impl Fn(&str) -> Result<T, Fault>) -> Result<T, Error> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Error::io(&format!("read {what}"), path, &error))?;
+    let failed = |error: std::io::Error| Error::io(&format!("read {what}"), path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let owners = [0, rustix::process::geteuid().as_raw()];
+    // As OpenSSH's `StrictModes`: who can write the file says who gets in.
+    for (wrong, fault, hint) in [
+        (metadata.mode() & 0o022 != 0, "others can write", "Take it from them with `chmod go-w`."),
+        (
+            !owners.contains(&metadata.uid()),
+            "somebody else owns",
+            "Give it to whom Tapedeck runs as, or to root, with `chown`.",
+        ),
+    ] {
+        if wrong {
+            let message = format!("{fault} the file of {what}: {}", path.display());
+            return Err(Error::environment(message).with_hint(hint));
+        }
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
     parse(&text).map_err(|fault| {
         let message = format!("line {} {}: {}", fault.line, fault.what, path.display());
         Error::environment(message).with_hint(fault.hint)

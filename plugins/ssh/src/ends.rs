@@ -16,8 +16,10 @@ pub(crate) const PIECE_BYTES_MAX: usize = 32 << 10;
 pub(crate) enum Said {
     /// Output, and SSH's number of its kind if it is not standard output.
     Output(Bytes, Option<u32>),
-    /// No more output comes, though it goes on.
-    Finished,
+    /// No more output comes, though it goes on; and whether how it ends will be told.
+    Finished {
+        to_end: bool,
+    },
     Ended(Ending),
 }
 

@@ -9,11 +9,15 @@ use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Verif
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 
 use crate::accept::Server;
+use crate::backlog::Budget;
 use crate::child::Size;
-use crate::limits::Life;
+use crate::hall::Hall;
+use crate::life::Life;
+use crate::lobby::Ticket;
 use crate::order::{Terminal, Wanted};
 use crate::rooms::Room;
 use crate::session::Control;
+use crate::told::Cause;
 use crate::upstream::Link;
 use crate::visitor::User;
 
@@ -28,11 +32,15 @@ pub(crate) struct Guest {
     pub(crate) number: u64,
     pub(crate) life: Arc<Life>,
     pub(crate) user: Option<User>,
+    /// That it has not logged in.
+    ticket: Option<Ticket>,
     /// Where sessions go on to, if not here.
     pub(crate) link: Option<Arc<Link>>,
     /// Whether a login failed in a way that was not counted at once.
     failed: bool,
     pub(crate) rooms: HashMap<ChannelId, Room>,
+    /// How much input may wait in all of them.
+    pub(crate) budget: Arc<Budget>,
     pub(crate) channels: u64,
 }
 
@@ -46,9 +54,27 @@ impl Drop for Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(server: Arc<Server>, peer: SocketAddr, number: u64, life: Arc<Life>) -> Self {
-        let rooms = HashMap::new();
-        Self { server, peer, number, life, user: None, link: None, failed: false, rooms, channels: 0 }
+    pub(crate) fn new(
+        server: Arc<Server>,
+        peer: SocketAddr,
+        number: u64,
+        life: Arc<Life>,
+        ticket: Ticket,
+    ) -> Self {
+        let budget = Arc::new(Budget::new(server.options.unread_input_bytes_max()));
+        Self {
+            server,
+            peer,
+            number,
+            life,
+            user: None,
+            ticket: Some(ticket),
+            link: None,
+            failed: false,
+            rooms: HashMap::new(),
+            budget,
+            channels: 0,
+        }
     }
 
     fn admit(&mut self, name: &str, method: &'static str, key: Option<&PublicKey>) -> Auth {
@@ -61,7 +87,7 @@ impl Guest {
     fn knows(&self, key: &PublicKey) -> bool {
         // A file that can't be read any more lets nobody in.
         self.server.door.admits_key(key).unwrap_or_else(|error| {
-            self.server.tell_once(&error.message);
+            self.server.tell_once(Cause::Keys, &error.message);
             false
         })
     }
@@ -94,19 +120,13 @@ impl Handler for Guest {
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        let address = self.peer.ip();
-        if self.server.failures.bars(address, self.server.host.now()) {
-            return Ok(Auth::reject());
-        }
-        if self.server.admits_password(user, password).await {
-            return Ok(self.admit(user, "password", None));
-        }
-        self.server.count_failure(address);
-        Ok(Auth::reject())
+        let admitted = self.server.admits_password(self.peer.ip(), user, password).await;
+        Ok(if admitted { self.admit(user, "password", None) } else { Auth::reject() })
     }
 
     async fn auth_succeeded(&mut self, _session: &mut russh::server::Session) -> Result<(), Self::Error> {
         self.life.log_in();
+        self.ticket = None;
         Ok(())
     }
 
@@ -121,15 +141,11 @@ impl Handler for Guest {
             return Ok(());
         }
         self.channels += 1;
-        let room = Room::Empty {
-            number: self.channels,
-            terminal: None,
-            variables: Vec::new(),
-            channel: Box::new(channel),
-        };
-        if let Room::Empty { channel, .. } = &room {
-            self.rooms.insert(channel.id(), room);
-        }
+        let (from_client, to_client) = channel.split();
+        let id = to_client.id();
+        let (hall, number) = (Hall::new(from_client), self.channels);
+        let room = Room::Empty { hall, to_client, number, terminal: None, variables: Vec::new() };
+        self.rooms.insert(id, room);
         reply.accept().await;
         Ok(())
     }
@@ -165,7 +181,10 @@ impl Handler for Guest {
     ) -> Result<(), Self::Error> {
         // The channel itself has it already.
         if let Some(Room::Busy { backlog, .. }) = self.rooms.get(&id) {
-            backlog.brake().await;
+            tokio::select! {
+                () = backlog.brake() => {}
+                () = self.life.ending() => {}
+            }
         }
         Ok(())
     }

@@ -5,7 +5,10 @@
 //! Nobody, until the pipeline names an `authorized_keys` file or a `passwords` file; both are read again at each login. Whoever has
 //! a key in the file may come under any name: the name is a label in the recording, and the recording has the key's fingerprint. What
 //! runs, runs as the user that Tapedeck runs as, and gets none of Tapedeck's own environment but the few variables that a login has.
-//! An address that fails too often is turned away for a while, before anything is read from it.
+//! An address that fails too often is turned away for a while, before anything is read from it. Files that others can write are refused.
+//!
+//! Nobody keeps a place without logging in: when all are taken, the next who comes gets the place of one who has not logged in, of the
+//! address that has most of those the one who came first.
 //!
 //! # What they get
 //!
@@ -33,6 +36,15 @@
 //! A subsystem or a forwarded port is no terminal's: its recording has `c` with what it is (`subsystem`, `forwarded`), at last `c` with
 //! `bytes_in` and `bytes_out`, and `x`, whoever ended it.
 //!
+//! When the recording ends, every session is told so and ends; what its client has seen and how it ended is still recorded. Frames that
+//! nobody takes any more are counted as failed.
+//!
+//! # Clients that ask for too much
+//!
+//! Input waits for a program that does not read it, as long as it is not too much: the more waits in a connection, the slower its client
+//! may send, and the session that goes beyond `unread_input_max` ends with a message. What is sent into a channel before anything runs in
+//! it is for nobody, as with OpenSSH's server. A client that takes nothing of what is sent to it is cut off as one that answers no more.
+//!
 //! # When recording is slow, or fails
 //!
 //! A frame is in the queue to the engine before its bytes go to the client, so a session is never ahead of its recording by more than
@@ -44,6 +56,11 @@
 //! lost, every session that is open ends with a message, and what runs in it is hung up. For that the engine must say how far the
 //! recording is, and number the frames as they come: this mode goes without `rate` only.
 //!
+//! A sink that writes text keeps half a character until the other half comes, and so does this mode: it is shown when that is safe, or at
+//! the session's end. A terminal shows nothing of it anyway. Through pipes may go anything, though, such as a protocol whose other side
+//! waits for that byte: there half a character is shown after 100 ms, and a kill just then leaves it (at most 3 bytes) in those recordings
+//! only that keep bytes, not in text.
+//!
 //! Knows nothing of files or formats, but for its own key and the files that say who gets in.
 
 mod accept;
@@ -53,8 +70,11 @@ mod child;
 mod ends;
 mod gate;
 mod guest;
+mod hall;
 mod host_key;
+mod life;
 mod limits;
+mod lobby;
 mod local;
 mod modes;
 mod options;
@@ -64,14 +84,17 @@ mod rooms;
 mod session;
 mod show;
 mod source;
+mod tail;
 mod tape;
 #[cfg(test)]
 mod tests;
 #[doc(hidden)]
 pub mod texts;
+mod told;
 mod typing;
 mod upstream;
 mod visitor;
+mod wire;
 
 use tapedeck_sdk::prelude::*;
 

@@ -1,9 +1,8 @@
-//! Counts failed logins for each address, and for how long a connection has been silent. Knows nothing of SSH.
+//! Counts failed logins for each address. Knows nothing of SSH.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tapedeck_sdk::Timestamp;
@@ -54,50 +53,9 @@ impl Failures {
 }
 
 /// Who has one address of version 6 has all of its network's.
-fn place(address: IpAddr) -> IpAddr {
+pub(crate) fn place(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
         address @ IpAddr::V4(_) => address,
-    }
-}
-
-/// Signs of life of one connection.
-#[derive(Debug)]
-pub(crate) struct Life {
-    last: AtomicI64,
-    logged_in: AtomicBool,
-    /// Why the connection is ended from here.
-    ended: OnceLock<&'static str>,
-}
-
-impl Life {
-    pub(crate) fn new(now: Timestamp) -> Self {
-        Self { last: AtomicI64::new(now.0), logged_in: AtomicBool::new(false), ended: OnceLock::new() }
-    }
-
-    pub(crate) fn touch(&self, now: Timestamp) {
-        self.last.store(now.0, Ordering::Relaxed);
-    }
-
-    pub(crate) fn log_in(&self) {
-        self.logged_in.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn logged_in(&self) -> bool {
-        self.logged_in.load(Ordering::Relaxed)
-    }
-
-    /// Remembers why the connection is ended from here; the first reason is the one that counts.
-    pub(crate) fn end(&self, why: &'static str) {
-        _ = self.ended.set(why);
-    }
-
-    /// Why the connection was ended, if it was not the client who did.
-    pub(crate) fn ended(&self) -> Option<&'static str> {
-        self.ended.get().copied()
-    }
-
-    pub(crate) fn silent_for(&self, now: Timestamp) -> Duration {
-        now.since(Timestamp(self.last.load(Ordering::Relaxed)))
     }
 }

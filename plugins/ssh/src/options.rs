@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tapedeck_sdk::Error;
-use tapedeck_sdk::options::DurationText;
+use tapedeck_sdk::options::{ByteSize, DurationText};
+
+use crate::backlog::BYTES_MIN;
 
 /// What happens to a session when it can't be recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -70,11 +72,12 @@ pub struct SshOptions {
     /// The file of the server's own key. Made on the first start, readable by its owner only.
     #[serde(default = "default_host_key")]
     pub(crate) host_key: PathBuf,
-    /// The file of public keys that get in, one a line, without options before the key.
+    /// The file of public keys that get in, one a line, without options before the key. Refused if others can write it.
     #[serde(default)]
     pub(crate) authorized_keys: Option<PathBuf>,
     /// The file of users with a password, a line each: `user:hash`, the hash an argon2 PHC string (`$argon2id$v=19$…`) or
     /// bcrypt (`$2y$…`, as `htpasswd -nB user` prints the whole line; as everywhere it sees a password's first 72 bytes only).
+    /// Refused if others can write it.
     #[serde(default)]
     pub(crate) passwords: Option<PathBuf>,
     /// The program, and its arguments, that every session runs. Default: the user's shell, or in it what the client asks for.
@@ -86,21 +89,30 @@ pub struct SshOptions {
     /// Whether input is recorded. It may hold passwords; with an `upstream` nothing says which input is not shown, so they can't be left out.
     #[serde(default)]
     pub(crate) input: bool,
-    /// The most connections at the same time.
+    /// The most connections at the same time. When all places are taken, the one of somebody who has not logged in yet goes to the next
+    /// who comes.
     #[serde(default = "default_connections_max")]
     pub(crate) connections_max: usize,
     /// The most failed logins of an address in a minute; further connections of it are closed at once.
     #[serde(default = "default_failed_logins_max")]
     pub(crate) failed_logins_max: u32,
+    /// How long a client may take to log in, as `LoginGraceTime` of OpenSSH's server.
+    #[serde(default = "default_login_timeout")]
+    pub(crate) login_timeout: DurationText,
     /// How long a connection may be without input and output. Default: as long as it likes.
     #[serde(default)]
     pub(crate) idle_timeout: Option<DurationText>,
     /// How long a connection may last. Default: as long as it likes.
     #[serde(default)]
     pub(crate) time_limit: Option<DurationText>,
-    /// How often a silent client is asked whether it is still there. Three questions without an answer end the connection.
+    /// How often a silent client is asked whether it is still there. Three questions without an answer end the connection, as does a
+    /// client that takes nothing for as long.
     #[serde(default = "default_keepalive")]
     pub(crate) keepalive: DurationText,
+    /// How much input of a connection may wait for programs that do not read it. The more waits, the slower the client may send; the
+    /// session that goes beyond ends. At least `4MiB`.
+    #[serde(default = "default_unread_input_max")]
+    pub(crate) unread_input_max: ByteSize,
     /// What happens to a session when it can't be recorded. `close` makes it wait for its recording too, and goes without `rate` only.
     #[serde(default)]
     pub(crate) on_record_failure: OnRecordFailure,
@@ -141,6 +153,14 @@ fn default_failed_logins_max() -> u32 {
     5
 }
 
+fn default_login_timeout() -> DurationText {
+    DurationText(Duration::from_secs(60))
+}
+
+fn default_unread_input_max() -> ByteSize {
+    ByteSize(32 << 20)
+}
+
 fn default_keepalive() -> DurationText {
     DurationText(Duration::from_secs(30))
 }
@@ -176,6 +196,7 @@ impl SshOptions {
         for (name, zero) in [
             ("connections_max", self.connections_max == 0),
             ("failed_logins_max", self.failed_logins_max == 0),
+            ("login_timeout", self.login_timeout.0.is_zero()),
             ("idle_timeout", self.idle_timeout.is_some_and(|time| time.0.is_zero())),
             ("time_limit", self.time_limit.is_some_and(|time| time.0.is_zero())),
             ("keepalive", self.keepalive.0.is_zero()),
@@ -183,6 +204,10 @@ impl SshOptions {
             if zero {
                 return Err(Error::option([name], format!("with a {name} of 0 nobody could stay")));
             }
+        }
+        if self.unread_input_max.0 < BYTES_MIN {
+            let message = "sessions that are only busy would end, as a client may send 2 MiB ahead";
+            return Err(Error::option(["unread_input_max"], message).with_hint("Take \"4MiB\" or more."));
         }
         self.listen.parse().map_err(|error| {
             Error::option(["listen"], format!("\"{}\" is no address with a port: {error}", self.listen))
@@ -193,6 +218,11 @@ impl SshOptions {
     /// Whether sessions wait for their recording, and end without it.
     pub(crate) fn is_strict(&self) -> bool {
         self.on_record_failure == OnRecordFailure::Close
+    }
+
+    /// How much input of a connection may wait.
+    pub(crate) fn unread_input_bytes_max(&self) -> usize {
+        usize::try_from(self.unread_input_max.0).unwrap_or(usize::MAX)
     }
 
     /// Whether a client may set this variable.

@@ -20,6 +20,9 @@ use crate::upstream::Link;
 /// The most signals that wait for an upstream host that takes nothing. Further ones are for nobody.
 const ERRANDS_MAX: usize = 32;
 
+/// The most messages that an upstream host may send before it says whether what was asked is granted. Each has 32 KiB at most.
+const EARLY_MAX: usize = 64;
+
 /// How long the upstream host may take to take leave.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
@@ -42,7 +45,7 @@ pub(crate) fn session(ask: Ask) -> (ends::Outlet, ends::Inlet) {
 pub(crate) fn forward(channel: Channel<Msg>) -> (ends::Outlet, ends::Inlet) {
     let (half, other) = channel.split();
     // It has no exit status; that it ends is all that there is to know.
-    let outlet = Outlet::Open { half, ending: Ending::Status(0) };
+    let outlet = Outlet::Open { half, early: VecDeque::new(), ending: Ending::Status(0), has_status: false };
     (ends::Outlet::Upstream(outlet), ends::Inlet::Upstream(Inlet::new(Way::open(other))))
 }
 
@@ -55,8 +58,12 @@ pub(crate) enum Outlet {
     },
     Open {
         half: ChannelReadHalf,
+        /// What came before it was granted.
+        early: VecDeque<ChannelMsg>,
         /// How it ended, if the channel is closed now.
         ending: Ending,
+        /// Whether the host says how it ends.
+        has_status: bool,
     },
 }
 
@@ -65,18 +72,19 @@ impl Outlet {
         loop {
             match self {
                 Self::Coming { ask, inlet } => match ask.open().await {
-                    Ok(channel) => {
+                    Ok((channel, early)) => {
                         let (half, other) = channel.split();
                         // A session that is over needs no input.
                         _ = inlet.take().map(|inlet| inlet.send(other));
-                        *self = Self::Open { half, ending: Ending::Lost(ask.link.lost()) };
+                        let ending = Ending::Lost(ask.link.lost());
+                        *self = Self::Open { half, early, ending, has_status: true };
                     }
                     Err(why) => return Said::Ended(Ending::Lost(why)),
                 },
-                Self::Open { half, ending } => match half.wait().await {
+                Self::Open { half, early, ending, has_status } => match next(early, half).await {
                     Some(ChannelMsg::Data { data }) => return Said::Output(data, None),
                     Some(ChannelMsg::ExtendedData { data, ext }) => return Said::Output(data, Some(ext)),
-                    Some(ChannelMsg::Eof) => return Said::Finished,
+                    Some(ChannelMsg::Eof) => return Said::Finished { to_end: *has_status },
                     Some(ChannelMsg::ExitStatus { exit_status }) => *ending = Ending::Status(exit_status),
                     Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag }) => {
                         *ending = Ending::Signal {
@@ -98,25 +106,38 @@ impl Outlet {
     }
 }
 
+async fn next(early: &mut VecDeque<ChannelMsg>, half: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+    match early.pop_front() {
+        Some(message) => Some(message),
+        None => half.wait().await,
+    }
+}
+
 impl Ask {
-    /// Opens the channel and begins what is wanted. An error says why it can't be, in words for the client.
-    async fn open(&self) -> Result<Channel<Msg>, String> {
+    /// Opens the channel and begins what is wanted. Returns what came of it already, too. An error says why it can't be, in words for the
+    /// client.
+    async fn open(&self) -> Result<(Channel<Msg>, VecDeque<ChannelMsg>), String> {
         let mut channel = self.link.session().await?;
-        let begun = self.begin(&mut channel).await;
+        let mut early = VecDeque::new();
+        let begun = self.begin(&mut channel, &mut early).await;
         if begun.is_err() {
             // What was opened in vain is closed; if that fails, it is not open any more.
             drop(channel.close().await);
         }
-        begun.map(|()| channel)
+        begun.map(|()| (channel, early))
     }
 
-    async fn begin(&self, channel: &mut Channel<Msg>) -> Result<(), String> {
+    async fn begin(
+        &self,
+        channel: &mut Channel<Msg>,
+        early: &mut VecDeque<ChannelMsg>,
+    ) -> Result<(), String> {
         let lost = |_error: russh::Error| self.link.lost();
         let refused = |what: &str| format!("the upstream \"{}\" refuses {what}", self.link.address());
         if let Some(Terminal { term, size, modes }) = &self.terminal {
             let (columns, rows) = (size.columns.into(), size.rows.into());
             channel.request_pty(true, term, columns, rows, 0, 0, modes).await.map_err(lost)?;
-            if !granted(channel).await {
+            if !granted(channel, early).await {
                 return Err(refused("a terminal"));
             }
         }
@@ -131,19 +152,21 @@ impl Ask {
             }
         };
         asked.map_err(lost)?;
-        if granted(channel).await { Ok(()) } else { Err(refused(&what)) }
+        if granted(channel, early).await { Ok(()) } else { Err(refused(&what)) }
     }
 }
 
-/// What the upstream host answers.
-async fn granted(channel: &mut Channel<Msg>) -> bool {
-    loop {
+/// What the upstream host answers. What else it says goes to `early`: a host may begin before it answers.
+async fn granted(channel: &mut Channel<Msg>, early: &mut VecDeque<ChannelMsg>) -> bool {
+    while early.len() < EARLY_MAX {
         match channel.wait().await {
             Some(ChannelMsg::Success) => return true,
             Some(ChannelMsg::Failure | ChannelMsg::Close) | None => return false,
-            Some(_) => {}
+            Some(ChannelMsg::WindowAdjusted { .. }) => {}
+            Some(message) => early.push_back(message),
         }
     }
+    false
 }
 
 /// Something to do beside the input.

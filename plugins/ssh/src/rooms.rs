@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use russh::server::{ChannelOpenHandle, Handle, Msg};
-use russh::{Channel, ChannelId, ChannelOpenFailure};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
 use tokio::sync::mpsc;
 
 use crate::backlog::Backlog;
@@ -12,11 +12,13 @@ use crate::child::Size;
 use crate::ends::{Inlet, Outlet};
 use crate::gate::Gate;
 use crate::guest::Guest;
+use crate::hall::Hall;
 use crate::local;
 use crate::order::{Order, Terminal, Visitor, Wanted};
 use crate::relay;
 use crate::session::{Control, Records, Session};
 use crate::tape::Tape;
+use crate::told::Cause;
 use crate::visitor::{self, About};
 
 /// The most channels of a connection at the same time, and the most with port forwarding, for which one visitor's browser opens many.
@@ -30,7 +32,8 @@ const CONTROLS_MAX: usize = 16;
 pub(crate) enum Room {
     /// Nothing runs in it yet.
     Empty {
-        channel: Box<Channel<Msg>>,
+        hall: Hall,
+        to_client: ChannelWriteHalf<Msg>,
         number: u64,
         terminal: Option<Terminal>,
         variables: Vec<(String, String)>,
@@ -44,7 +47,7 @@ pub(crate) enum Room {
 
 /// What of a channel makes it a session, once there is something to connect it to.
 struct Line {
-    channel: Channel<Msg>,
+    to_client: ChannelWriteHalf<Msg>,
     control: mpsc::Receiver<Control>,
     backlog: Arc<Backlog>,
     tape: Tape,
@@ -54,9 +57,14 @@ struct Line {
 }
 
 impl Line {
-    async fn run(self, (outlet, inlet): (Outlet, Inlet), facts: String, size: Option<Size>) {
-        let Self { channel, control, backlog, tape, gate, handle, records } = self;
-        let (from_client, to_client) = channel.split();
+    async fn run(
+        self,
+        from_client: ChannelReadHalf,
+        (outlet, inlet): (Outlet, Inlet),
+        facts: String,
+        size: Option<Size>,
+    ) {
+        let Self { to_client, control, backlog, tape, gate, handle, records } = self;
         let session =
             Session { outlet, inlet, tape, gate, handle, from_client, to_client, control, records, backlog };
         session.run(facts, size).await;
@@ -74,33 +82,28 @@ impl Guest {
     /// Makes the channel busy.
     fn occupy(
         &mut self,
-        channel: Channel<Msg>,
+        to_client: ChannelWriteHalf<Msg>,
         name: String,
         terminal: bool,
         records: Records,
         handle: Handle,
     ) -> Line {
         let (control, requests) = mpsc::channel(CONTROLS_MAX);
-        let backlog = Arc::new(Backlog::default());
-        self.rooms.insert(channel.id(), Room::Busy { control, terminal, backlog: backlog.clone() });
+        let backlog = Arc::new(Backlog::new(self.budget.clone()));
+        self.rooms.insert(to_client.id(), Room::Busy { control, terminal, backlog: backlog.clone() });
         let server = &self.server;
-        let tape = Tape {
-            frames: server.taps.frames.clone(),
-            host: server.host.clone(),
-            connection: name.into(),
-            life: self.life.clone(),
-            count: server.count.clone(),
-        };
+        let (frames, host, count) = (server.taps.frames.clone(), server.host.clone(), server.count.clone());
+        let tape = Tape::new(frames, host, name.into(), self.life.clone(), count);
         let gate = Gate::new(server.taps.marks.clone());
-        Line { channel, control: requests, backlog, tape, gate, handle, records }
+        Line { to_client, control: requests, backlog, tape, gate, handle, records }
     }
 
     /// Starts what the client asks for. Says whether something runs now, or is on its way.
     pub(crate) fn start(&mut self, id: ChannelId, wanted: Wanted, session: &russh::server::Session) -> bool {
-        let Some(user) = &self.user else { return false };
-        let (channel, number, terminal, variables) = match self.rooms.remove(&id) {
-            Some(Room::Empty { channel, number, terminal, variables }) => {
-                (channel, number, terminal, variables)
+        let Some(user) = self.user.as_ref().filter(|_| self.life.ended().is_none()) else { return false };
+        let (hall, to_client, number, terminal, variables) = match self.rooms.remove(&id) {
+            Some(Room::Empty { hall, to_client, number, terminal, variables }) => {
+                (hall, to_client, number, terminal, variables)
             }
             Some(room) => {
                 // A channel runs one thing only.
@@ -128,14 +131,20 @@ impl Guest {
             Ok(ends) => ends,
             Err(error) => {
                 let what = self.server.options.command.first().map_or("the shell", String::as_str);
-                self.server.tell_once(&format!("can't start \"{what}\" for a session: {error}"));
+                self.server
+                    .tell_once(Cause::Start, &format!("can't start \"{what}\" for a session: {error}"));
                 return false;
             }
         };
-        let line = self.occupy(*channel, name, size.is_some(), records, session.handle());
+        let line = self.occupy(to_client, name, size.is_some(), records, session.handle());
         let guard = self.server.taps.running.clone();
+        // What comes from here on is input.
+        let reader = hall.leave();
         tokio::spawn(async move {
-            line.run(ends, facts, size).await;
+            // Without it the connection has gone already.
+            if let Ok(Some(from_client)) = reader.await {
+                line.run(from_client, ends, facts, size).await;
+            }
             drop(guard);
         });
         true
@@ -169,7 +178,7 @@ impl Guest {
     ) {
         let full = self.is_full();
         let (Some(user), Some(link)) = (&self.user, &self.link) else { return };
-        if full || !self.server.options.forwarding {
+        if full || !self.server.options.forwarding || self.life.ended().is_some() {
             // A reply that is dropped is a refusal.
             return;
         }
@@ -179,13 +188,14 @@ impl Guest {
         let about = About { upstream: Some(link.address()), forwarded, ..About::default() };
         let facts = visitor::facts(user, self.peer, &about);
         let link = link.clone();
-        let line = self.occupy(channel, name, false, Records::Counts, session.handle());
+        let (from_client, to_client) = channel.split();
+        let line = self.occupy(to_client, name, false, Records::Counts, session.handle());
         let guard = self.server.taps.running.clone();
         tokio::spawn(async move {
             match link.forward(to, from).await {
                 Ok(channel) => {
                     reply.accept().await;
-                    line.run(relay::forward(channel), facts, None).await;
+                    line.run(from_client, relay::forward(channel), facts, None).await;
                 }
                 Err(_refused) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
             }

@@ -17,17 +17,17 @@ use crate::ends::{Ending, Inlet, Outlet};
 use crate::gate::Gate;
 use crate::local::STDERR;
 use crate::show::Show;
-use crate::tape::Tape;
+use crate::tape::{LAST, Tape};
 use crate::typing::Typing;
 
 /// How long a client may take to hear why its session ends.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
 /// What a client reads when its session can't be recorded.
-const UNRECORDED: &[u8] = b"tapedeck: this session can't be recorded and ends here\r\n";
+const UNRECORDED: &str = "tapedeck: this session can't be recorded and ends here\r\n";
 
-/// The exit status that it gets.
-const UNRECORDED_STATUS: u32 = 255;
+/// The exit status that a client gets whose session ends before what runs in it.
+const CUT_STATUS: u32 = 255;
 
 /// What a client asks of a session that runs.
 pub(crate) enum Control {
@@ -64,55 +64,86 @@ pub(crate) enum Over {
     Gone,
     /// It must not go on without its recording.
     Unrecorded,
+    /// What runs does not read its input, and more waits than may.
+    Unread,
 }
 
+/// How a session ended, and whether the client knows already that no more output comes; or why it is over before, and what is still to
+/// be recorded of it.
+type Outcome = Result<(Ending, bool), (Over, Option<String>)>;
+
 impl Session {
-    /// Runs until the end of what runs in it, or the client's.
+    /// Runs until the end of what runs in it, or the client's, or until the connection is ended from here.
     pub(crate) async fn run(mut self, facts: String, size: Option<Size>) {
-        let id = self.to_client.id();
-        let status = match self.begin(facts, size).await {
+        let outcome = match self.begin(facts, size).await {
             Ok((first, last)) => {
                 self.gate.begin(first);
-                self.serve(last).await
+                self.serve(last, size.is_some()).await
             }
-            Err(over) => Err(over),
+            Err(over) => Err((over, None)),
         };
-        match status {
-            Ok((ending, finished)) => _ = end(&self.handle, id, &ending, finished).await,
-            Err(Over::Gone) => {
-                let why = self.tape.life.ended().unwrap_or("the client has gone");
-                let status = self.outlet.hang_up(self.inlet).await.map(|ending| ending.number());
+        let Self { outlet, inlet, tape, mut gate, handle, from_client, to_client, control, backlog, .. } =
+            self;
+        // The library waits with the whole connection for whoever does not read a channel.
+        drop((from_client, control));
+        let id = to_client.id();
+        let (over, counts) = match outcome {
+            Ok((ending, finished)) => {
+                _ = end(&handle, id, &ending, finished).await;
+                return;
+            }
+            Err(over) => over,
+        };
+        let (why, said) = match over {
+            Over::Gone => {
+                let ended = tape.life.ended();
+                let status = outlet.hang_up(inlet).await.map(|ending| ending.number());
                 // When the engine takes no more frames, the recording is cut off where it is.
-                _ = put_end(&self.tape, why, status).await;
-                // A client that is still there sees that the session is over.
-                _ = self.handle.close(id).await;
+                _ = put_end(&tape, counts, ended.unwrap_or("the client has gone"), status).await;
+                if ended.is_none() {
+                    // A client that is still there sees that the session is over.
+                    _ = handle.close(id).await;
+                }
+                return;
             }
-            Err(Over::Unrecorded) => {
-                // At once, and so before anything of a later session: it may be lost, too, and that is not the other's loss.
-                _ = put_end(&self.tape, "a loss of the recording", Some(UNRECORDED_STATUS.into())).await;
-                let said = self.to_client.extended_data_bytes(STDERR, Bytes::from_static(UNRECORDED));
-                // A client that does not listen is not waited for.
-                drop(tokio::time::timeout(FAREWELL_TIME, said).await);
-                self.outlet.hang_up(self.inlet).await;
-                _ = end(&self.handle, id, &Ending::Status(UNRECORDED_STATUS), false).await;
-            }
-        }
+            Over::Unrecorded => ("a loss of the recording", UNRECORDED.to_owned()),
+            Over::Unread => ("too much input that nothing reads", unread(backlog.bytes_max())),
+        };
+        // At once, and so before anything of a later session: it may be lost, too, and that is not the other's loss. But a client does
+        // not wait for an engine that stands still.
+        let recorded = async {
+            let number = put_end(&tape, counts, why, Some(CUT_STATUS.into())).await?;
+            gate.passed(number).await.map_err(|_unrecorded| Over::Unrecorded)
+        };
+        drop(tokio::time::timeout(FAREWELL_TIME, recorded).await);
+        let said = to_client.extended_data_bytes(STDERR, Bytes::from(said));
+        // A client that does not listen is not waited for.
+        drop(tokio::time::timeout(FAREWELL_TIME, said).await);
+        outlet.hang_up(inlet).await;
+        _ = end(&handle, id, &Ending::Status(CUT_STATUS), false).await;
     }
 
     /// Records who it is. Returns the numbers of the first and the last frame of this.
     async fn begin(&self, facts: String, size: Option<Size>) -> Result<(u64, u64), Over> {
-        let first = put(&self.tape, "c", facts).await?;
-        let last = match size {
-            Some(size) => put(&self.tape, "r", format!("{}x{}", size.columns, size.rows)).await?,
-            None => first,
+        let told = async {
+            let first = put(&self.tape, "c", facts).await?;
+            let last = match size {
+                Some(size) => put(&self.tape, "r", format!("{}x{}", size.columns, size.rows)).await?,
+                None => first,
+            };
+            Ok((first, last))
         };
-        Ok((first, last))
+        tokio::select! {
+            told = told => told,
+            () = self.tape.life.ending() => Err(Over::Gone),
+        }
     }
 
-    /// Passes on everything in both directions. Returns how it ended, and whether the client knows already that no more output comes.
-    async fn serve(&mut self, begun: u64) -> Result<(Ending, bool), Over> {
+    /// Passes on everything in both directions.
+    async fn serve(&mut self, begun: u64, terminal: bool) -> Outcome {
         let bytes_in = AtomicU64::new(0);
-        let mut show = Show::new(&self.tape, &self.handle, &self.to_client, self.gate.clone(), self.records);
+        let gate = self.gate.clone();
+        let mut show = Show::new(&self.tape, &self.handle, &self.to_client, gate, self.records, terminal);
         let mut typing = Typing {
             tape: &self.tape,
             from_client: &mut self.from_client,
@@ -121,21 +152,27 @@ impl Session {
             backlog: &self.backlog,
             bytes_in: &bytes_in,
         };
-        let showing = async {
-            let ending = show.run(&mut self.outlet, begun).await?;
-            show.record_end(&ending, bytes_in.load(Ordering::Relaxed)).await?;
-            Ok(ending)
-        };
-        let outcome = tokio::select! {
-            ending = showing => ending,
+        let life = &self.tape.life;
+        let mut outcome = tokio::select! {
+            ending = show.run(&mut self.outlet, begun) => ending,
             over = typing.run(&mut self.inlet) => Err(over),
             _unrecorded = self.gate.broken() => Err(Over::Unrecorded),
+            () = life.ending() => Err(Over::Gone),
         };
-        if outcome.is_err() {
-            // Nobody waits for it any more.
-            _ = show.put_counts(bytes_in.load(Ordering::Relaxed)).await;
+        if let Ok(ending) = &outcome {
+            // Nothing of the client's is recorded any more: the last frame is the one that says how it ended.
+            let recorded = tokio::select! {
+                recorded = show.record_end(ending, bytes_in.load(Ordering::Relaxed)) => recorded,
+                over = typing.drain() => Err(over),
+                _unrecorded = self.gate.broken() => Err(Over::Unrecorded),
+                () = life.ending() => Err(Over::Gone),
+            };
+            outcome = recorded.and(outcome);
         }
-        outcome.map(|ending| (ending, show.finished()))
+        match outcome {
+            Ok(ending) => Ok((ending, show.finished())),
+            Err(over) => Err((over, show.counts(bytes_in.load(Ordering::Relaxed)))),
+        }
     }
 }
 
@@ -144,11 +181,25 @@ pub(crate) async fn put(tape: &Tape, code: &'static str, data: impl Into<Bytes>)
     tape.put(code, data).await.map_err(|_stopped| Over::Gone)
 }
 
-/// Records that something ended the session from outside.
-async fn put_end(tape: &Tape, why: &str, status: Option<i64>) -> Result<(), Over> {
+/// Records that something ended the session from outside. Returns the number of the last frame.
+async fn put_end(tape: &Tape, counts: Option<String>, why: &str, status: Option<i64>) -> Result<u64, Over> {
+    if !tape.is_begun() {
+        // Nobody knows of it.
+        return Err(Over::Gone);
+    }
+    if let Some(counts) = counts {
+        put(tape, "c", counts).await?;
+    }
     put(tape, "c", json!({ "ended_by": why }).to_string()).await?;
-    put(tape, "x", status.map_or(String::new(), |status| status.to_string())).await?;
-    Ok(())
+    put(tape, LAST, status.map_or(String::new(), |status| status.to_string())).await
+}
+
+/// What a client reads whose input nobody does.
+fn unread(bytes_max: usize) -> String {
+    format!(
+        "tapedeck: what runs here does not read its input, and {} MiB of it wait; the session ends here\r\n",
+        bytes_max >> 20
+    )
 }
 
 async fn end(handle: &Handle, id: ChannelId, ending: &Ending, finished: bool) -> Result<(), ()> {

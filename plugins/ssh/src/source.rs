@@ -43,6 +43,8 @@ pub(crate) struct Ssh {
     taken: Vec<Frame>,
     closed: Option<Closed>,
     stop: watch::Sender<bool>,
+    /// Whether the recording ends: what is left comes, and then the end.
+    stopping: bool,
     /// Ends when nothing runs any more.
     running: mpsc::Receiver<()>,
     runtime: Option<Runtime>,
@@ -51,6 +53,13 @@ pub(crate) struct Ssh {
 impl Ssh {
     fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("it is taken away at the end only")
+    }
+
+    /// Lets nobody in any more, and tells all sessions to end.
+    fn close(&mut self) {
+        self.stopping = true;
+        self.closed = None;
+        self.stop.send_replace(true);
     }
 
     fn batch(&mut self) -> Batch {
@@ -76,31 +85,44 @@ impl Source for Ssh {
             }
             self.runtime().spawn(accept::listen(server, listener, key, stop));
         }
-        let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
+        let time =
+            if self.paced && !self.stopping { Duration::ZERO } else { deadline.since(self.host.now()) };
         let runtime = self.runtime.as_ref().expect("it is taken away at the end only");
         let (frames, taken) = (&mut self.frames, &mut self.taken);
         // Nothing is lost when the time is over: frames are taken out of the queue or stay in it.
-        runtime.block_on(async {
-            drop(tokio::time::timeout(time, frames.recv_many(taken, BATCH_ROWS_MAX)).await);
-        });
-        if self.taken.is_empty() {
-            return Ok(Next::Idle);
+        let came = runtime
+            .block_on(async { tokio::time::timeout(time, frames.recv_many(taken, BATCH_ROWS_MAX)).await });
+        match came {
+            // Nothing is there any more that could give a frame.
+            Ok(0) => Ok(Next::End),
+            Ok(_) => Ok(Next::Batch { output: 0, batch: self.batch() }),
+            Err(_late) => Ok(Next::Idle),
         }
-        Ok(Next::Batch { output: 0, batch: self.batch() })
+    }
+
+    fn stop(&mut self) -> bool {
+        self.close();
+        true
     }
 }
 
 impl Drop for Ssh {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.closed = None;
+        self.close();
         // Whoever waits for room in the queue is told that there will be none.
         self.frames.close();
-        self.taken.clear();
         if let Some(runtime) = self.runtime.take() {
             let running = &mut self.running;
             drop(runtime.block_on(async { tokio::time::timeout(STOP_TIME, running.recv()).await }));
             runtime.shutdown_timeout(STOP_TIME);
+        }
+        // Nobody puts anything any more. What nobody took, somebody may have seen.
+        let mut left = 0;
+        while self.frames.try_recv().is_ok() {
+            left += 1;
+        }
+        if left > 0 {
+            self.host.failed(left);
         }
     }
 }
@@ -129,6 +151,13 @@ impl OpenSource for Ssh {
         if options.input && options.upstream.is_some() {
             context.host.warn(
                 "input is recorded, and whether an upstream terminal shows it can't be known: passwords that are typed there are recorded too",
+            );
+        }
+        if options.authorized_keys.is_some()
+            && options.upstream.as_ref().is_some_and(|upstream| upstream.user.is_none())
+        {
+            context.host.warn(
+                "whoever has a key in `authorized_keys` gets in at the upstream under any name there, \"root\" included; `upstream.user` names one",
             );
         }
         let door = Door::new(&options)?;
@@ -168,6 +197,7 @@ impl OpenSource for Ssh {
             taken: Vec::with_capacity(BATCH_ROWS_MAX),
             closed: Some(Closed { server, listener, key, stop: stopped, marks }),
             stop,
+            stopping: false,
             running,
             runtime: Some(runtime),
         })

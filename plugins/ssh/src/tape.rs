@@ -1,13 +1,13 @@
 //! The way of frames from the network's thread to the engine's. Knows nothing of SSH.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tapedeck_sdk::{Host, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::limits::Life;
+use crate::life::Life;
 
 /// The most frames on their way. A frame has 32 KiB at most, so this is at most 8 MiB.
 pub(crate) const FRAMES_MAX: usize = 256;
@@ -20,28 +20,58 @@ pub(crate) struct Frame {
     pub(crate) data: Bytes,
 }
 
-/// The engine takes no more frames.
+/// The code of a recording's last frame.
+pub(crate) const LAST: &str = "x";
+
+/// The engine takes no more frames, or the recording has its last one.
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
 /// What one channel is recorded on.
-#[derive(Clone)]
 pub(crate) struct Tape {
-    pub(crate) frames: mpsc::Sender<Frame>,
-    pub(crate) host: Arc<dyn Host>,
-    pub(crate) connection: Arc<str>,
+    frames: mpsc::Sender<Frame>,
+    host: Arc<dyn Host>,
+    connection: Arc<str>,
     pub(crate) life: Arc<Life>,
     /// How many frames all connections have put into the queue.
-    pub(crate) count: Arc<AtomicU64>,
+    count: Arc<AtomicU64>,
+    progress: Progress,
+}
+
+/// How far a recording is.
+#[derive(Default)]
+struct Progress {
+    begun: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Tape {
+    pub(crate) fn new(
+        frames: mpsc::Sender<Frame>,
+        host: Arc<dyn Host>,
+        connection: Arc<str>,
+        life: Arc<Life>,
+        count: Arc<AtomicU64>,
+    ) -> Self {
+        Self { frames, host, connection, life, count, progress: Progress::default() }
+    }
+
+    /// Whether anything is recorded.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.progress.begun.load(Ordering::Relaxed)
+    }
+
     /// Records a frame. Waits while the engine has its hands full. Returns the frame's number in the stream, from 0 on, which is the
-    /// `seq` that the engine gives it.
+    /// `seq` that the engine gives it. After the last frame there is none: a sink would take it for another recording's first.
     pub(crate) async fn put(&self, code: &'static str, data: impl Into<Bytes>) -> Result<u64, Stopped> {
         let room = self.frames.reserve().await.map_err(|_closed| Stopped)?;
         // The time and the number are taken where nothing comes between them and the queue: one thread puts all frames, and there is no
         // `await` from here on. So times never go back, and numbers are in the queue's order.
+        if self.progress.ended.load(Ordering::Relaxed) {
+            return Err(Stopped);
+        }
+        self.progress.begun.store(true, Ordering::Relaxed);
+        self.progress.ended.store(code == LAST, Ordering::Relaxed);
         let at = self.host.now();
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.life.touch(at);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use tapedeck_sdk::Timestamp;
 
-use crate::limits::{Failures, Life};
+use crate::life::Life;
+use crate::limits::Failures;
 use crate::options::{SshOptions, Upstream};
 use crate::texts::{self, Hash, Known};
 
@@ -59,6 +60,27 @@ fn silence_is_counted_from_the_last_sign_of_life() {
     life.touch(START + Duration::from_secs(5));
     assert_eq!(life.silent_for(START + Duration::from_secs(7)), Duration::from_secs(2));
     assert!(life.logged_in());
+}
+
+#[test]
+fn a_client_is_stuck_from_the_first_write_that_waits_until_one_goes_through() {
+    let life = Life::new(START);
+    let at = |seconds| START + Duration::from_secs(seconds);
+    assert_eq!(life.stuck_for(at(9)), Duration::ZERO);
+    life.stick(|| at(10));
+    life.stick(|| at(12));
+    assert_eq!(life.stuck_for(at(15)), Duration::from_secs(5));
+    life.flow();
+    assert_eq!(life.stuck_for(at(20)), Duration::ZERO);
+}
+
+#[test]
+fn the_first_reason_to_end_a_connection_is_the_one_that_counts() {
+    let life = Life::new(START);
+    assert_eq!(life.ended(), None);
+    life.end("first");
+    life.end("second");
+    assert_eq!(life.ended(), Some("first"));
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
-use russh::keys::PublicKey;
 use russh::keys::ssh_key::authorized_keys;
 use russh::keys::ssh_key::known_hosts::{self, HostPatterns, Marker};
+use russh::keys::{PublicKey, ssh_key};
 use sha1::Sha1;
 
 /// The most work that a bcrypt hash may ask for: at 16 a check takes seconds already.
@@ -63,6 +63,14 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// What the library has found, without the word that it has found it in.
+fn told(error: &ssh_key::Error) -> String {
+    match error {
+        ssh_key::Error::Encoding(ssh_key::encoding::Error::Label(_)) => "its type is not known".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// The keys of an `authorized_keys` file.
 ///
 /// # Errors
@@ -71,7 +79,7 @@ pub fn authorized_keys(text: &str) -> Result<Vec<PublicKey>, Fault> {
     let key = |(line, text): (usize, &str)| {
         let entry: authorized_keys::Entry = text.parse().map_err(|error| Fault {
             line,
-            what: format!("is no public key ({error})"),
+            what: format!("is no public key ({})", told(&error)),
             hint: "Each line is the text of a `.pub` file.",
         })?;
         if !entry.config_opts().is_empty() {
@@ -121,7 +129,7 @@ pub fn known_hosts(text: &str) -> Result<Vec<KnownHost>, Fault> {
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let entry: known_hosts::Entry = plain.parse().map_err(|error| Fault {
             line,
-            what: format!("is no host with its key ({error})"),
+            what: format!("is no host with its key ({})", told(&error)),
             hint: "Each line is as `ssh-keyscan host` prints it.",
         })?;
         Ok(KnownHost {

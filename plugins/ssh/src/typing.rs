@@ -8,11 +8,14 @@ use bytes::{Buf, Bytes};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::sync::mpsc;
 
-use crate::backlog::{self, Backlog};
+use crate::backlog::Backlog;
 use crate::child::Size;
 use crate::ends::Inlet;
 use crate::session::{Control, Over, Records, put};
 use crate::tape::Tape;
+
+/// What a piece of input takes up beside its bytes.
+const PIECE_BYTES: usize = 128;
 
 /// The way of input of one session.
 pub(crate) struct Typing<'session> {
@@ -33,10 +36,15 @@ struct Waiting<'session> {
 }
 
 impl Waiting<'_> {
-    fn push(&mut self, data: Bytes) {
+    fn push(&mut self, data: Bytes) -> Result<(), Over> {
         self.bytes += data.len();
-        self.backlog.set(self.bytes);
         self.pieces.push_back(data);
+        self.tell();
+        if self.backlog.is_too_much() { Err(Over::Unread) } else { Ok(()) }
+    }
+
+    fn tell(&self) {
+        self.backlog.set(self.bytes + self.pieces.len() * PIECE_BYTES);
     }
 
     fn taken(&mut self, taken: io::Result<usize>) {
@@ -56,7 +64,13 @@ impl Waiting<'_> {
                 self.bytes = 0;
             }
         }
-        self.backlog.set(self.bytes);
+        self.tell();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.backlog.set(0);
     }
 }
 
@@ -71,13 +85,10 @@ impl Typing<'_> {
             }
             let first = waiting.pieces.front().cloned().unwrap_or_default();
             let outcome = tokio::select! {
-                message = self.from_client.wait(), if waiting.bytes < backlog::BYTES_MAX => match message {
+                message = self.from_client.wait() => match message {
                     Some(ChannelMsg::Data { data }) if !data.is_empty() => {
                         let noted = self.note(&data, inlet, &mut echoes).await;
-                        if inlet.takes() {
-                            waiting.push(data);
-                        }
-                        noted
+                        if inlet.takes() { noted.and_then(|()| waiting.push(data)) } else { noted }
                     }
                     Some(ChannelMsg::Eof) => {
                         finished = true;
@@ -102,6 +113,19 @@ impl Typing<'_> {
             };
             if let Err(over) = outcome {
                 return over;
+            }
+        }
+    }
+
+    /// Takes all input, for nobody: what runs has ended. Returns when the client has gone.
+    pub(crate) async fn drain(&mut self) -> Over {
+        loop {
+            let gone = tokio::select! {
+                message = self.from_client.wait() => matches!(message, Some(ChannelMsg::Close) | None),
+                control = self.control.recv() => control.is_none(),
+            };
+            if gone {
+                return Over::Gone;
             }
         }
     }

@@ -11,7 +11,6 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertifi
 use russh::{Channel, Preferred};
 use tapedeck_sdk::{Error, Host};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 
 use crate::auth;
 use crate::host_key;
@@ -125,13 +124,14 @@ impl From<russh::Error> for Trouble {
 pub(crate) struct Link {
     target: Arc<Target>,
     user: String,
-    handle: OnceCell<client::Handle<Trust>>,
+    /// The connection, while there is one. Who makes it holds the lock: nobody needs another one.
+    handle: tokio::sync::Mutex<Option<Arc<client::Handle<Trust>>>>,
 }
 
 impl Link {
     pub(crate) fn new(target: Arc<Target>, visitor: &str) -> Self {
         let user = target.options.user.clone().unwrap_or_else(|| visitor.to_owned());
-        Self { target, user, handle: OnceCell::new() }
+        Self { target, user, handle: tokio::sync::Mutex::default() }
     }
 
     /// The upstream host's address.
@@ -170,32 +170,30 @@ impl Link {
         format!("the connection to the upstream \"{}\" is lost", self.address())
     }
 
-    async fn handle(&self) -> Result<&client::Handle<Trust>, String> {
-        let connect = || async {
-            let connected = tokio::time::timeout(CONNECT_TIME, self.target.connect(&self.user)).await;
-            let address = self.address();
-            let why = match connected {
-                Ok(Ok(handle)) => return Ok(handle),
-                Ok(Err(Trouble::Ssh(error))) => {
-                    format!("can't connect to the upstream \"{address}\": {error}")
-                }
-                Ok(Err(Trouble::Host(why))) => {
-                    format!("the upstream \"{address}\" is not to be trusted: {why}")
-                }
-                Ok(Err(Trouble::Login)) => {
-                    format!(
-                        "the upstream \"{address}\" does not let \"{}\" in with Tapedeck's key",
-                        self.user
-                    )
-                }
-                Err(_late) => {
-                    format!("the upstream \"{address}\" did not answer within {} s", CONNECT_TIME.as_secs())
-                }
-            };
-            self.target.warn(&why);
-            Err(why)
+    async fn handle(&self) -> Result<Arc<client::Handle<Trust>>, String> {
+        let mut handle = self.handle.lock().await;
+        if let Some(open) = handle.as_ref().filter(|handle| !handle.is_closed()) {
+            return Ok(open.clone());
+        }
+        let connected = tokio::time::timeout(CONNECT_TIME, self.target.connect(&self.user)).await;
+        let address = self.address();
+        let why = match connected {
+            Ok(Ok(connected)) => return Ok(handle.insert(Arc::new(connected)).clone()),
+            Ok(Err(Trouble::Ssh(error))) => {
+                format!("can't connect to the upstream \"{address}\": {error}")
+            }
+            Ok(Err(Trouble::Host(why))) => {
+                format!("the upstream \"{address}\" is not to be trusted: {why}")
+            }
+            Ok(Err(Trouble::Login)) => {
+                format!("the upstream \"{address}\" does not let \"{}\" in with Tapedeck's key", self.user)
+            }
+            Err(_late) => {
+                format!("the upstream \"{address}\" did not answer within {} s", CONNECT_TIME.as_secs())
+            }
         };
-        self.handle.get_or_try_init(connect).await
+        self.target.warn(&why);
+        Err(why)
     }
 }
 

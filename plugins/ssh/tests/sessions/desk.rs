@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(crate) struct Clockwork {
     warnings: Mutex<Vec<String>>,
+    /// How many frames the source could not give.
+    failed: AtomicU64,
     /// `None`: it can't tell how far a recording is.
     followers: Option<Mutex<Vec<Follower>>>,
 }
@@ -28,6 +31,14 @@ impl Clockwork {
     /// One that tells a source how far its recording is.
     pub(crate) fn followed() -> Arc<Self> {
         Arc::new(Self { followers: Some(Mutex::default()), ..Self::default() })
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap().clone()
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// The recording is so far.
@@ -44,7 +55,9 @@ impl Host for Clockwork {
         Timestamp(now.tv_sec * 1_000_000_000 + now.tv_nsec)
     }
 
-    fn failed(&self, _frames: u64) {}
+    fn failed(&self, frames: u64) {
+        self.failed.fetch_add(frames, Ordering::Relaxed);
+    }
 
     fn warn(&self, message: &str) {
         self.warnings.lock().unwrap().push(message.to_owned());
@@ -165,7 +178,7 @@ impl Desk {
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.host.warnings.lock().unwrap().clone()
+        self.host.warnings()
     }
 
     /// The client, on its way to the server as `user`, with alice's key.
@@ -192,6 +205,19 @@ impl Desk {
 
     /// Takes frames for a moment. Says whether there were any.
     pub(crate) fn look(&mut self) -> bool {
+        self.take().expect("a server does not end by itself")
+    }
+
+    /// Ends the recording, and takes what is left of it.
+    pub(crate) fn stop(&mut self) {
+        assert!(self.source.stop());
+        let end = self.host.now() + PATIENCE;
+        while self.take().is_some() {
+            assert!(self.host.now() < end, "there is no end: {:?}", self.summary());
+        }
+    }
+
+    fn take(&mut self) -> Option<bool> {
         match self.source.next(self.host.now() + LOOK).unwrap() {
             Next::Batch { batch, .. } => {
                 let text = |column: usize, row| batch.column(column).str_at(row).to_owned();
@@ -204,10 +230,19 @@ impl Desk {
                     self.reach(0);
                 }
             }
-            Next::Idle => return false,
-            Next::End => panic!("a server does not end by itself"),
+            Next::Idle => return Some(false),
+            Next::End => return None,
         }
-        true
+        Some(true)
+    }
+
+    /// Lets time pass until this is so, without taking any frames.
+    pub(crate) fn without_a_look_until(&self, what: &str, so: impl Fn() -> bool) {
+        let end = self.host.now() + PATIENCE;
+        while !so() {
+            assert!(self.host.now() < end, "{what} did not come");
+            _ = rustix::thread::nanosleep(&LOOK.try_into().unwrap());
+        }
     }
 
     /// Takes frames until this is so.

@@ -1,15 +1,14 @@
 //! Commands, shells, sizes, and how sessions end.
 
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::client::Handle;
 use russh::{ChannelMsg, Sig};
 use rustix::termios::{InputModes, OptionalActions, SpecialCodeIndex};
 use serde_json::json;
 
+use crate::client::{Trusting, log_in, runtime};
 use crate::desk::{Desk, runs};
 
 const FIRST: &str = "alice-127.0.0.1-1";
@@ -36,23 +35,13 @@ fn a_signal_that_ends_the_command_is_told_and_recorded() {
     assert_eq!(desk.text(FIRST, "x"), "143");
 }
 
-/// Any key that a server shows.
-struct Trusting;
-
-impl russh::client::Handler for Trusting {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, _key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-}
-
 /// Runs a command, sends it a signal at its first output, and gives what it wrote and how it ended. OpenSSH's client has no way to.
-async fn signalled(address: String, key: PathBuf, command: &str, signal: Sig) -> (String, Option<u32>) {
-    let mut client = russh::client::connect(Arc::default(), address, Trusting).await.unwrap();
-    let key = Arc::new(russh::keys::load_secret_key(key, None).unwrap());
-    let key = PrivateKeyWithHashAlg::new(key, None);
-    assert!(client.authenticate_publickey("alice", key).await.unwrap().success());
+async fn signalled(
+    client: impl Future<Output = Handle<Trusting>>,
+    command: &str,
+    signal: Sig,
+) -> (String, Option<u32>) {
+    let client = client.await;
     let mut channel = client.channel_open_session().await.unwrap();
     channel.exec(true, command).await.unwrap();
     let (mut output, mut status) = (String::new(), None);
@@ -74,10 +63,9 @@ async fn signalled(address: String, key: PathBuf, command: &str, signal: Sig) ->
 #[test]
 fn a_signal_of_the_client_reaches_what_runs() {
     let mut desk = Desk::new(json!({}));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = runtime();
     let script = "trap 'echo caught; exit 3' USR1; echo ready; while :; do sleep 0.05; done";
-    let (address, key) = (format!("127.0.0.1:{}", desk.port), desk.folder.path().join("alice"));
-    let client = runtime.spawn(signalled(address, key, script, Sig::USR1));
+    let client = runtime.spawn(signalled(log_in(&desk), script, Sig::USR1));
     desk.until("the end", |desk| desk.text(FIRST, "x") == "3");
     let (output, status) = runtime.block_on(client).unwrap();
     assert_eq!((output.as_str(), status), ("ready\ncaught\n", Some(3)));
@@ -279,19 +267,4 @@ fn a_client_that_is_killed_hangs_up_what_it_ran() {
         desk.until("the end of the recording", |desk| desk.text(FIRST, "x") == "137");
         assert!(desk.text(FIRST, "c").contains(r#"{"ended_by":"the client has gone"}"#));
     }
-}
-
-#[test]
-fn a_server_that_ends_takes_its_sessions_with_it() {
-    let mut desk = Desk::new(json!({}));
-    let mut client = desk.ssh("alice").args(["-tt", "echo pid=$$.; sleep 1000"]).spawn().unwrap();
-    desk.until("the number", |desk| desk.text(FIRST, "o").contains('.'));
-    let output = desk.text(FIRST, "o");
-    let pid = output.trim().trim_matches(|letter: char| !letter.is_ascii_digit()).to_owned();
-    drop(desk.source);
-    assert!(!runs(&pid));
-    let mut errors = String::new();
-    assert_eq!(client.wait().unwrap().code(), Some(255));
-    client.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    assert!(errors.contains("the recording has ended"), "{errors}");
 }

@@ -3,9 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
+use russh::client::Handle;
 use serde_json::{Value, json};
 use tapedeck_sdk::ErrorKind;
 
+use crate::client::{Trusting, connect, runtime};
 use crate::desk::{Desk, clockwork, folder, make_key, open, plain};
 
 /// The argon2 hash of "correct horse", with little work in it.
@@ -180,6 +182,104 @@ fn more_connections_than_allowed_are_turned_away_until_one_has_gone() {
     panic!("the place was not given back");
 }
 
+/// Tries a password, and says whether it was the right one.
+async fn tries(client: Handle<Trusting>, password: &str) -> bool {
+    let mut client = client;
+    client.authenticate_password("bob", password).await.is_ok_and(|outcome| outcome.success())
+}
+
+/// Whether the right password gets in that is tried together with many wrong ones, where one may fail.
+fn gets_in_among_others() -> bool {
+    let folder = folder();
+    let passwords = folder.path().join("passwords");
+    // One that takes its time: all are there before the first has failed.
+    let hash = bcrypt::hash_with_salt("correct horse", 12, *b"salt of 16 bytes").unwrap();
+    std::fs::write(&passwords, format!("bob:{hash}\n")).unwrap();
+    let mut desk = Desk::in_folder(folder, json!({ "passwords": passwords, "failed_logins_max": 1 }));
+    let runtime = runtime();
+    let connects: Vec<_> = (0..31).map(|_| runtime.spawn(connect(&desk))).collect();
+    desk.until("all connections", |_| connects.iter().all(tokio::task::JoinHandle::is_finished));
+    let start = |(number, client)| {
+        let client = runtime.block_on::<tokio::task::JoinHandle<_>>(client).unwrap();
+        runtime.spawn(tries(client, if number == 15 { "correct horse" } else { "wrong horse" }))
+    };
+    let tries: Vec<_> = connects.into_iter().enumerate().map(start).collect();
+    desk.until("all answers", |_| tries.iter().all(tokio::task::JoinHandle::is_finished));
+    tries.into_iter().any(|tried| runtime.block_on(tried).unwrap())
+}
+
+#[test]
+fn those_who_try_at_the_same_time_have_no_more_tries_than_one_after_the_other() {
+    // Now and then it is among the first two, who are looked at together, and gets in by right.
+    assert!((0..5).any(|_round| !gets_in_among_others()));
+}
+
+#[test]
+fn one_trouble_that_was_told_does_not_hide_another() {
+    let mut desk = Desk::new(json!({ "connections_max": 1, "command": plain() }));
+    let mut first = desk.ssh("alice").arg("echo in; sleep 1000").spawn().unwrap();
+    desk.until("the first", |desk| desk.data("alice-127.0.0.1-1", "o") == b"in\n");
+    let mut second = desk.ssh("alice");
+    assert_eq!(code(&desk.run(second.arg("true"))), 255);
+    let told = |desk: &Desk, what: &str| desk.warnings().iter().filter(|text| text.contains(what)).count();
+    assert_eq!(told(&desk, "more are turned away"), 1);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    std::fs::remove_file(desk.folder.path().join("authorized_keys")).unwrap();
+    for _attempt in 0..100 {
+        assert_eq!(code(&desk.run(&mut second)), 255);
+        if told(&desk, "can't read the keys") == 1 {
+            return;
+        }
+    }
+    panic!("{:?}", desk.warnings());
+}
+
+#[test]
+fn a_file_that_others_can_write_lets_nobody_in() {
+    let folder = folder();
+    let keys = folder.path().join("authorized_keys");
+    let set = |mode| std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o664, 0o646] {
+        set(mode);
+        let error = open(folder.path(), json!({}), clockwork()).err().unwrap();
+        assert_eq!(error.option, ["authorized_keys"]);
+        assert!(error.message.contains("others can write the file of the keys"), "{error}");
+        assert!(error.hint.unwrap().contains("chmod go-w"));
+    }
+    set(0o644);
+    let mut desk = Desk::in_folder(folder, json!({ "failed_logins_max": 100 }));
+    let mut command = desk.ssh("alice");
+    assert_eq!(code(&desk.run(command.arg("true"))), 0);
+    set_mode(&desk, 0o666);
+    assert_eq!(code(&desk.run(&mut command)), 255);
+    assert!(desk.warnings().iter().any(|text| text.contains("others can write")), "{:?}", desk.warnings());
+    set_mode(&desk, 0o600);
+    assert_eq!(code(&desk.run(&mut command)), 0);
+}
+
+fn set_mode(desk: &Desk, mode: u32) {
+    let keys = desk.folder.path().join("authorized_keys");
+    std::fs::set_permissions(keys, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_file_of_somebody_else_lets_nobody_in() {
+    let folder = folder();
+    // Nobody but root can give a file away; for anybody else one of root's is fine, and there is none of a third's to be had.
+    if rustix::process::geteuid().is_root() {
+        let passwords = folder.path().join("passwords");
+        std::fs::write(&passwords, format!("bob:{HASH}\n")).unwrap();
+        std::os::unix::fs::chown(&passwords, Some(65_534), None).unwrap();
+        let error = open(folder.path(), json!({ "passwords": passwords }), clockwork()).err().unwrap();
+        assert_eq!(error.option, ["passwords"]);
+        assert!(error.message.contains("somebody else owns the file of the passwords"), "{error}");
+    }
+    // One of root's is taken, though it says nothing of use.
+    let error = open(folder.path(), json!({ "authorized_keys": "/etc/passwd" }), clockwork()).err().unwrap();
+    assert!(error.message.contains("is no public key"), "{error}");
+}
+
 #[test]
 fn nobody_gets_in_by_default() {
     let error = tapedeck_ssh::factory().check(&json!({})).unwrap_err();
@@ -219,6 +319,8 @@ fn what_is_wrong_with_the_files_is_said_before_anybody_knocks_and_without_what_t
         (json!({ "forwarding": true }), "forwarding"),
         (json!({ "connections_max": 0 }), "connections_max"),
         (json!({ "idle_timeout": "0s" }), "idle_timeout"),
+        (json!({ "login_timeout": "0s" }), "login_timeout"),
+        (json!({ "unread_input_max": "3MiB" }), "unread_input_max"),
         (json!({ "command": [""] }), "command"),
     ] {
         let error = open(folder.path(), options.clone(), clockwork()).err().unwrap();

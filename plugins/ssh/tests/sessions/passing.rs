@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -221,6 +222,8 @@ fn what_is_wrong_with_the_upstreams_files_is_said_before_anybody_knocks() {
     )
     .unwrap();
     std::fs::write(at("broken"), "elsewhere ssh-ed25519\n").unwrap();
+    std::fs::copy(good["known_hosts"].as_str().unwrap(), at("loose")).unwrap();
+    std::fs::set_permissions(at("loose"), std::fs::Permissions::from_mode(0o666)).unwrap();
     for (option, value, part) in [
         ("key", json!(at("locked")), "passphrase"),
         ("key", json!(at("absent")), "absent"),
@@ -228,6 +231,7 @@ fn what_is_wrong_with_the_upstreams_files_is_said_before_anybody_knocks() {
         ("known_hosts", json!(at("others")), "no key of"),
         ("known_hosts", json!(at("broken")), "line 1"),
         ("known_hosts", json!(at("absent")), "absent"),
+        ("known_hosts", json!(at("loose")), "others can write the file of the known hosts"),
         ("address", json!("host:port"), "host:port"),
         ("address", json!("::1"), "::1"),
     ] {
@@ -240,4 +244,19 @@ fn what_is_wrong_with_the_upstreams_files_is_said_before_anybody_knocks() {
     }
     let both = json!({ "upstream": good, "command": ["date"] });
     assert_eq!(open(folder.path(), both, clockwork()).err().unwrap().option, ["command"]);
+}
+
+#[test]
+fn that_keys_get_in_under_any_name_of_the_upstream_is_said_at_the_start_unless_one_is_named() {
+    let folder = folder();
+    let sshd = Sshd::start(folder.path());
+    for (named, said) in [(true, 0), (false, 1)] {
+        let mut upstream = options(folder.path(), &sshd);
+        if !named {
+            upstream.as_object_mut().unwrap().remove("user");
+        }
+        let host = clockwork();
+        drop(open(folder.path(), json!({ "upstream": upstream }), host.clone()).unwrap());
+        assert_eq!(host.warnings().iter().filter(|text| text.contains("`upstream.user`")).count(), said);
+    }
 }

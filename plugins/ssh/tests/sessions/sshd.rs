@@ -38,6 +38,12 @@ pub(crate) fn me() -> String {
 impl Sshd {
     /// Starts one with its keys in this folder, which are made if they are not there.
     pub(crate) fn start(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_at(folder, port)
+    }
+
+    /// Starts one at this port.
+    pub(crate) fn start_at(folder: &Path, port: u16) -> Self {
         assert!(
             Path::new(PROGRAM).is_file(),
             "these tests need OpenSSH's server: tools/install.sh openssh-server"
@@ -49,7 +55,6 @@ impl Sshd {
                 make_key(folder, key);
             }
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let at = |name: &str| folder.join(name).display().to_string();
         // At this depth a shell that `sshd` starts reads nothing that the user of these tests has set up.
         let config = format!(

@@ -1,8 +1,9 @@
 //! Strict mode: no byte reaches the client before it is safe in the recording.
 
 use std::fs::File;
-use std::io::Read;
-use std::process::Stdio;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -103,6 +104,108 @@ fn a_loss_before_anything_was_shown_shows_nothing() {
     desk.host.reach(Watermark { written: 9, flushed: 9, lost: 1 });
     assert_eq!(desk.status(&mut client).code(), Some(255));
     assert_eq!(client.wait_with_output().unwrap().stdout, b"");
+}
+
+/// A session whose last frame is recorded and not safe yet.
+fn ended(desk: &mut Desk) -> Child {
+    let mut command = desk.ssh("alice");
+    let mut client = command.args(["-tt", "echo out"]).stdin(Stdio::piped()).spawn().unwrap();
+    desk.until("the output", |desk| desk.text(FIRST, "o").contains("out"));
+    desk.reach(0);
+    desk.until("the end", |desk| desk.text(FIRST, "x") == "0");
+    client.stdin.as_mut().unwrap().write_all(b"late\n").unwrap();
+    client
+}
+
+#[test]
+fn nothing_is_recorded_of_a_session_after_how_it_ended() {
+    let mut desk = Desk::strict(json!({ "input": true }));
+    let mut client = ended(&mut desk);
+    for _look in 0..LOOKS {
+        desk.look();
+    }
+    desk.reach(0);
+    assert_eq!(desk.status(&mut client).code(), Some(0), "what came too late has not ended it");
+    assert_eq!((desk.codes(FIRST).as_str(), desk.text(FIRST, "x").as_str()), ("crox", "0"));
+}
+
+#[test]
+fn a_client_that_goes_and_a_loss_do_not_end_a_session_a_second_time() {
+    let mut desk = Desk::strict(json!({ "input": true }));
+    let mut client = ended(&mut desk);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    for _look in 0..LOOKS {
+        desk.look();
+    }
+    assert_eq!((desk.codes(FIRST).as_str(), desk.text(FIRST, "x").as_str()), ("crox", "0"));
+    let mut desk = Desk::strict(json!({ "input": true }));
+    let mut client = ended(&mut desk);
+    desk.reach(2);
+    assert_eq!(desk.status(&mut client).code(), Some(255));
+    assert_eq!((desk.codes(FIRST).as_str(), desk.text(FIRST, "x").as_str()), ("crox", "0"));
+}
+
+/// A session in which a character comes in two halves, the second when the file is there, and what was shown of it.
+fn halves(desk: &mut Desk, terminal: &str, second: &str) -> (Child, PathBuf, PathBuf) {
+    let [shown, go] = ["shown", "go"].map(|name| desk.folder.path().join(name));
+    let script = format!(
+        "stty -opost 2>/dev/null; printf 'ab\\342\\202'; while [ ! -e {} ]; do sleep 0.05; done; {second}",
+        go.display()
+    );
+    let mut command = desk.ssh("alice");
+    let client = command.args([terminal, &script]).stdout(File::create(&shown).unwrap()).spawn().unwrap();
+    desk.until("the first half", |desk| desk.data(FIRST, "o") == b"ab\xe2\x82");
+    desk.reach(0);
+    (client, shown, go)
+}
+
+#[test]
+fn half_a_character_is_shown_with_the_other_half_and_not_before_that_is_safe() {
+    let mut desk = Desk::strict(json!({}));
+    let (mut client, shown, go) = halves(&mut desk, "-tt", "printf '\\254z'");
+    let shown = || std::fs::read(&shown).unwrap();
+    for _look in 0..LOOKS {
+        desk.look();
+    }
+    assert_eq!(shown(), b"ab");
+    File::create(&go).unwrap();
+    desk.until("the other half", |desk| desk.data(FIRST, "o") == "ab\u{20ac}z".as_bytes());
+    for _look in 0..LOOKS {
+        desk.look();
+    }
+    assert_eq!(shown(), b"ab");
+    desk.reach(0);
+    desk.until("the character", |_| shown() == "ab\u{20ac}z".as_bytes());
+    desk.flushes = true;
+    desk.reach(0);
+    assert_eq!(desk.status(&mut client).code(), Some(0));
+}
+
+#[test]
+fn half_a_character_whose_other_half_never_comes_is_shown_at_the_end() {
+    let mut desk = Desk::strict(json!({}));
+    let (mut client, shown, go) = halves(&mut desk, "-tt", "exit 3");
+    File::create(&go).unwrap();
+    desk.until("the end", |desk| desk.text(FIRST, "x") == "3");
+    for _look in 0..LOOKS {
+        desk.look();
+    }
+    assert_eq!(std::fs::read(&shown).unwrap(), b"ab");
+    desk.reach(0);
+    assert_eq!(desk.status(&mut client).code(), Some(3));
+    assert_eq!(std::fs::read(&shown).unwrap(), b"ab\xe2\x82");
+}
+
+#[test]
+fn half_a_character_of_a_program_on_pipes_waits_for_a_moment_only() {
+    let mut desk = Desk::strict(json!({}));
+    let (mut client, shown, go) = halves(&mut desk, "-T", "printf '\\254'");
+    desk.until("the half", |_| std::fs::read(&shown).unwrap() == b"ab\xe2\x82");
+    File::create(&go).unwrap();
+    desk.flushes = true;
+    assert_eq!(desk.status(&mut client).code(), Some(0));
+    assert_eq!(std::fs::read(&shown).unwrap(), "ab\u{20ac}".as_bytes());
 }
 
 #[test]

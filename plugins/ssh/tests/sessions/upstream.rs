@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::desk::{Clockwork, runs};
-use crate::sshd::Gate;
+use crate::sshd::{Gate, Sshd};
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
@@ -144,7 +144,7 @@ fn several_channels_share_the_way_and_are_recordings_of_their_own() {
     let mut other = desk.ssh_with("alice", &options, "alice");
     let output = desk.run(other.arg("echo $SSH_CONNECTION; exit 2"));
     let second = format!("{FIRST}-2");
-    assert_eq!((output.status.code(), desk.text(&second, "x").as_str()), (Some(2), "2"));
+    assert_eq!((output.status.code(), desk.text(&second, "x").as_str()), (Some(2), "2"), "{output:?}");
     // One connection for both: it comes from the same port.
     assert_eq!(desk.text(&second, "o"), desk.text(FIRST, "o"));
     // One that goes away is hung up there, while the connection stays.
@@ -158,6 +158,33 @@ fn several_channels_share_the_way_and_are_recordings_of_their_own() {
     other.wait().unwrap();
     desk.until("the end of what ran", |_| !runs(&pid));
     assert!(master.try_wait().unwrap().is_none() && desk.data(FIRST, "x").is_empty());
+    master.kill().unwrap();
+    master.wait().unwrap();
+}
+
+#[test]
+fn a_connection_that_stays_open_finds_its_way_to_an_upstream_host_that_was_restarted() {
+    let Gate { mut desk, sshd } = Gate::new(json!({}));
+    let socket = desk.folder.path().join("mux");
+    let control = format!("ControlPath={}", socket.display());
+    let options = ["-o", "BatchMode=yes", "-o", &control];
+    let mut master = desk.ssh_with("alice", &options, "alice");
+    let mut master = master.args(["-N", "-o", "ControlMaster=yes"]).spawn().unwrap();
+    desk.until("the connection", |_| socket.exists());
+    let mut command = desk.ssh_with("alice", &options, "alice");
+    let serves = desk.run(command.arg("echo $PPID")).stdout;
+    let serves = String::from_utf8(serves).unwrap().trim().parse().unwrap();
+    let port = sshd.port;
+    drop(sshd);
+    // What serves the connection is a process of its own.
+    let serves = rustix::process::Pid::from_raw(serves).unwrap();
+    rustix::process::kill_process(serves, rustix::process::Signal::KILL).unwrap();
+    let _again = Sshd::start_at(desk.folder.path(), port);
+    // That the old way has gone may be seen a little late.
+    let mut command = desk.ssh_with("alice", &options, "alice");
+    command.arg("echo again");
+    assert!((0..20).any(|_attempt| desk.run(&mut command).stdout == b"again\n"));
+    assert!(master.try_wait().unwrap().is_none(), "it was one connection of the client's all the time");
     master.kill().unwrap();
     master.wait().unwrap();
 }

@@ -12,6 +12,7 @@ mod peers;
 mod rate;
 mod small_frames;
 mod start;
+mod terminals;
 
 /// One line of the table.
 pub(crate) struct Figure {
@@ -43,11 +44,19 @@ const GROUPS: &[Group] = &[
     ("rate", rate::measure),
     ("budget", budget::measure),
     ("doors", doors::measure),
+    ("terminals", terminals::measure),
 ];
 
 fn main() {
-    let wanted: Vec<String> =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [writer, start_us, seconds] = &arguments[..]
+        && writer == "paced-writer"
+    {
+        let number = |text: &str| text.parse().expect("the figures start it with numbers");
+        // Whoever does not read to the end has ended the measurement.
+        return drop(terminals::write_paced(number(start_us), number(seconds)));
+    }
+    let wanted: Vec<String> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut missed = 0;
     for (name, measure) in
         GROUPS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))

@@ -39,7 +39,8 @@ fuzz_target!(|bytes: &[u8]| {
     let host = FakeHost::new(folder.path());
     let options = serde_json::json!({ "input": true, "precision": "ns", "path": "again.cast" });
     let factory = tapedeck_asciicast::factory();
-    let mut sink = open_sink(&factory, &options, &[schema], &host, "again").expect("what was read can be written");
+    let mut sink =
+        open_sink(&factory, &options, &[schema], &host, "again").expect("what was read can be written");
     for batch in batches {
         sink.write(0, batch).expect("there is room");
     }

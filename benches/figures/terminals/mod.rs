@@ -1,0 +1,43 @@
+//! Terminals and SSH sessions: what recording them costs, against asciinema, `script`, a bare terminal and OpenSSH's `sshd`. Knows
+//! nothing of what is in a recording beyond how many bytes.
+
+mod bulk;
+mod crowd;
+mod keystroke;
+mod processes;
+mod pty;
+mod server;
+mod text;
+mod user;
+mod writer;
+
+use std::path::PathBuf;
+
+pub(crate) use writer::write_paced;
+
+use crate::{Figure, Group};
+
+/// The figures. `TERMINALS=pty,keystroke` in the environment picks some of them.
+pub(crate) fn measure() -> Vec<Figure> {
+    let parts: [Group; 4] = [
+        ("pty", pty::measure),
+        ("keystroke", keystroke::measure),
+        ("crowd", crowd::measure),
+        ("bulk", bulk::measure),
+    ];
+    let picked = std::env::var("TERMINALS").unwrap_or_default();
+    let wanted = |name: &str| picked.is_empty() || picked.split(',').any(|part| part == name);
+    parts.iter().filter(|(name, _)| wanted(name)).flat_map(|(_, measure)| measure()).collect()
+}
+
+/// asciinema 3.2, built by `make peers`.
+fn asciinema() -> PathBuf {
+    let default = || {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join(".tools/asciinema-3.2.0/bin/asciinema")
+            .into_os_string()
+    };
+    let program = PathBuf::from(std::env::var_os("TAPEDECK_ASCIINEMA").unwrap_or_else(default));
+    assert!(program.is_file(), "run `make peers` once: {}", program.display());
+    program
+}

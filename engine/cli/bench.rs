@@ -22,6 +22,7 @@ pub(crate) fn bench(arguments: &BenchArguments, plugin_path: &[std::path::PathBu
         session: Some(format!(".bench-{}", std::process::id())),
         name: run::stem(&arguments.pipeline.path),
         duration: Some(arguments.duration.0),
+        unmeasured: false,
     };
     let session = match run::start(pipeline, &registry, &options, json) {
         Ok(session) => session,

@@ -50,6 +50,7 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
     let options = RunOptions {
         directory: Some(above.to_owned()),
         session: Some(session.clone()),
+        unmeasured: true,
         ..RunOptions::default()
     };
     if !arguments.quiet {

@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
         session: arguments.session.clone(),
         name: stem(&arguments.pipeline.path),
         duration: arguments.duration.map(|text| text.0),
+        unmeasured: false,
     };
     let session = match start(pipeline, &registry, &options, json) {
         Ok(session) => session,

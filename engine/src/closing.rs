@@ -137,8 +137,8 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
     manifest.streams = streams(&session.streams);
     manifest.sinks = sinks(pipeline, &session.opened, &session.sinks, &session.streams);
     manifest.artifacts = artifacts(session.opened.folder());
-    for artifact in &mut manifest.artifacts {
-        measure(&folder, artifact);
+    if !session.unmeasured {
+        manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
     }
     drop_journals(pipeline, &folder, &mut manifest, &|id| {
         pipeline.nodes.iter().position(|node| node.id == id).is_some_and(whole)

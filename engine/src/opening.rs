@@ -29,6 +29,9 @@ pub struct RunOptions {
     pub name: String,
     /// How long to record, instead of `[session] duration`.
     pub duration: Option<Duration>,
+    /// Whether the manifest goes without the files' sizes and hashes, for which each file is read once more at the end: for who takes the
+    /// files away and keeps no manifest.
+    pub unmeasured: bool,
 }
 
 /// Why a session could not begin.

@@ -100,6 +100,8 @@ pub struct Session {
     last_look: (Timestamp, u64),
     /// When new files are looked for next.
     next_artifacts: Timestamp,
+    /// Whether the files are left as they are at the end.
+    pub(crate) unmeasured: bool,
 }
 
 /// What the threads left behind, by node.
@@ -163,6 +165,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
         handle: StopHandle { stop, bell },
         last_look: (start, 0),
         next_artifacts: start,
+        unmeasured: options.unmeasured,
     })
 }
 

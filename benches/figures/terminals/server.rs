@@ -9,7 +9,10 @@ const SSHD: &str = "/usr/sbin/sshd";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// As its pipeline is shipped, which masks secrets.
     Gateway,
+    /// The same without masking.
+    Plain,
     Sshd,
 }
 
@@ -35,8 +38,17 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it listens").port()
 }
 
-fn gateway(folder: &Path, port: u16) -> Command {
-    let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/ssh-gateway.toml");
+fn gateway(folder: &Path, port: u16, masks: bool) -> Command {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/ssh-gateway.toml");
+    let mut text = std::fs::read_to_string(shipped).expect("the pipeline is there");
+    if !masks {
+        text = text.replace("inputs = [\"masked\"]", "inputs = [\"gateway\"]");
+        let begin = text.find("[transforms.masked]").expect("the pipeline masks");
+        let end = text[begin..].find("[sinks.").expect("a sink comes after it") + begin;
+        text.replace_range(begin..end, "");
+    }
+    let pipeline = folder.join("gateway.toml");
+    std::fs::write(&pipeline, text).expect("the folder is ours");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapedeck"));
     command.arg("run").arg(pipeline).args(["--directory", "out", "--session", "s", "--quiet"]);
     for setting in [
@@ -69,7 +81,7 @@ impl Server {
     pub(super) fn start(kind: Kind, folder: &Path) -> Self {
         let port = free_port();
         let mut command = match kind {
-            Kind::Gateway => gateway(folder, port),
+            Kind::Gateway | Kind::Plain => gateway(folder, port, kind == Kind::Gateway),
             Kind::Sshd => sshd(folder, port),
         };
         let log = std::fs::File::create(folder.join(format!("{kind:?}.log"))).expect("the folder is ours");

@@ -5,6 +5,38 @@ use std::ops::Range;
 /// How many digits a card's number has (ISO/IEC 7812).
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
+/// Gives `found` each run of at least as many digits as the shortest number has, grouped by single blanks or dashes, from `from` on.
+pub(crate) fn runs(text: &[u8], from: usize, mut found: impl FnMut(Range<usize>)) {
+    let is_part = |at: usize| matches!(text[at], b'0'..=b'9' | b' ' | b'-');
+    let is_digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    let shortest = *DIGITS.start();
+    let mut at = from;
+    while at + shortest <= text.len() {
+        // A run that begins here reaches the last byte of as many. Most text is passed over in such steps.
+        let last = at + shortest - 1;
+        if !is_part(last) {
+            at = last + 1;
+            continue;
+        }
+        let gap = (at..last).rev().find(|&place| !is_part(place));
+        if let Some(gap) = gap {
+            at = gap + 1;
+            continue;
+        }
+        let begin = (at..text.len()).find(|&place| !matches!(text[place], b' ' | b'-')).unwrap_or(text.len());
+        let (mut digits, mut end) = (0, begin);
+        while is_digit(end) || (digits > 0 && matches!(text.get(end), Some(b' ' | b'-')) && is_digit(end + 1))
+        {
+            digits += usize::from(is_digit(end));
+            end += 1;
+        }
+        if digits >= shortest {
+            found(begin..end);
+        }
+        at = end.max(at + 1);
+    }
+}
+
 /// Gives `found` each card number in a run of digits that may be grouped by single blanks or dashes. `before` is the byte before
 /// the run.
 pub(crate) fn find(run: &[u8], before: Option<u8>, mut found: impl FnMut(Range<usize>)) {

@@ -39,9 +39,6 @@ const TOKENS: [&str; 12] = [
     r"(?:A|a)uthorization: ?(?:Bearer|bearer|Basic|basic|Token|token) [A-Za-z0-9._~+/=-]{8,}",
 ];
 
-/// Where cards may be.
-const DIGITS: &str = "[0-9](?:[ -]?[0-9]){12,}";
-
 /// What could still become one: a card's number ends where its digits do.
 const CARD_END: &str = "[0-9](?:[ -]?[0-9]){12,18}[^0-9]";
 
@@ -49,7 +46,7 @@ const CARD_END: &str = "[0-9](?:[ -]?[0-9]){12,18}[^0-9]";
 pub(crate) struct Patterns {
     /// The built-in ones, and each of the user's by itself: of two that match at the same place one would hide the other.
     secrets: Vec<meta::Regex>,
-    cards: Option<meta::Regex>,
+    cards: bool,
     /// Read from the end backwards it finds the first place from where on a text may become a match. `None` if nothing is sought.
     beginnings: Option<(DFA, Cache)>,
 }
@@ -73,12 +70,11 @@ impl Patterns {
         let compiled = sets.iter().map(|set| search(set));
         let secrets = compiled.collect::<Result<_, _>>().map_err(|what| too_large(&what))?;
         let with_cards = builtin.contains(&Builtin::Cards);
-        let cards = with_cards.then(|| search(&[ours(DIGITS)]).expect("the pattern of cards is small"));
         let ends = with_cards.then(|| ours(CARD_END));
         let all: Vec<Hir> = sets.iter().flatten().chain(&ends).filter_map(prefix::beginnings).collect();
         let beginnings =
             (!all.is_empty()).then(|| backwards(all)).transpose().map_err(|what| too_large(&what))?;
-        Ok(Self { secrets, cards, beginnings })
+        Ok(Self { secrets, cards: with_cards, beginnings })
     }
 
     /// Gives `found` each secret that begins at `from` or behind it. What stands before is looked at, but nothing begins there.
@@ -86,11 +82,12 @@ impl Patterns {
         for regex in &self.secrets {
             find_all(regex, text, from, &mut found);
         }
-        let Some(runs) = &self.cards else { return };
-        for run in runs.find_iter(Input::new(text).range(from..)) {
-            let before = run.start().checked_sub(1).map(|at| text[at]);
-            let begin = run.start();
-            cards::find(&text[run.range()], before, |card| found(begin + card.start..begin + card.end));
+        if self.cards {
+            cards::runs(text, from, |run| {
+                let before = run.start.checked_sub(1).map(|at| text[at]);
+                let begin = run.start;
+                cards::find(&text[run], before, |card| found(begin + card.start..begin + card.end));
+            });
         }
     }
 

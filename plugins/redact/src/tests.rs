@@ -465,3 +465,16 @@ fn what_is_held_back_goes_on_by_itself_after_its_time() {
     transform.finish(&mut out).unwrap();
     assert_eq!(rows(&out.0)[1].2, b"**************** done");
 }
+
+proptest! {
+    #[test]
+    fn runs_of_digits_are_found_as_an_expression_would(text in "[0-9 \\-a]{0,60}([0-9][ -]?){0,40}[0-9 \\-a]{0,40}", from in 0_usize..70) {
+        let from = from.min(text.len());
+        let expression = regex_automata::meta::Regex::new("[0-9](?:[ -]?[0-9]){12,}").unwrap();
+        let input = regex_automata::Input::new(&text).range(from..);
+        let wanted: Vec<_> = expression.find_iter(input).map(|found| found.range()).collect();
+        let mut found = Vec::new();
+        crate::cards::runs(text.as_bytes(), from, |run| found.push(run));
+        prop_assert_eq!(found, wanted);
+    }
+}

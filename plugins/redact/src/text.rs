@@ -41,6 +41,8 @@ pub(crate) struct Text {
     bytes: Vec<u8>,
     /// For each byte whether it is part of a secret, whatever comes.
     secret: Vec<bool>,
+    /// No byte from here on is known to be part of a secret.
+    clean_from: u64,
     /// The place of the first of `bytes`.
     base: u64,
     /// From here on the text may still become a match.
@@ -64,8 +66,10 @@ impl Text {
         let mut certain = 0;
         self.tentative.clear();
         let (tentative, secret, base) = (&mut self.tentative, &mut self.secret, self.base);
+        let clean_from = &mut self.clean_from;
         patterns.find(&self.bytes, from, |found| {
             if found.start < live {
+                *clean_from = (*clean_from).max(base + found.end as u64);
                 secret[found].fill(true);
                 certain += 1;
             } else {
@@ -102,7 +106,7 @@ impl Text {
         self.waiting.pop_front();
         let range = self.place(waiting.begin)..self.place(waiting.end);
         let (bytes, secret) = (&self.bytes[range.clone()], &self.secret[range]);
-        let changed = waiting.changed || secret.contains(&true);
+        let changed = waiting.changed || (waiting.begin < self.clean_from && secret.contains(&true));
         Some((waiting.row, if changed { Decision::Changed(mask(bytes, secret)) } else { Decision::Clean }))
     }
 
@@ -122,6 +126,7 @@ impl Text {
         for found in &self.tentative {
             let part = found.start.max(undecided.start)..found.end.min(undecided.end);
             if !part.is_empty() {
+                self.clean_from = self.clean_from.max(part.end);
                 let part = self.place(part.start)..self.place(part.end);
                 self.secret[part].fill(true);
             }

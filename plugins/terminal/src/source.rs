@@ -14,6 +14,10 @@ use crate::user::{Seat, User};
 /// The most bytes of an `o` frame.
 const FRAME_BYTES_MAX: usize = 64 << 10;
 
+/// The same while somebody looks: the user's terminal is to have something to do while more is read. Larger and smaller ones took longer for
+/// the same output.
+const SHOWN_FRAME_BYTES_MAX: usize = 8 << 10;
+
 /// The most frames of a batch. Each call makes fewer.
 const BATCH_ROWS_MAX: usize = 16;
 
@@ -249,7 +253,8 @@ impl Terminal {
             return Ok(());
         }
         let begin = self.frames.data.len();
-        let read = self.session.read(&mut self.frames.data, FRAME_BYTES_MAX)?;
+        let bytes_max = if self.user.is_some() { SHOWN_FRAME_BYTES_MAX } else { FRAME_BYTES_MAX };
+        let read = self.session.read(&mut self.frames.data, bytes_max)?;
         self.hung_up = read == Read::HungUp;
         let bytes = self.frames.data.len() - begin;
         if let Some(user) = &mut self.user {

@@ -49,9 +49,11 @@ impl Client {
             self.held.extend_from_slice(&rest[..end.min(DIGITS)]);
             rest = &rest[end + 1..];
             let written = self.held.get(..DIGITS).and_then(|digits| str::from_utf8(digits).ok());
-            let written = written.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| {
-                panic!("no line of a writer: {:?}", String::from_utf8_lossy(&buffer[..count]))
-            });
+            let written: Option<u64> = written.and_then(|digits| digits.parse().ok());
+            // A login may have something to say before the writer runs.
+            let Some(written) = written.or((self.last.0 == 0).then_some(0)) else {
+                panic!("no line of a writer: {:?}", String::from_utf8_lossy(&buffer[..count]));
+            };
             self.held.clear();
             if written != self.last.0 {
                 self.piece(written, now);

@@ -11,12 +11,9 @@ use crate::poll::{self, Ready, Wanted};
 use crate::pty::{Read, Session};
 use crate::user::{Seat, User};
 
-/// The most bytes of an `o` frame.
-const FRAME_BYTES_MAX: usize = 64 << 10;
-
-/// The same while somebody looks: the user's terminal is to have something to do while more is read. Larger and smaller ones took longer for
-/// the same output.
-const SHOWN_FRAME_BYTES_MAX: usize = 8 << 10;
+/// The most bytes of an `o` frame. Whoever shows and writes it is to have something to do while more is read: larger and smaller ones took
+/// longer for the same output.
+const FRAME_BYTES_MAX: usize = 8 << 10;
 
 /// The most frames of a batch. Each call makes fewer.
 const BATCH_ROWS_MAX: usize = 16;
@@ -253,8 +250,7 @@ impl Terminal {
             return Ok(());
         }
         let begin = self.frames.data.len();
-        let bytes_max = if self.user.is_some() { SHOWN_FRAME_BYTES_MAX } else { FRAME_BYTES_MAX };
-        let read = self.session.read(&mut self.frames.data, bytes_max)?;
+        let read = self.session.read(&mut self.frames.data, FRAME_BYTES_MAX)?;
         self.hung_up = read == Read::HungUp;
         let bytes = self.frames.data.len() - begin;
         if let Some(user) = &mut self.user {

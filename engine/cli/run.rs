@@ -1,10 +1,12 @@
 //! `run`, `check` and `graph`: what begins with a pipeline file.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tapedeck_engine::diagnostic::Diagnostics;
 use tapedeck_engine::pipeline::{Pipeline, Variables, load};
-use tapedeck_engine::{OpenError, Registry, RunOptions, Session, begin, graph, threads};
+use tapedeck_engine::{OpenError, Registry, RunOptions, Session, StopHandle, begin, graph, threads};
 
 use crate::arguments::{CheckArguments, GraphArguments, RunArguments};
 use crate::live::Live;
@@ -64,31 +66,57 @@ pub(crate) fn start(
     options: &RunOptions,
     json: bool,
 ) -> Result<Session, u8> {
-    let session = begin(pipeline, registry, options).map_err(|error| refuse(&error, json))?;
-    let (handle, folder) = (session.stop_handle(), session.folder().to_owned());
+    let begun = Arc::new(Begun::default());
+    // Before anything is made: from then on a signal that is not taken would leave it unfinished.
     let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+    let told = begun.clone();
     let started = signal_hook::iterator::Signals::new(signals).and_then(|mut signals| {
         threads::start("signals", move || {
             let mut signals = signals.forever();
             if signals.next().is_some() {
-                handle.stop();
+                told.stop();
             }
             if signals.next().is_some() {
                 tapedeck_terminal::put_back();
-                let folder = folder.display();
-                output::print_error_text(&format!(
-                    "\nstopped by force: the files are not finished\n  hint: tapedeck recover {folder}\n"
-                ));
+                output::print_error_text("\nstopped by force: the files are not finished\n");
+                if let Some((_, folder)) = told.session.get() {
+                    output::print_error_text(&format!("  hint: tapedeck recover {}\n", folder.display()));
+                }
                 std::process::exit(i32::from(FAILED));
             }
         })
     });
+    let session = begin(pipeline, registry, options).map_err(|error| refuse(&error, json))?;
+    begun.has(&session);
     if let Err(error) = started {
         output::print_error_text(&format!(
             "warning: Ctrl-C will end this program without finishing the files: {error}\n"
         ));
     }
     Ok(session)
+}
+
+/// A session that begins, and whether it is to end already.
+#[derive(Default)]
+struct Begun {
+    session: OnceLock<(StopHandle, PathBuf)>,
+    stops: AtomicBool,
+}
+
+impl Begun {
+    fn has(&self, session: &Session) {
+        drop(self.session.set((session.stop_handle(), session.folder().to_owned())));
+        if self.stops.load(Ordering::SeqCst) {
+            session.stop_handle().stop();
+        }
+    }
+
+    fn stop(&self) {
+        self.stops.store(true, Ordering::SeqCst);
+        if let Some((handle, _)) = self.session.get() {
+            handle.stop();
+        }
+    }
 }
 
 fn refuse(error: &OpenError, json: bool) -> u8 {

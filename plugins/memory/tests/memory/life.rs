@@ -3,7 +3,7 @@
 use serde_json::json;
 use tapedeck_sdk::prelude::*;
 
-use crate::support::{Arcade, arcade_path, open, until};
+use crate::support::{Arcade, arcade_path, copy_arcade, open, until};
 use crate::truth::{assert_true, whole_frame};
 
 /// The stats' chain is known beforehand: it is fixed in the game.
@@ -89,7 +89,7 @@ fn a_game_that_ends_by_itself_ends_the_stream_and_every_row_before_is_true() {
 fn a_process_that_comes_back_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("arcade-again");
-    std::fs::copy(arcade_path(), &program).unwrap();
+    copy_arcade(&program);
     let mut arcade = Arcade::start_program(&program, &[]);
     let mut reader =
         open(&json!({ "process": "arcade-again", "reattach": true, "attributes": attributes() })).unwrap();
@@ -109,7 +109,7 @@ fn a_process_that_comes_back_is_read_again() {
 fn a_search_is_cut_at_the_deadline_and_goes_on_at_the_next_call() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("arcade-search");
-    std::fs::copy(arcade_path(), &program).unwrap();
+    copy_arcade(&program);
     let mut arcade = Arcade::start_program(&program, &[]);
     let mut reader =
         open(&json!({ "process": "arcade-search", "reattach": true, "attributes": attributes() })).unwrap();

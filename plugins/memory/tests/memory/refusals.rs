@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tapedeck_sdk::{Error, ErrorKind};
 
-use crate::support::{Arcade, arcade_path, open};
+use crate::support::{Arcade, copy_arcade, open};
 
 fn refused(options: &Value) -> Error {
     let error = open(options).unwrap_err();
@@ -133,7 +133,7 @@ fn what_the_recording_guides_client_always_sends_is_accepted() {
 fn an_absent_process_is_named_and_a_running_one_is_suggested() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("blockbreaker");
-    std::fs::copy(arcade_path(), &program).unwrap();
+    copy_arcade(&program);
     let _arcade = Arcade::start_program(&program, &[]);
     let attributes = json!({ "hp": { "address": 16, "type": "int" } });
     let error = refused(&json!({ "process": "blokbreaker", "attributes": attributes }));

@@ -17,6 +17,13 @@ pub(crate) fn arcade_path() -> PathBuf {
     test.parent().unwrap().parent().unwrap().join("examples/arcade")
 }
 
+/// The game under another name. A process of its own copies it: a child that another test starts meanwhile would inherit a file of ours
+/// that is open for writing, and such a program can't be run.
+pub(crate) fn copy_arcade(program: &Path) {
+    let copied = Command::new("cp").arg(arcade_path()).arg(program).status().unwrap();
+    assert!(copied.success());
+}
+
 /// A running game; killed when dropped.
 pub(crate) struct Arcade {
     child: Child,

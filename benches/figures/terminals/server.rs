@@ -137,6 +137,13 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A measurement that breaks off leaves nobody at work. One that has ended is as good.
+        drop(self.child.kill().and_then(|()| self.child.wait()));
+    }
+}
+
 fn said(folder: &Path, kind: Kind) -> String {
     std::fs::read_to_string(folder.join(format!("{kind:?}.log"))).unwrap_or_default()
 }

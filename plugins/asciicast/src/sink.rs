@@ -1,7 +1,5 @@
 //! The `asciicast` sink: opens, and leaves the rest to its recordings. Knows nothing of how lines look.
 
-use std::path::PathBuf;
-
 use tapedeck_sdk::prelude::*;
 use tapedeck_sdk::terminal::{Columns, Files, Recordings};
 
@@ -48,9 +46,7 @@ impl OpenSink for AsciicastSink {
         options.check()?;
         let mut recordings = Recordings::new(context.host.clone());
         for schema in inputs {
-            let path = options.path.clone().unwrap_or_else(|| PathBuf::from(&context.id));
-            let path = if inputs.len() == 1 { path } else { path.join(schema.name()) };
-            let files = Files::new(&path, schema, "cast");
+            let files = Files::new(schema, inputs.len(), options.path.as_deref(), &context, "cast");
             let replayed = schema.metadata().get(HEADER_KEY).and_then(|line| decode::header(line).ok());
             let style = Style {
                 version: options.version(),

@@ -1,7 +1,5 @@
 //! The `text` sink: opens, and leaves the rest to its transcripts. Knows nothing of screens.
 
-use std::path::PathBuf;
-
 use tapedeck_sdk::prelude::*;
 use tapedeck_sdk::terminal::{Columns, Files, Recordings};
 
@@ -43,9 +41,8 @@ impl OpenSink for TextSink {
         options.check()?;
         let mut recordings = Recordings::new(context.host.clone());
         for schema in inputs {
-            let path = options.path.clone().unwrap_or_else(|| PathBuf::from(&context.id));
-            let path = if inputs.len() == 1 { path } else { path.join(schema.name()) };
-            recordings.add_stream(Columns::of(schema)?, Files::new(&path, schema, "txt"), options.size());
+            let files = Files::new(schema, inputs.len(), options.path.as_deref(), &context, "txt");
+            recordings.add_stream(Columns::of(schema)?, files, options.size());
         }
         Ok(Self(recordings))
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::Names;
 use super::{is_single, safe_name};
-use crate::StreamSchema;
+use crate::{Context, StreamSchema};
 
 /// The names of the files of a stream's connections: one file for a stream that has one connection only, else one a connection, in a
 /// folder. No two are the same, and none leads out of the folder, whatever a connection is called.
@@ -18,10 +18,19 @@ pub struct Files {
 }
 
 impl Files {
-    /// Files of `schema`, at `path` inside the session folder. `extension` has no dot.
+    /// Files for one of a sink's `inputs`, inside the session folder: at `path` if its options name one, else at its id; of several inputs each
+    /// has a folder. `extension` has no dot.
     #[must_use]
-    pub fn new(path: &Path, schema: &StreamSchema, extension: &'static str) -> Self {
-        Self { path: path.to_owned(), single: is_single(schema), extension, names: Names::default() }
+    pub fn new(
+        schema: &StreamSchema,
+        inputs: usize,
+        path: Option<&Path>,
+        context: &Context,
+        extension: &'static str,
+    ) -> Self {
+        let path = path.unwrap_or(Path::new(&context.id));
+        let path = if inputs == 1 { path.to_owned() } else { path.join(schema.name()) };
+        Self { path, single: is_single(schema), extension, names: Names::default() }
     }
 
     /// Whether all goes into one file.

@@ -26,6 +26,10 @@ fn a_command_is_recorded_and_its_status_returned() {
     assert_eq!(output, "café\r\n");
     assert_eq!(events.last().unwrap()[2], "7");
 
+    let inspected = dir.tapedeck(&["inspect", "demo.cast"]).run();
+    assert!(inspected.stdout.contains("    1 terminal of 80x24: "), "{inspected:?}");
+    assert!(inspected.stdout.contains(" 1 resize, 1 exit; 7 bytes of output\n"), "{inspected:?}");
+
     // Whatever the file is called, and in the version that has no place for the status.
     for name in ["plain", "dots.and.more", ".cast", "a b.txt"] {
         let done =

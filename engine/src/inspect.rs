@@ -7,14 +7,14 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use tapedeck_sdk::terminal::Columns;
-use tapedeck_sdk::{Batch, Error, Format, Next, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Error, Format, StreamSchema, Timestamp};
 
 use crate::closing::rate;
 use crate::ledger;
 use crate::registry::Registry;
 use crate::report::Percentiles;
 use crate::session::{LEDGER, MANIFEST, Manifest, ManifestArtifact, Status};
-use crate::stats::{duration_histogram, record};
+use crate::stats::{duration_histogram, guarded, record};
 
 /// How many gaps are listed one by one.
 const GAPS_MAX: usize = 20;
@@ -157,11 +157,11 @@ pub(crate) fn read(
     format: &dyn Format,
     path: &Path,
 ) -> Result<(Vec<StreamInspection>, Option<Error>), Error> {
-    let mut source = crate::stats::guarded(format.name(), "open", || format.open(path))?;
-    let mut looks: Vec<Look> = source.streams().iter().map(Look::new).collect();
+    let mut recording = guarded(format.name(), "open", || format.open(path))?;
+    let mut looks: Vec<Look> = recording.streams().iter().map(Look::new).collect();
     let error = loop {
-        match crate::stats::guarded(format.name(), "read", || source.next(Timestamp(i64::MAX))) {
-            Ok(Next::Batch { output, batch }) => match looks.get_mut(output) {
+        match guarded(format.name(), "read", || recording.next()) {
+            Ok(Some((stream, batch))) => match looks.get_mut(stream) {
                 Some(look) => look.take(&batch),
                 None => {
                     break Some(Error::plugin(format!(
@@ -170,8 +170,7 @@ pub(crate) fn read(
                     )));
                 }
             },
-            Ok(Next::Idle) => {}
-            Ok(Next::End) => break None,
+            Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tapedeck_sdk::{
-    Batch, Context, Error, Factory, Host, Loss, Next, Opener, SessionInfo, Sink, Source, StreamSchema,
-    Timestamp,
+    Batch, Context, Error, Factory, Host, Loss, Opener, Recording, SessionInfo, Sink, StreamSchema, Timestamp,
 };
 
 use crate::clock::SessionClock;
@@ -62,16 +61,13 @@ impl Rewriting<'_> {
 
 /// Reads a recording to its end.
 pub(crate) fn replay(
-    source: &mut dyn Source,
+    recording: &mut dyn Recording,
     mut write: impl FnMut(usize, Batch) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    loop {
-        match source.next(Timestamp(i64::MAX))? {
-            Next::Batch { output, batch } => write(output, batch)?,
-            Next::Idle => {}
-            Next::End => return Ok(()),
-        }
+    while let Some((stream, batch)) = recording.next()? {
+        write(stream, batch)?;
     }
+    Ok(())
 }
 
 /// Moves a file that is whole to its place.

@@ -1,8 +1,8 @@
-//! How the files that a sink wrote are read back: for `inspect`, `recover`, `convert` and replay, which all stand on this.
+//! A file format, seen from the reading side: `inspect`, `recover`, `convert`, `play`, `at` and `replay` all stand on this.
 
 use std::path::Path;
 
-use crate::{Error, Source};
+use crate::{Error, Recording};
 
 /// What [`Format::repair`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub enum Repair {
     Unreadable(String),
 }
 
-/// A file format, seen from the reading side. Its crate holds writer and reader side by side.
+/// A file format, seen from the reading side. Its crate holds writer and reader side by side where there are both.
 pub trait Format: Send + Sync {
-    /// The format's name: that of its sink.
+    /// The format's name: that of its sink, if it has one.
     fn name(&self) -> &'static str;
 
     /// File name extensions, without a dot, the usual one first.
@@ -29,12 +29,11 @@ pub trait Format: Send + Sync {
         true
     }
 
-    /// Opens a recording as a source that ends. Rows carry the `seq` and `timestamp` they were recorded with; a file without
-    /// `seq` (made by another program) gets row numbers. Reads only: a torn end is where the stream ends.
+    /// Opens a recording. Reads only.
     ///
     /// # Errors
     /// The file can't be read, or is not of this format.
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error>;
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error>;
 
     /// Makes a file whole that its writer could not finish. Never loses a frame that could be read before, and changes nothing
     /// in a file that is whole.

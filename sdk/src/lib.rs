@@ -57,6 +57,7 @@ pub mod lines;
 pub mod native;
 pub mod options;
 mod plugin;
+mod recording;
 mod schema;
 pub mod terminal;
 pub mod testing;
@@ -72,6 +73,7 @@ pub use factory::{Factory, OpenSinkFn, Opener};
 pub use format::{Format, Repair};
 pub use host::{Context, Follower, Host, Loss, SessionInfo, Watermark};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
+pub use recording::Recording;
 pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
 
@@ -80,8 +82,8 @@ pub mod prelude {
     pub use crate::{
         Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
         Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
-        PluginKind, Relabel, Repair, RowWriter, SessionInfo, Sink, Source, StreamSchema, Timestamp,
-        Transform,
+        PluginKind, Recording, Relabel, Repair, RowWriter, SessionInfo, Sink, Source, StreamSchema,
+        Timestamp, Transform,
     };
     pub use std::sync::Arc;
 }

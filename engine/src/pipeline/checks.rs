@@ -12,8 +12,8 @@ use super::tree::Table;
 use super::{Input, Span};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 
-/// The file that the session itself writes.
-const MANIFEST: &str = "session.json";
+/// What a session's folder holds of the session itself: no sink's file may be one of these, or lie in a folder of that name.
+const RESERVED: &[&str] = &["journal", "session.json", ".session.json.new", "session.ledger", ".recovering"];
 
 /// Checks what no stage can check alone.
 pub(super) fn check(root: &Table, stages: &[Stage], inputs: &[Vec<Input>], diagnostics: &mut Diagnostics) {
@@ -179,8 +179,9 @@ fn check_files(stages: &[Stage], diagnostics: &mut Diagnostics) {
             diagnostics.push(Diagnostic::new(Code::FileOutside, span, message).hint(hint));
             continue;
         };
-        if file == Path::new(MANIFEST) {
-            let message = format!("\"{MANIFEST}\" is the file of the session itself");
+        let first = file.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        if let Some(name) = first.filter(|name| RESERVED.contains(&name.as_str())) {
+            let message = format!("\"{name}\" is the file of the session itself");
             diagnostics
                 .push(Diagnostic::new(Code::SharedFile, span, message).hint("give the sink another `path`"));
             continue;

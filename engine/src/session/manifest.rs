@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss, StreamSchema};
@@ -161,9 +162,28 @@ impl Manifest {
             Error::io("read the session's manifest", &path, &error)
                 .with_hint("name a session folder, such as recordings/<session>")
         })?;
-        serde_json::from_str(&text).map_err(|error| {
+        let manifest: Self = serde_json::from_str(&text).map_err(|error| {
             Error::data(format!("can't read the session's manifest: {error}: {}", path.display()))
-        })
+        })?;
+        manifest.check_paths(folder)?;
+        Ok(manifest)
+    }
+
+    /// The manifest may come from somebody else: it names files inside its folder only, and nothing on the way to one is a link.
+    fn check_paths(&self, folder: &Path) -> Result<(), Error> {
+        let artifacts = self.artifacts.iter().map(|artifact| &artifact.path);
+        for name in artifacts.chain(self.journals.iter().map(|journal| &journal.path)) {
+            if let Err(why) = check_path(folder, Path::new(name)) {
+                return Err(Error::data(format!(
+                    "the session's manifest names a file that {why}: {name:?}: {}",
+                    folder.join(MANIFEST).display()
+                ))
+                .with_hint(
+                    "the manifest was damaged or made by somebody else; nothing was opened or changed",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the manifest of a session folder; a reader sees the old one or the new one, never half of one.
@@ -177,9 +197,10 @@ impl Manifest {
         let (path, fresh) = (folder.join(MANIFEST), folder.join(".session.json.new"));
         let failed = |error: std::io::Error| Error::io("write the session's manifest", &path, &error);
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
-        // Not truncated: it may be the room that was kept.
-        let mut file =
-            fs::File::options().write(true).create(true).truncate(false).open(&fresh).map_err(failed)?;
+        // Not truncated: it may be the room that was kept. Somebody may have put a link in its place, which is not followed.
+        let mut options = fs::File::options();
+        options.write(true).create(true).truncate(false).custom_flags(libc_nofollow());
+        let mut file = options.open(&fresh).map_err(failed)?;
         let written = file.write_all(&text).and_then(|()| file.set_len(text.len() as u64));
         written.and_then(|()| file.sync_data()).map_err(failed)?;
         fs::rename(&fresh, &path).map_err(failed)?;
@@ -192,5 +213,58 @@ impl Manifest {
             drop(kept);
         }
         Ok(())
+    }
+}
+
+/// `O_NOFOLLOW`, as the standard library takes it.
+fn libc_nofollow() -> i32 {
+    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+/// Whether a name stays inside the folder and is a plain file there, or nothing yet.
+fn check_path(folder: &Path, name: &Path) -> Result<(), &'static str> {
+    let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
+    if !plain || name.as_os_str().is_empty() || name.to_string_lossy().contains('\0') {
+        return Err("leads out of the session folder");
+    }
+    let parts = name.components().count();
+    let mut path = folder.to_owned();
+    for (number, part) in (1..).zip(name.components()) {
+        path.push(part);
+        let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+        if found.is_symlink() {
+            return Err("is behind a symbolic link");
+        }
+        if number == parts && !found.is_file() {
+            return Err("is not a regular file");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_names_regular_files_inside_its_folder_only() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, outside) = (root.path().join("s"), root.path().join("outside"));
+        fs::create_dir_all(folder.join("sub")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("book.csv"), "precious").unwrap();
+        fs::write(folder.join("sub/rows.csv"), "").unwrap();
+        std::os::unix::fs::symlink(outside.join("book.csv"), folder.join("link.csv")).unwrap();
+        std::os::unix::fs::symlink(&outside, folder.join("out")).unwrap();
+        for name in ["sub/rows.csv", "not-there-yet.csv"] {
+            assert_eq!(check_path(&folder, Path::new(name)), Ok(()), "{name}");
+        }
+        for name in ["", "..", "../outside/book.csv", "/etc/shadow", "sub/../../outside/book.csv", "link.csv"]
+        {
+            assert!(check_path(&folder, Path::new(name)).is_err(), "{name}");
+        }
+        for name in ["out/book.csv", "sub", "a\0b"] {
+            assert!(check_path(&folder, Path::new(name)).is_err(), "{name}");
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Format for ArrowFormat {
         &["arrows"]
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let mut file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let found = walk(&mut file, path)?;
         if found.messages == 0 {
@@ -121,17 +121,17 @@ impl ArrowSource {
     }
 }
 
-impl Source for ArrowSource {
+impl Recording for ArrowSource {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
     }
 
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         let mut record = loop {
             match self.record()? {
                 Some(record) if record.num_rows() == 0 => {}
                 Some(record) => break record,
-                None => return Ok(Next::End),
+                None => return Ok(None),
             }
         };
         let rows = ArrowImport::rows_max(&record);
@@ -140,6 +140,6 @@ impl Source for ArrowSource {
             record = record.slice(0, rows);
         }
         let batch = self.import.batch(&record).map_err(|error| self.damaged(&error))?;
-        Ok(Next::Batch { output: 0, batch })
+        Ok(Some((0, batch)))
     }
 }

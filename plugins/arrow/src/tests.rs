@@ -250,9 +250,9 @@ fn rows_before_damage_are_read_and_the_damage_is_an_error() {
     std::fs::write(&path, [&before[..], b"this is not a message"].concat()).unwrap();
     let mut source = ArrowFormat.open(&path).unwrap();
     for _ in 0..2 {
-        assert!(matches!(source.next(Timestamp(0)).unwrap(), Next::Batch { .. }));
+        assert!(source.next().unwrap().is_some());
     }
-    assert!(source.next(Timestamp(0)).unwrap_err().message.contains("damaged"));
+    assert!(source.next().unwrap_err().message.contains("damaged"));
     assert!(matches!(ArrowFormat.repair(&path).unwrap(), Repair::Unreadable(_)));
     // Zeros are what a crashed file system leaves: a torn end, not damage.
     std::fs::write(&path, [&before[..], &[0; 4096]].concat()).unwrap();

@@ -33,7 +33,7 @@ impl Format for AsciicastFormat {
         false
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let mut file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let begin = begin(&mut file).map_err(|error| Error::io("read the recording", path, &error))?;
         let (header, events) = begin.map_err(|what| {
@@ -146,12 +146,12 @@ fn push(builder: &mut BatchBuilder<'_>, seq: u64, at: u64, connection: &str, cod
     builder.seq_mut()[last] = seq;
 }
 
-impl Source for CastSource {
+impl Recording for CastSource {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
     }
 
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         let mut builder = self.pool.builder(BATCH_ROWS_MAX);
         if self.rows == 0 {
             let size = format!("{}x{}", self.header.size.columns, self.header.size.rows);
@@ -175,11 +175,11 @@ impl Source for CastSource {
         }
         // What could be read goes out first.
         if builder.rows() > 0 {
-            return Ok(Next::Batch { output: 0, batch: builder.finish() });
+            return Ok(Some((0, builder.finish())));
         }
         drop(builder);
         match &self.wrong {
-            None => Ok(Next::End),
+            None => Ok(None),
             Some(Wrong::Malformed(what)) => Err(self.damaged(what)),
             Some(Wrong::Io(error)) => Err(Error::io("read the recording", &self.path, error)),
         }

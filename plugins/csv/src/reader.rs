@@ -25,7 +25,7 @@ impl Format for CsvFormat {
         &["csv"]
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let reading = |error: std::io::Error| Error::io("read the recording", path, &error);
         let mut file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let table = survey(&mut file).map_err(reading)?;
@@ -168,18 +168,18 @@ struct CsvSource {
     path: PathBuf,
 }
 
-impl Source for CsvSource {
+impl Recording for CsvSource {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
     }
 
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         let damaged =
             |what: &str| Error::data(format!("the recording is damaged: {what}: {}", self.path.display()));
         if self.rows == self.table.rows {
             return match &self.table.ending {
                 Ending::Malformed(what) => Err(damaged(what)),
-                Ending::Whole | Ending::Torn(_) => Ok(Next::End),
+                Ending::Whole | Ending::Torn(_) => Ok(None),
             };
         }
         let mut builder = self.pool.builder(self.rows_max);
@@ -193,7 +193,7 @@ impl Source for CsvSource {
             }
             self.rows += 1;
         }
-        Ok(Next::Batch { output: 0, batch: builder.finish() })
+        Ok(Some((0, builder.finish())))
     }
 }
 

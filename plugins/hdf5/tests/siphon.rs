@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tapedeck_sdk::testing::{FakeHost, open_sink};
-use tapedeck_sdk::{
-    Batch, BatchPool, DataType, ErrorKind, Field, Kind, Next, Repair, StreamSchema, Timestamp,
-};
+use tapedeck_sdk::{Batch, BatchPool, DataType, ErrorKind, Field, Kind, Repair, StreamSchema, Timestamp};
 
 const TIME: i64 = 1_700_000_000_123_456_789;
 
@@ -51,7 +49,7 @@ fn read(path: &std::path::Path) -> Vec<(String, Batch)> {
     let factory = tapedeck_hdf5::factory();
     let mut source = factory.format().unwrap().open(path).unwrap();
     let mut batches = Vec::new();
-    while let Next::Batch { output, batch } = source.next(Timestamp(i64::MAX)).unwrap() {
+    while let Some((output, batch)) = source.next().unwrap() {
         batches.push((source.streams()[output].name().to_owned(), batch));
     }
     batches

@@ -28,7 +28,7 @@ impl Format for JsonlFormat {
         &["jsonl", "ndjson"]
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let reading = |error: std::io::Error| Error::io("read the recording", path, &error);
         let mut file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let table = survey(&mut file).map_err(reading)?;
@@ -203,18 +203,18 @@ struct JsonlSource {
     path: PathBuf,
 }
 
-impl Source for JsonlSource {
+impl Recording for JsonlSource {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
     }
 
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         let damaged =
             |what: &str| Error::data(format!("the recording is damaged: {what}: {}", self.path.display()));
         if self.rows == self.table.rows {
             return match &self.table.ending {
                 Ending::Malformed(what) => Err(damaged(what)),
-                Ending::Whole | Ending::Torn(_) => Ok(Next::End),
+                Ending::Whole | Ending::Torn(_) => Ok(None),
             };
         }
         let mut builder = self.pool.builder(self.rows_max);
@@ -231,7 +231,7 @@ impl Source for JsonlSource {
             }
             self.rows += 1;
         }
-        Ok(Next::Batch { output: 0, batch: builder.finish() })
+        Ok(Some((0, builder.finish())))
     }
 }
 

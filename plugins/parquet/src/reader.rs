@@ -36,7 +36,7 @@ impl Format for ParquetFormat {
         &["parquet"]
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let refuse = |error: String| {
             let error = Error::data(format!("not a whole Parquet file: {error}: {}", path.display()));
@@ -85,12 +85,12 @@ struct ParquetSource {
     path: PathBuf,
 }
 
-impl Source for ParquetSource {
+impl Recording for ParquetSource {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
     }
 
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         let damaged = |path: &Path, what: &dyn std::fmt::Display| {
             Error::data(format!("the recording is damaged: {what}: {}", path.display()))
         };
@@ -98,7 +98,7 @@ impl Source for ParquetSource {
             Some(rest) => rest,
             None => match guarded(|| self.reader.next().transpose().map_err(|error| error.to_string())) {
                 Ok(Some(record)) => record,
-                Ok(None) => return Ok(Next::End),
+                Ok(None) => return Ok(None),
                 Err(error) => return Err(damaged(&self.path, &error)),
             },
         };
@@ -108,6 +108,6 @@ impl Source for ParquetSource {
             record = record.slice(0, rows);
         }
         let batch = self.import.batch(&record).map_err(|error| damaged(&self.path, &error))?;
-        Ok(Next::Batch { output: 0, batch })
+        Ok(Some((0, batch)))
     }
 }

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::FakeHost;
 use crate::{
-    Batch, BatchPool, DataType, Error, Factory, Field, Format, Kind, Next, Opener, Sink, StreamSchema,
-    Timestamp,
+    Batch, BatchPool, DataType, Error, Factory, Field, Format, Kind, Opener, Sink, StreamSchema, Timestamp,
 };
 
 /// A stream with a column of every type, called `all`, its columns named after their types.
@@ -144,16 +143,13 @@ pub fn open_sink(
 /// # Errors
 /// What the format or its source says.
 pub fn read_all(format: &dyn Format, path: &Path) -> Result<(Arc<StreamSchema>, Vec<Batch>), Error> {
-    let mut source = format.open(path)?;
-    let schema = source.streams()[0].clone();
+    let mut recording = format.open(path)?;
+    let schema = recording.streams()[0].clone();
     let mut batches = Vec::new();
-    loop {
-        match source.next(Timestamp(i64::MAX))? {
-            Next::Batch { batch, .. } => batches.push(batch),
-            Next::Idle => {}
-            Next::End => return Ok((schema, batches)),
-        }
+    while let Some((_, batch)) = recording.next()? {
+        batches.push(batch);
     }
+    Ok((schema, batches))
 }
 
 /// Batches of one stream as one, whatever their sizes. `None` when there are no rows.

@@ -8,7 +8,7 @@ mod track;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapedeck_sdk::{Error, ErrorKind, Format, Next, Repair, Source, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Error, ErrorKind, Format, Recording, Repair, StreamSchema};
 
 use crate::disk::explain;
 use crate::plan::{DESCRIPTION, Description, FORMAT, INTERNAL, internal};
@@ -30,7 +30,7 @@ impl Format for Hdf5Format {
         &["h5", "hdf5"]
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         readable(path)?;
         let opened = File::open(path, Mode::Read)
             .or_else(|failure| File::open(path, Mode::ReadTorn).map_err(|_as_before| failure));
@@ -110,18 +110,18 @@ struct Reader {
     _file: File,
 }
 
-impl Source for Reader {
+impl Recording for Reader {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.schemas
     }
 
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         // The stream that is furthest behind goes on, so that streams come roughly in the order of their time.
         let unread = self.tracks.iter_mut().enumerate().filter(|(_, track)| !track.is_read());
         let Some((output, track)) = unread.min_by_key(|(_, track)| track.time()) else {
-            return Ok(Next::End);
+            return Ok(None);
         };
         let batch = track.read().map_err(|failure| not_a_recording(&self.path, &failure))?;
-        Ok(Next::Batch { output, batch })
+        Ok(Some((output, batch)))
     }
 }

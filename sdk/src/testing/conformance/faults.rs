@@ -196,12 +196,12 @@ struct TestFormat(&'static str);
 
 struct TestReader(Vec<Arc<StreamSchema>>, Vec<Batch>);
 
-impl Source for TestReader {
+impl Recording for TestReader {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.0
     }
-    fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
-        Ok(self.1.pop().map_or(Next::End, |batch| Next::Batch { output: 0, batch }))
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+        Ok(self.1.pop().map(|batch| (0, batch)))
     }
 }
 
@@ -229,7 +229,7 @@ impl Format for TestFormat {
     fn extensions(&self) -> &'static [&'static str] {
         &["slabs"]
     }
-    fn open(&self, path: &Path) -> Result<Box<dyn Source>, Error> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let (parts, _) = parts(path)?;
         let Some((head, slabs)) = parts.split_first() else {
             assert!(self.0 != "panics", "a bug");

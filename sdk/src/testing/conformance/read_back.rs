@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::cells::{self, Fidelity};
 use super::{told, well_formed};
-use crate::{Batch, Format, Next, Repair, Source, StreamSchema, Timestamp};
+use crate::{Batch, Format, Recording, Repair, StreamSchema};
 
-/// How often the source of a file is called at the most: no file of the suite has so many batches.
+/// How often the reader of a file is called at the most: no file of the suite has so many batches.
 const CALLS_MAX: usize = 1_000_000;
 
 /// The files that the format can read, in the order in which the sink registered them, as they lie in `folder`.
@@ -34,29 +34,24 @@ pub(super) fn readable(
 pub(super) fn read(format: &dyn Format, files: &[PathBuf]) -> Result<Vec<Batch>, String> {
     let mut batches = Vec::new();
     for file in files {
-        let mut source =
+        let mut recording =
             format.open(file).map_err(|error| told(&format!("{} does not open", name(file)), &error))?;
-        drain(source.as_mut(), &mut batches).map_err(|wrong| format!("{}: {wrong}", name(file)))?;
+        drain(recording.as_mut(), &mut batches).map_err(|wrong| format!("{}: {wrong}", name(file)))?;
     }
     Ok(batches)
 }
 
-/// Takes everything that a source has.
-pub(super) fn drain(source: &mut dyn Source, batches: &mut Vec<Batch>) -> Result<(), String> {
-    let streams = source.streams().to_vec();
+/// Takes everything that a recording has.
+pub(super) fn drain(recording: &mut dyn Recording, batches: &mut Vec<Batch>) -> Result<(), String> {
+    let streams = recording.streams().to_vec();
     for _ in 0..CALLS_MAX {
-        match source.next(Timestamp(i64::MAX)).map_err(|error| told("it can't be read", &error))? {
-            Next::Batch { output, batch } => {
-                let schema =
-                    streams.get(output).ok_or("its source gave a stream that it has not declared")?;
-                well_formed(&batch, schema)?;
-                batches.push(batch);
-            }
-            Next::Idle => {}
-            Next::End => return Ok(()),
-        }
+        let next = recording.next().map_err(|error| told("it can't be read", &error))?;
+        let Some((stream, batch)) = next else { return Ok(()) };
+        let schema = streams.get(stream).ok_or("its reader gave a stream that it has not declared")?;
+        well_formed(&batch, schema)?;
+        batches.push(batch);
     }
-    Err("its source does not end".to_owned())
+    Err("its reader does not end".to_owned())
 }
 
 fn name(file: &Path) -> String {

@@ -1,15 +1,14 @@
-//! The only place that lists the built-in plugins.
+//! The only place that lists the built-in plugins: for the program, a service and a Python wheel alike. Knows nothing of what they do.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use tapedeck_sdk::Factory;
 
-use tapedeck_engine::Registry;
-
-use crate::doors::Doors;
+/// The sink that keeps journals.
+pub const JOURNAL: &str = "arrow";
 
 /// Every plugin that is built in.
-pub(crate) fn registry() -> Registry {
-    let plugins = [
+#[must_use]
+pub fn factories() -> Vec<Factory> {
+    vec![
         tapedeck_memory::factory(),
         tapedeck_synthetic::factory(),
         tapedeck_select::factory(),
@@ -27,11 +26,5 @@ pub(crate) fn registry() -> Registry {
         tapedeck_redact::factory(),
         tapedeck_asciicast::factory(),
         tapedeck_text::factory(),
-    ];
-    Registry::new(plugins).with_journal("arrow")
-}
-
-/// Every plugin that is built in, and who finds the others.
-pub(crate) fn with_files(plugin_path: &[PathBuf]) -> Registry {
-    registry().with_finder(Arc::new(Doors::new(plugin_path)))
+    ]
 }

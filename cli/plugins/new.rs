@@ -8,11 +8,11 @@ use tapedeck_sdk::Error;
 use crate::arguments::{Language, NewDoor, NewKind, NewPluginArguments};
 use crate::output::{print, print_error};
 
-const SOURCE: &str = include_str!("../../../sdk/examples/ramp/plugin.rs");
-const TRANSFORM: &str = include_str!("../../../sdk/examples/scale/plugin.rs");
-const SINK: &str = include_str!("../../../sdk/examples/lines/plugin.rs");
+const SOURCE: &str = include_str!("../../sdk/examples/ramp/plugin.rs");
+const TRANSFORM: &str = include_str!("../../sdk/examples/scale/plugin.rs");
+const SINK: &str = include_str!("../../sdk/examples/lines/plugin.rs");
 const C_TRANSFORM: &str = include_str!("template.c");
-const C_HEADER: &str = include_str!("../../../sdk/include/tapedeck_plugin.h");
+const C_HEADER: &str = include_str!("../../sdk/include/tapedeck_plugin.h");
 
 /// `tapedeck plugins new`.
 pub(crate) fn new(arguments: &NewPluginArguments) -> u8 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tapedeck_engine::playback::IdleLimit;
 use tapedeck_sdk::terminal::{Columns, IDLE_LIMIT_KEY};
-use tapedeck_sdk::{Batch, Error, Format, Next, Source, Timestamp};
+use tapedeck_sdk::{Batch, Error, Format, Recording, Timestamp};
 
 /// What happened in the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,8 @@ impl Tape {
         wanted: Option<&str>,
         idle: Idle,
     ) -> Result<Self, Error> {
-        let source = format.open(path)?;
-        let recorded = source.streams().first().and_then(|schema| schema.metadata().get(IDLE_LIMIT_KEY));
+        let recording = format.open(path)?;
+        let recorded = recording.streams().first().and_then(|schema| schema.metadata().get(IDLE_LIMIT_KEY));
         let recorded = recorded.and_then(|text| text.parse().ok().map(Duration::try_from_secs_f64));
         let idle_limit = match idle {
             Idle::AsRecorded => recorded.and_then(Result::ok),
@@ -66,7 +66,7 @@ impl Tape {
             end: Duration::ZERO,
         };
         let mut names = BTreeSet::new();
-        let mut rows = Rows::new(source)?;
+        let mut rows = Rows::new(recording)?;
         // A damaged end is where the recording ends; it is told when it is reached.
         while let Ok(Some((batch, columns, row))) = rows.next() {
             let name = batch.column(columns.connection).str_at(row);
@@ -150,33 +150,28 @@ impl Reel {
 
 /// The rows of all streams of a file that are of kind `terminal`.
 struct Rows {
-    source: Box<dyn Source>,
+    recording: Box<dyn Recording>,
     columns: Vec<Option<Columns>>,
     batch: Option<(Batch, Columns)>,
     row: usize,
 }
 
 impl Rows {
-    fn new(source: Box<dyn Source>) -> Result<Self, Error> {
-        let found: Vec<Result<Columns, Error>> = source.streams().iter().map(Columns::of).collect();
+    fn new(recording: Box<dyn Recording>) -> Result<Self, Error> {
+        let found: Vec<Result<Columns, Error>> = recording.streams().iter().map(Columns::of).collect();
         if let Some(Err(error)) = found.iter().find(|columns| columns.is_err())
             && !found.iter().any(Result::is_ok)
         {
             return Err(error.clone().with_hint("Only recordings of terminals can be played here."));
         }
-        Ok(Self { source, columns: found.into_iter().map(Result::ok).collect(), batch: None, row: 0 })
+        Ok(Self { recording, columns: found.into_iter().map(Result::ok).collect(), batch: None, row: 0 })
     }
 
     fn next(&mut self) -> Result<Option<(&Batch, Columns, usize)>, Error> {
         while self.batch.as_ref().is_none_or(|(batch, _)| self.row >= batch.rows()) {
-            match self.source.next(Timestamp(i64::MAX))? {
-                Next::Batch { output, batch } => {
-                    let columns = self.columns.get(output).copied().flatten();
-                    (self.batch, self.row) = (columns.map(|columns| (batch, columns)), 0);
-                }
-                Next::Idle => {}
-                Next::End => return Ok(None),
-            }
+            let Some((stream, batch)) = self.recording.next()? else { return Ok(None) };
+            let columns = self.columns.get(stream).copied().flatten();
+            (self.batch, self.row) = (columns.map(|columns| (batch, columns)), 0);
         }
         self.row += 1;
         Ok(self.batch.as_ref().map(|(batch, columns)| (batch, *columns, self.row - 1)))

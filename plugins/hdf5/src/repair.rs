@@ -144,7 +144,9 @@ fn move_tail(tail: &Dataset, datasets: &mut [Dataset], rows: u64) -> Result<u64,
 fn within(root: &Group, group: &str) -> Result<Group, Failure> {
     match root.open(if group.is_empty() { "/" } else { group })? {
         Node::Group(group) => Ok(group),
-        Node::Dataset(_) | Node::Other => Err(Failure::new(format!("\"{group}\" is not a group"))),
+        Node::Dataset(_) | Node::Elsewhere | Node::Other => {
+            Err(Failure::new(format!("\"{group}\" is not a group")))
+        }
     }
 }
 

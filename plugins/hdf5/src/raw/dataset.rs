@@ -3,13 +3,13 @@
 use std::ffi::c_int;
 
 use hdf5_sys::h5d::{
-    H5D_FILL_TIME_NEVER, H5Dcreate2, H5Dget_chunk_info_by_coord, H5Dget_create_plist, H5Dget_space,
-    H5Dget_type, H5Dread, H5Dset_extent, H5Dwrite, H5Dwrite_chunk,
+    H5D_FILL_TIME_NEVER, H5D_layout_t, H5Dcreate2, H5Dget_chunk_info_by_coord, H5Dget_create_plist,
+    H5Dget_space, H5Dget_type, H5Dread, H5Dset_extent, H5Dwrite, H5Dwrite_chunk,
 };
 use hdf5_sys::h5p::{
     H5P_CLS_DATASET_ACCESS, H5P_CLS_DATASET_CREATE, H5P_DEFAULT, H5Pall_filters_avail, H5Pcreate,
-    H5Pget_chunk, H5Pset_chunk, H5Pset_chunk_cache, H5Pset_deflate, H5Pset_fill_time, H5Pset_obj_track_times,
-    H5Pset_shuffle,
+    H5Pget_chunk, H5Pget_external_count, H5Pget_layout, H5Pset_chunk, H5Pset_chunk_cache, H5Pset_deflate,
+    H5Pset_fill_time, H5Pset_obj_track_times, H5Pset_shuffle,
 };
 use hdf5_sys::h5s::{
     H5S_ALL, H5S_SELECT_SET, H5S_UNLIMITED, H5Screate_simple, H5Sget_simple_extent_dims,
@@ -72,6 +72,17 @@ impl Dataset {
             H5Dcreate2(group.id.0, link.as_ptr(), data_type.0, space.0, H5P_DEFAULT, creation.0, access.0)
         })?;
         Ok(Self { id, element: Some(element), data_type, dimensions: dimensions.to_vec() })
+    }
+
+    /// Whether the values of an open dataset lie in another file: whoever made this file would choose which.
+    pub(super) fn is_elsewhere(id: &Id) -> Result<bool, Failure> {
+        // SAFETY: the identifier is an open dataset's.
+        let creation = Id::new(|| unsafe { H5Dget_create_plist(id.0) })?;
+        // SAFETY: the property list is open.
+        let external = call(|| unsafe { H5Pget_external_count(creation.0) })?;
+        // SAFETY: as above.
+        let layout = call(|| unsafe { H5Pget_layout(creation.0) as i32 })?;
+        Ok(external > 0 || layout == H5D_layout_t::H5D_VIRTUAL as i32)
     }
 
     pub(super) fn opened(id: Id) -> Result<Self, Failure> {

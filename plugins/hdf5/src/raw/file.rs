@@ -58,6 +58,8 @@ pub(crate) enum Node {
     Group(Group),
     /// A dataset.
     Dataset(Dataset),
+    /// A dataset whose values lie in another file, which is not opened.
+    Elsewhere,
     /// Something else.
     Other,
 }
@@ -169,6 +171,7 @@ impl Group {
         let kind = call(|| unsafe { H5Iget_type(id.0) as i32 })?;
         Ok(match kind {
             kind if kind == H5I_GROUP as i32 => Node::Group(Self { id }),
+            kind if kind == H5I_DATASET as i32 && Dataset::is_elsewhere(&id)? => Node::Elsewhere,
             kind if kind == H5I_DATASET as i32 => Node::Dataset(Dataset::opened(id)?),
             _ => Node::Other,
         })
@@ -178,6 +181,7 @@ impl Group {
     pub(crate) fn dataset(&self, link: &str) -> Result<Dataset, Failure> {
         match self.open(link)? {
             Node::Dataset(dataset) => Ok(dataset),
+            Node::Elsewhere => Err(Failure::elsewhere(link)),
             Node::Group(_) | Node::Other => Err(Failure::new(format!("\"{link}\" is not a dataset"))),
         }
     }

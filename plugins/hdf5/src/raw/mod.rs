@@ -16,6 +16,7 @@ use hdf5_sys::LOCK;
 use hdf5_sys::h5::{H5dont_atexit, H5open, herr_t};
 use hdf5_sys::h5e::{H5E_DEFAULT, H5E_WALK_DOWNWARD, H5E_error2_t, H5Eclear2, H5Eset_auto2, H5Ewalk2};
 use hdf5_sys::h5i::{H5Idec_ref, hid_t};
+use hdf5_sys::h5l::{H5L_type_t, H5Lunregister};
 
 pub(crate) use attribute::{set_number, set_text, set_texts, texts};
 pub(crate) use dataset::{Dataset, Storage};
@@ -35,6 +36,11 @@ impl Failure {
     /// A failure that was found before the library was asked.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { errno: None, message: message.into() }
+    }
+
+    /// A dataset of the file has its values in another one.
+    pub(crate) fn elsewhere(dataset: &str) -> Self {
+        Self::new(format!("\"{dataset}\" keeps its values in another file, which is not opened"))
     }
 
     /// As an I/O error, which is what the user is told.
@@ -73,6 +79,8 @@ fn call<T: Status>(body: impl FnOnce() -> T) -> Result<T, Failure> {
             H5dont_atexit();
             H5open();
             H5Eset_auto2(H5E_DEFAULT, None, std::ptr::null_mut());
+            // Links into other files lead nowhere in this program: whoever made a file would choose where to.
+            H5Lunregister(H5L_type_t::H5L_TYPE_EXTERNAL);
         }
     });
     let status = body();

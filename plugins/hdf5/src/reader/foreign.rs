@@ -39,7 +39,11 @@ pub(super) fn tracks(root: &Group, stem: &str) -> Result<Vec<Track>, Failure> {
         if matches!(name.as_str(), TIMESTAMPS | SEQ | MEMORY_DATA | INPUTS | LATENCY | FRAMES | "timestamp") {
             continue;
         }
-        let Ok(Node::Dataset(dataset)) = root.open(&name) else { continue };
+        let dataset = match root.open(&name) {
+            Ok(Node::Dataset(dataset)) => dataset,
+            Ok(Node::Elsewhere) => return Err(Failure::elsewhere(&name)),
+            _ => continue,
+        };
         if let Some((field, part)) = column(&name, &dataset, count).filter(|_| dataset.rows() == rows) {
             builder = builder.push(field);
             parts.push((dataset, part));

@@ -7,6 +7,7 @@ use tapedeck_engine::session::Status;
 
 use crate::arguments::InspectArguments;
 use crate::output::{print, print_error, print_json, thousands};
+use crate::report::loss_text;
 use crate::{builtins, report};
 
 /// `tapedeck inspect`.
@@ -44,11 +45,13 @@ fn session_text(session: &SessionInspection) -> String {
     if let Some(ended_at) = &manifest.ended_at {
         text.push_str(&format!("  ended    {ended_at}\n"));
     }
-    let loss = manifest.loss;
-    text.push_str(&format!(
-        "  lost     {} late, {} dropped, {} failed\n",
-        loss.late, loss.dropped, loss.failed
-    ));
+    let unknown = manifest.streams.iter().any(|stream| stream.unknown);
+    let ended = manifest.ended_at.is_some() || manifest.status == Status::Recovered;
+    text.push_str(&match (ended, unknown) {
+        (true, false) => format!("  lost     {}\n", loss_text(manifest.loss)),
+        (true, true) => "  lost     not known: the session's ledger was lost\n".to_owned(),
+        (false, _) => "  lost     not known yet\n".to_owned(),
+    });
     if manifest.status == Status::Interrupted {
         text.push_str(&format!("  hint: tapedeck recover {}\n", session.folder.display()));
     }

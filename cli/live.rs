@@ -76,9 +76,10 @@ impl Live {
 
 fn line(progress: &Progress) -> String {
     let loss = progress.loss;
+    let partial = if loss.partial > 0 { format!("  partial {}", loss.partial) } else { String::new() };
     let left = progress.left_seconds.map_or(String::new(), |left| format!("  {left:.0} s left"));
     format!(
-        "{:.0} s  {} frames  {:.1}/s  {}  late {}  dropped {}  failed {}{left}",
+        "{:.0} s  {} frames  {:.1}/s  {}  late {}  dropped {}  failed {}{partial}{left}",
         progress.elapsed_seconds,
         output::thousands(progress.frames),
         progress.frames_per_second,

@@ -2,6 +2,7 @@
 
 use tapedeck_engine::report::{Percentiles, Report};
 use tapedeck_engine::session::{EndedBy, Status};
+use tapedeck_sdk::Loss;
 
 use crate::output::{bytes, nanos, print_error, table, thousands};
 
@@ -43,17 +44,19 @@ pub(crate) fn text(report: &Report) -> String {
     let cpu = 100.0 * report.cpu_seconds / report.duration_seconds.max(1e-9);
     let memory =
         report.memory_peak_bytes.map_or(String::new(), |peak| format!(", memory at most {}", bytes(peak)));
-    text.push_str(&format!(
-        "lost: {} late, {} dropped, {} failed; CPU {cpu:.1} % of a core{memory}\n",
-        thousands(report.loss.late),
-        thousands(report.loss.dropped),
-        thousands(report.loss.failed)
-    ));
+    text.push_str(&format!("lost: {}; CPU {cpu:.1} % of a core{memory}\n", loss_text(report.loss)));
     text.push_str(&format!("files in {}\n", report.folder.display()));
     if report.status == Status::Interrupted {
         text.push_str(&format!("  hint: tapedeck recover {}\n", report.folder.display()));
     }
     text
+}
+
+/// `3 late, 0 dropped, 0 failed`, and how many frames are partial if any are.
+pub(crate) fn loss_text(loss: Loss) -> String {
+    let [late, dropped, failed] = [loss.late, loss.dropped, loss.failed].map(thousands);
+    let text = format!("{late} late, {dropped} dropped, {failed} failed");
+    if loss.partial > 0 { format!("{text}, {} partial", thousands(loss.partial)) } else { text }
 }
 
 fn ended_by(by: EndedBy) -> &'static str {
@@ -74,12 +77,14 @@ fn streams(report: &Report) -> String {
             format!("{:.2}", stream.frames_per_second),
             stream.late.to_string(),
             stream.failed.to_string(),
+            stream.partial.to_string(),
             bytes(stream.bytes),
             percentiles(stream.tick_lateness),
         ]
     });
-    let header = ["stream", "frames", "frames/s", "late", "failed", "size", "tick lateness p50/p99/max"];
-    table(&header, &[0, 6], rows.collect())
+    let header =
+        ["stream", "frames", "frames/s", "late", "failed", "partial", "size", "tick lateness p50/p99/max"];
+    table(&header, &[0, 7], rows.collect())
 }
 
 fn sinks(report: &Report) -> String {

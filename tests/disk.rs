@@ -78,6 +78,14 @@ fn a_full_disk_fails_the_sink_not_the_session_and_what_was_written_reads_back() 
             readable >= written,
             "{sink}: {written} were called written, {readable} can be read: {output}"
         );
+        let manifest = &part(&output, "inspection")["manifest"];
+        for sink in manifest["sinks"].as_array().unwrap().iter().filter(|sink| sink["id"] == "full") {
+            let (input, number) = (&sink["inputs"][0], |value: &Value| value.as_u64().unwrap());
+            assert_eq!(number(&input["written"]), readable, "{manifest}");
+            let failed = number(&input["loss"]["failed"]);
+            assert_eq!(readable + failed, given, "a recovery counts anew: {manifest}");
+            assert_eq!(number(&manifest["loss"]["failed"]), failed, "{manifest}");
+        }
         let missing = file["streams"][0]["missing"].as_u64().unwrap();
         assert!(
             missing <= report["loss"]["late"].as_u64().unwrap(),

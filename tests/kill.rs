@@ -54,6 +54,7 @@ fn kill_and_recover(kill: u64) -> BTreeMap<String, u64> {
 
     let recovered = dir.tapedeck(&["recover", "out/s", "--json"]).run();
     let recovery = json(&recovered);
+    balances(&dir, "out/s");
     let lost: BTreeMap<String, u64> = recovery["streams"]
         .as_array()
         .unwrap()
@@ -132,4 +133,116 @@ fn a_running_session_is_not_recovered() {
     assert_eq!(inspected["manifest"]["status"], "recording");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// For each input of each sink: given = written + dropped + failed, by the manifest, and what was written can be read.
+fn balances(dir: &Dir, session: &str) -> Value {
+    let inspected = json(&dir.tapedeck(&["inspect", session, "--json"]).run());
+    let manifest = &inspected["manifest"];
+    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} in {manifest}"));
+    for sink in manifest["sinks"].as_array().unwrap() {
+        let own = |file: &&Value| {
+            let name = file["path"].as_str().unwrap();
+            manifest["artifacts"].as_array().unwrap().iter().any(|artifact| {
+                artifact["sink"] == sink["id"] && name.ends_with(artifact["path"].as_str().unwrap())
+            })
+        };
+        let files: Vec<&Value> = inspected["files"].as_array().unwrap().iter().filter(own).collect();
+        let [input] = sink["inputs"].as_array().unwrap().as_slice() else { panic!("one input: {sink}") };
+        let (written, loss) = (number(&input["written"]), &input["loss"]);
+        let given: u64 = input["origins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|origin| number(&manifest["streams"][usize::try_from(number(origin)).unwrap()]["frames"]))
+            .sum();
+        assert_eq!(given, written + number(&loss["dropped"]) + number(&loss["failed"]), "{sink}");
+        let read: u64 = files
+            .iter()
+            .flat_map(|file| file["streams"].as_array().unwrap())
+            .map(|s| number(&s["frames"]))
+            .sum();
+        assert_eq!(read, written, "{sink}");
+    }
+    manifest.clone()
+}
+
+/// Starts a pipeline, lets it run until it has made a file and a bit longer, and kills it.
+fn killed(dir: &Dir, pipeline: &str, millis: u64) {
+    dir.write("pipeline.toml", pipeline);
+    let mut child =
+        dir.tapedeck(&["run", "pipeline.toml", "--directory", "out", "--session", "s", "--quiet"]).spawn();
+    wait_until("the session runs", || dir.path("out/s/session.json").exists());
+    std::thread::park_timeout(std::time::Duration::from_millis(millis));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_a_queue_dropped_before_a_kill_is_no_mystery() {
+    let dir = Dir::new();
+    let pipeline = "[session]\nflush_interval = \"100ms\"\ndisk_free_min = \"0B\"\n\
+        [sources.made]\nplugin = \"synthetic\"\nbatch_rows = 16\ncolumns = 64\n\
+        [sinks.text]\nplugin = \"csv\"\ninputs = [{ from = \"made\", queue = { frames = 32, when_full = \"drop_newest\" } }]\n";
+    killed(&dir, pipeline, 700);
+    let recovered = dir.tapedeck(&["recover", "out/s", "--json"]).run();
+    let recovery = json(&recovered);
+    assert_eq!(recovered.code, 3, "{recovery}");
+    let stream = &recovery["streams"][0];
+    assert!(stream["dropped"].as_u64().unwrap() > 0, "{recovery}");
+    let sum =
+        ["frames", "dropped", "failed", "lost"].map(|key| stream[key].as_u64().unwrap()).iter().sum::<u64>();
+    assert_eq!(stream["given"].as_u64().unwrap(), sum, "{recovery}");
+    let manifest = balances(&dir, "out/s");
+    assert_eq!(manifest["loss"]["dropped"], stream["dropped"], "{manifest}");
+}
+
+#[test]
+fn without_a_ledger_what_is_lost_is_not_known_and_never_none() {
+    let dir = Dir::new();
+    killed(&dir, &pipeline(), 900);
+    for (copy, ledger) in [("missing", None), ("empty", Some("")), ("rubbish", Some("not a ledger"))] {
+        let from = dir.path("out/s");
+        let to = dir.path(copy);
+        std::fs::create_dir_all(to.join("journal")).unwrap();
+        for folder in ["", "journal"] {
+            for entry in std::fs::read_dir(from.join(folder)).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_file() {
+                    std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        std::fs::remove_file(to.join("session.ledger")).unwrap();
+        ledger.into_iter().for_each(|text| std::fs::write(to.join("session.ledger"), text).unwrap());
+        let recovered = dir.tapedeck(&["recover", copy]).run();
+        assert_eq!(recovered.code, 3, "{recovered:?}");
+        assert!(recovered.stdout.contains("session.ledger: can't be read"), "{recovered:?}");
+        assert!(recovered.stdout.contains("how many are lost is not known"), "{recovered:?}");
+        assert!(!recovered.stdout.contains("none lost"), "{recovered:?}");
+        let manifest = json(&dir.tapedeck(&["inspect", copy, "--json"]).run())["manifest"].clone();
+        assert_eq!(manifest["streams"][0]["unknown"], true, "{manifest}");
+        assert_eq!(manifest["sinks"][0]["inputs"][0]["unknown"], true, "{manifest}");
+    }
+}
+
+#[test]
+fn ticks_that_were_late_are_not_lost_once_more() {
+    let dir = Dir::new();
+    dir.write("pipeline.toml", &pipeline());
+    let mut child =
+        dir.tapedeck(&["run", "pipeline.toml", "--directory", "out", "--session", "s", "--quiet"]).spawn();
+    wait_until("something is recorded", || {
+        std::fs::metadata(dir.path("out/s/text.csv")).is_ok_and(|file| file.len() > 2000)
+    });
+    let signal =
+        |signal| rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+    signal(rustix::process::Signal::STOP);
+    std::thread::park_timeout(std::time::Duration::from_millis(600));
+    signal(rustix::process::Signal::CONT);
+    std::thread::park_timeout(std::time::Duration::from_millis(30));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(dir.tapedeck(&["recover", "out/s"]).run().code, 3);
+    let manifest = balances(&dir, "out/s");
+    assert!(manifest["loss"]["late"].as_u64().unwrap() >= 60, "{manifest}");
 }

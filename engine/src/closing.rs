@@ -15,14 +15,18 @@ use crate::pipeline::{Journal, Pipeline};
 use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
 use crate::run::{Ended, Session, count};
 use crate::session::{
-    EndedBy, JOURNAL, LEDGER, Manifest, ManifestArtifact, ManifestInput, ManifestJournal, ManifestSink,
-    ManifestStream, SessionFolder, Status, hash_file,
+    EndedBy, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal,
+    ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
 };
 use crate::stats::{InputStats, StreamStats};
 use crate::wiring::Wired;
 
 /// The manifest of a session that begins.
 pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired) -> Manifest {
+    let mut sinks = sinks(pipeline, opened, &wired.sinks, &wired.streams);
+    for (sink, counts) in sinks.iter_mut().zip(&wired.counts) {
+        sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = Some(counts.clone()));
+    }
     Manifest {
         version: 1,
         session: opened.info.id.clone(),
@@ -35,7 +39,7 @@ pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired
         ended_by: None,
         loss: Loss::default(),
         streams: streams(&wired.streams),
-        sinks: sinks(pipeline, opened, &wired.sinks, &wired.streams),
+        sinks,
         artifacts: artifacts(opened.folder()),
         journals: journals(pipeline, opened),
         pipeline: pipeline.text.clone(),
@@ -56,8 +60,10 @@ fn streams(streams: &[Arc<StreamStats>]) -> Vec<ManifestStream> {
                 late: stream.late.load(Ordering::Relaxed),
                 dropped: 0,
                 failed: stream.failed.load(Ordering::Relaxed),
+                partial: stream.partial.load(Ordering::Relaxed),
             },
             timestamps: (frames > 0).then_some((first, last)),
+            unknown: false,
             schema: (*stream.schema).clone(),
         }
     };
@@ -79,6 +85,8 @@ fn sinks(
             schema: (*input.schema).clone(),
             written: stats.written.load(Ordering::Relaxed),
             loss: stats.loss(streams),
+            unknown: false,
+            counts: None,
         });
         ManifestSink {
             id: declared.id.clone(),
@@ -135,7 +143,14 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
         (Some(end.to_iso8601()), Some(end.0), Some(ended.by));
     manifest.loss = session.total_loss();
     manifest.streams = streams(&session.streams);
+    let counts: Vec<Vec<_>> = manifest.sinks.iter().map(counts_of).collect();
     manifest.sinks = sinks(pipeline, &session.opened, &session.sinks, &session.streams);
+    if !all_whole {
+        // There is something left to recover.
+        for (sink, counts) in manifest.sinks.iter_mut().zip(counts) {
+            sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = counts);
+        }
+    }
     manifest.artifacts = artifacts(session.opened.folder());
     if !session.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
@@ -150,6 +165,10 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
         drop(fs::remove_file(folder.join(LEDGER)));
     }
     Ok(report)
+}
+
+fn counts_of(sink: &ManifestSink) -> Vec<Option<LedgerCounts>> {
+    sink.inputs.iter().map(|input| input.counts.clone()).collect()
 }
 
 /// Fills in size and hash of a file; a sink may have registered one that it never made.
@@ -233,6 +252,7 @@ fn stream_reports(session: &Session, ended: &Ended, manifest: &Manifest) -> Vec<
         bytes: stream.bytes,
         late: stream.loss.late,
         failed: stream.loss.failed,
+        partial: stream.loss.partial,
         tick_lateness: times(&stream.source, |times| &times.lateness),
         call: times(&stream.source, |times| &times.busy),
     };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tapedeck_sdk::Batch;
 
+use crate::ledger::{Ledger, LossCount};
 use crate::pipeline::{QueueConfig, WhenFull};
 
 /// How long a blocked sender waits before it looks again, should a wake-up be missed.
@@ -20,6 +21,8 @@ const RECHECK: Duration = Duration::from_millis(1);
 pub struct EdgeCounters {
     sent: Counts,
     dropped: Counts,
+    /// The frames among them, for the ledger.
+    lost: LossCount,
     taken: Counts,
     /// The timestamp of the last frame taken, for the limit in time.
     taken_until: AtomicU64,
@@ -61,6 +64,18 @@ impl EdgeCounters {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.get().0
+    }
+
+    /// Only the upper end drops.
+    #[cold]
+    fn drop_frames(&self, frames: u64, bytes: u64) {
+        self.dropped.add(frames, bytes);
+        self.lost.add(frames);
+    }
+
+    /// Keeps the count of what was dropped in the ledger, too.
+    pub(crate) fn keep(&self, ledger: &Arc<Ledger>, count: usize) {
+        self.lost.keep(ledger, count);
     }
 
     /// Frames that the stage below took out.
@@ -122,7 +137,7 @@ impl EdgeSender {
         let (frames, bytes) = (batch.rows() as u64, batch.byte_len() as u64);
         self.counters.sent.add(frames, bytes);
         if self.over(frames, bytes, &batch) && !self.make_room(frames, bytes, &batch) {
-            self.counters.dropped.add(frames, bytes);
+            self.counters.drop_frames(frames, bytes);
             return;
         }
         self.room.frames += frames;
@@ -130,7 +145,7 @@ impl EdgeSender {
         match self.sender.try_send(batch) {
             Ok(()) => {}
             Err(TrySendError::Full(batch)) => self.send_to_full(batch),
-            Err(TrySendError::Disconnected(_)) => self.counters.dropped.add(frames, bytes),
+            Err(TrySendError::Disconnected(_)) => self.counters.drop_frames(frames, bytes),
         }
     }
 
@@ -185,7 +200,7 @@ impl EdgeSender {
 
     fn drop_oldest(&self) {
         if let Ok(oldest) = self.receiver.try_recv() {
-            self.counters.dropped.add(oldest.rows() as u64, oldest.byte_len() as u64);
+            self.counters.drop_frames(oldest.rows() as u64, oldest.byte_len() as u64);
         }
     }
 
@@ -195,17 +210,17 @@ impl EdgeSender {
         loop {
             let counts = (batch.rows() as u64, batch.byte_len() as u64);
             match self.config.when_full {
-                WhenFull::DropNewest => return self.counters.dropped.add(counts.0, counts.1),
+                WhenFull::DropNewest => return self.counters.drop_frames(counts.0, counts.1),
                 WhenFull::DropOldest => self.drop_oldest(),
                 WhenFull::Block if self.counters.closed.load(Ordering::Acquire) => {
-                    return self.counters.dropped.add(counts.0, counts.1);
+                    return self.counters.drop_frames(counts.0, counts.1);
                 }
                 WhenFull::Block => self.wait_for_room(),
             }
             match self.sender.try_send(batch) {
                 Ok(()) => return,
                 Err(TrySendError::Full(back)) => batch = back,
-                Err(TrySendError::Disconnected(_)) => return self.counters.dropped.add(counts.0, counts.1),
+                Err(TrySendError::Disconnected(_)) => return self.counters.drop_frames(counts.0, counts.1),
             }
         }
     }

@@ -179,7 +179,7 @@ impl Feed {
         let Some(outlet) = self.outlets.get_mut(output).filter(|outlet| fits(&batch, &outlet.route.schema))
         else {
             self.ended = true;
-            self.stats.failed.fetch_add(frames, Ordering::Relaxed);
+            self.stats.failed.add(frames);
             self.stats.fail(wrong_output(&self.stats.id, output));
             return false;
         };
@@ -211,11 +211,12 @@ impl Feed {
     }
 }
 
-/// What the source itself could read only in part is shown at its first stream.
+/// What the source itself could not give, or read only in part, is shown at its first stream.
 fn share_failed(stats: &StageStats, outlets: &[Outlet]) {
-    let failed = stats.failed.load(Ordering::Relaxed);
-    if let Some(outlet) = outlets.first().filter(|_| failed > 0) {
+    let (failed, partial) = (stats.failed.get(), stats.partial.get());
+    if let Some(outlet) = outlets.first().filter(|_| failed + partial > 0) {
         outlet.stats.failed.store(failed, Ordering::Relaxed);
-        outlet.ledger.set_failed(failed);
+        outlet.stats.partial.store(partial, Ordering::Relaxed);
+        outlet.ledger.set_partial(partial);
     }
 }

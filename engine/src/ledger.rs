@@ -1,18 +1,24 @@
-//! The count of what each source stream gave, in a file that survives a `kill -9` to the last frame: `recover` compares it with
-//! what can be read. The one place of the engine that needs `unsafe`: counters in a memory-mapped file.
+//! The count of what each source stream gave and of what was lost where, in a file that survives a `kill -9` to the last frame:
+//! `recover` compares it with what can be read. The one place of the engine that needs `unsafe`: counters in a memory-mapped file.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use memmap2::MmapRaw;
 use rustix::fs::FlockOperation;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"TDLEDGER");
-/// `u64` words of one stream: next `seq`, late, failed in part, reserved.
-const WORDS: usize = 4;
+const MAGIC: u64 = u64::from_le_bytes(*b"TDLEDGR2");
+/// `u64` words before the first stream: the magic number, how many streams, how many counts.
+const HEAD: usize = 3;
+/// `u64` words of one stream: next `seq`, late, read in part.
+const WORDS: usize = 3;
+/// The most bytes of a ledger that is read.
+const BYTES_MAX: u64 = 64 << 20;
 
 /// What a stream's line in the ledger says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,43 +28,69 @@ pub(crate) struct LedgerLine {
     /// Ticks that the source missed.
     pub(crate) late: u64,
     /// Frames that the source could read only in part.
-    pub(crate) failed: u64,
+    pub(crate) partial: u64,
 }
 
-/// The ledger of a running session, shared by the source threads. Each line has one writer.
+impl LedgerLine {
+    /// Frames that the source gave.
+    pub(crate) fn given(self) -> u64 {
+        self.next_seq.saturating_sub(self.late)
+    }
+}
+
+/// What a ledger says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Entries {
+    /// A line for each stream, in the manifest's order.
+    pub(crate) streams: Vec<LedgerLine>,
+    /// Frames lost at edges, stages and inputs of sinks, numbered as the manifest has them.
+    pub(crate) counts: Vec<u64>,
+}
+
+/// The ledger of a running session, shared by its threads. Each line has one writer.
 pub(crate) struct Ledger {
     /// Locked for as long as the process lives: how others tell a running session from a killed one.
     _file: File,
     map: MmapRaw,
     streams: usize,
+    words: usize,
 }
 
 impl Ledger {
-    /// Makes the file with a line for each stream.
+    /// Makes the file with a line for each stream and a word for each count.
     ///
     /// # Errors
     /// The file can't be made or mapped.
-    pub(crate) fn create(path: &Path, streams: usize) -> io::Result<Arc<Self>> {
+    pub(crate) fn create(path: &Path, streams: usize, counts: usize) -> io::Result<Arc<Self>> {
         let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
+        let words = HEAD + streams * WORDS + counts;
         // Written, not just sized: a hole that can't be filled on a full disk would be a fault in mid-recording.
-        let mut bytes = vec![0; (1 + streams * WORDS) * 8];
-        bytes[..8].copy_from_slice(&MAGIC.to_le_bytes());
+        let mut bytes = vec![0; words * 8];
+        let head = [MAGIC, streams as u64, counts as u64].map(u64::to_le_bytes);
+        bytes[..HEAD * 8].copy_from_slice(head.as_flattened());
         file.write_all(&bytes)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let map = MmapRaw::map_raw(&file)?;
-        Ok(Arc::new(Self { _file: file, map, streams }))
+        Ok(Arc::new(Self { _file: file, map, streams, words }))
     }
 
     /// The line of a stream.
     pub(crate) fn line(self: &Arc<Self>, stream: usize) -> LedgerWriter {
         assert!(stream < self.streams, "stream {stream} of {}", self.streams);
-        LedgerWriter { ledger: self.clone(), word: 1 + stream * WORDS }
+        LedgerWriter { ledger: self.clone(), word: HEAD + stream * WORDS }
+    }
+
+    /// The word of a count.
+    pub(crate) fn count(self: &Arc<Self>, count: usize) -> LedgerCell {
+        let word = HEAD + self.streams * WORDS + count;
+        assert!(word < self.words, "count {count} is beyond the ledger");
+        LedgerCell { ledger: self.clone(), word }
     }
 
     #[expect(unsafe_code, reason = "an atomic in mapped memory")]
     fn word(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: the map is 8-byte aligned (it begins on a page) and `1 + streams * WORDS` words long; every index comes from
-        // `line`, which checks it. The memory is only ever accessed through atomics while the map lives.
+        // SAFETY: the map is 8-byte aligned (it begins on a page) and `words` words long; every index comes from `line` or
+        // `count`, which check it. The memory is only ever accessed through atomics while the map lives.
         unsafe { AtomicU64::from_ptr(self.map.as_mut_ptr().cast::<u64>().add(index)) }
     }
 }
@@ -81,31 +113,89 @@ impl LedgerWriter {
     }
 
     /// How many frames were read only in part.
-    pub(crate) fn set_failed(&self, failed: u64) {
-        self.ledger.word(self.word + 2).store(failed.to_le(), Ordering::Relaxed);
+    pub(crate) fn set_partial(&self, partial: u64) {
+        self.ledger.word(self.word + 2).store(partial.to_le(), Ordering::Relaxed);
     }
 }
 
-/// Reads a ledger file: one line a stream, in the manifest's order.
+/// One count in the ledger.
+pub(crate) struct LedgerCell {
+    ledger: Arc<Ledger>,
+    word: usize,
+}
+
+/// A count of lost frames: in memory, and in the ledger as soon as there is one. Nothing is lost on the frame path, so what an
+/// addition costs does not matter there.
+#[derive(Default)]
+pub(crate) struct LossCount {
+    count: AtomicU64,
+    kept: OnceLock<LedgerCell>,
+}
+
+impl LossCount {
+    /// Adds lost frames, from any thread.
+    pub(crate) fn add(&self, frames: u64) {
+        self.count.fetch_add(frames, Ordering::Relaxed);
+        if let Some(cell) = self.kept.get() {
+            // The words of the file are little-endian; where the machine's are not, the addition is done on what they mean.
+            let add = |word: u64| Some(u64::from_le(word).wrapping_add(frames).to_le());
+            _ = cell.ledger.word(cell.word).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        }
+    }
+
+    /// Frames lost so far.
+    pub(crate) fn get(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the count in the ledger, too, from here on. Called before any frame flows.
+    pub(crate) fn keep(&self, ledger: &Arc<Ledger>, count: usize) {
+        let lost = self.get();
+        let cell = ledger.count(count);
+        cell.ledger.word(cell.word).store(lost.to_le(), Ordering::Relaxed);
+        drop(self.kept.set(cell));
+    }
+}
+
+impl fmt::Debug for LossCount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(formatter)
+    }
+}
+
+/// Reads a ledger file.
 ///
 /// # Errors
-/// The file can't be read, or is not a ledger.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<LedgerLine>> {
+/// The file can't be read, is no regular file, or is not a whole ledger.
+pub(crate) fn read(path: &Path) -> io::Result<Entries> {
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut bytes = Vec::new();
-    File::open(path)?.take(1 << 20).read_to_end(&mut bytes)?;
-    let (words, _) = bytes.as_chunks::<8>();
+    open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    let (words, rest) = bytes.as_chunks::<8>();
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    if words.first() != Some(&MAGIC) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a ledger"));
+    let [MAGIC, streams, counts, words @ ..] = words.as_slice() else { return Err(invalid("not a ledger")) };
+    let expected = u128::from(*streams) * WORDS as u128 + u128::from(*counts);
+    if words.len() as u128 != expected || !rest.is_empty() {
+        return Err(invalid("the ledger is not whole"));
     }
-    let lines = words[1..].as_chunks::<WORDS>().0;
-    Ok(lines.iter().map(|line| LedgerLine { next_seq: line[0], late: line[1], failed: line[2] }).collect())
+    let (lines, counts) = words.split_at(words.len() - usize::try_from(*counts).unwrap_or(0));
+    let line = |line: &[u64; WORDS]| LedgerLine { next_seq: line[0], late: line[1], partial: line[2] };
+    Ok(Entries { streams: lines.as_chunks::<WORDS>().0.iter().map(line).collect(), counts: counts.to_vec() })
 }
 
 /// Whether the session's process still runs.
 pub(crate) fn is_live(path: &Path) -> bool {
-    File::open(path)
-        .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    open(path).is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+}
+
+/// The folder may be somebody else's: no link is followed, and nothing is waited for.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -116,19 +206,23 @@ mod tests {
     fn what_was_counted_is_in_the_file_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let ledger = Ledger::create(&path, 2).unwrap();
+        let ledger = Ledger::create(&path, 2, 3).unwrap();
+        let lost = LossCount::default();
+        lost.add(2);
+        lost.keep(&ledger, 1);
+        lost.add(3);
         let line = ledger.line(1);
         line.set_next_seq(70);
         line.set_late(3);
-        line.set_failed(1);
-        let expected = LedgerLine { next_seq: 70, late: 3, failed: 1 };
+        line.set_partial(1);
+        let expected = LedgerLine { next_seq: 70, late: 3, partial: 1 };
         assert_eq!(
             read(&path).unwrap(),
-            [LedgerLine::default(), expected],
+            Entries { streams: vec![LedgerLine::default(), expected], counts: vec![0, 5, 0] },
             "read while still mapped, as after a kill"
         );
         assert!(is_live(&path));
-        drop((line, ledger));
+        drop((line, lost, ledger));
         assert!(!is_live(&path));
     }
 
@@ -136,7 +230,11 @@ mod tests {
     fn a_file_that_is_no_ledger_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        for bytes in [&b""[..], b"TDLEDGE", b"something else entirely"] {
+        drop(Ledger::create(&path, 1, 1).unwrap());
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(read(&path).unwrap().counts.len(), 1);
+        let cut = &whole[..whole.len() - 8];
+        for bytes in [&b""[..], b"TDLEDGE", b"something else entirely", cut, &[&whole[..], &[0]].concat()] {
             std::fs::write(&path, bytes).unwrap();
             assert!(read(&path).is_err());
         }

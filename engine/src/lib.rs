@@ -2,6 +2,7 @@
 //!
 //! The engine names no plugin and no format: it is handed factories ([`Registry`]) and knows them by their descriptors.
 
+mod accounting;
 pub mod clock;
 mod closing;
 pub mod convert;

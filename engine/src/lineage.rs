@@ -47,9 +47,9 @@ impl Lineage {
         let Some(before) = self.last.get_mut(output) else { return Ok(()) };
         let seq = batch.seq();
         let (Some(&first), Some(&last)) = (seq.first(), seq.last()) else { return Ok(()) };
-        if !seq.is_sorted() || before.is_some_and(|before| first < before) {
+        if !seq.is_sorted_by(|one, next| one < next) || before.is_some_and(|before| first <= before) {
             return Err(Error::plugin(format!(
-                "gave rows of stream \"{}\" out of order",
+                "gave rows of stream \"{}\" out of order, or one twice",
                 batch.schema().name()
             ))
             .with_hint("this is a bug of the plugin: rows keep the order in which they came"));
@@ -104,9 +104,11 @@ mod tests {
         lineage.give(0, &rows(&[5, 6, 7]));
         lineage.give(0, &rows(&[10, 12]));
         lineage.check(0, &rows(&[5])).unwrap();
-        lineage.check(0, &rows(&[5, 7, 10, 12])).unwrap();
+        assert!(lineage.check(0, &rows(&[5])).unwrap_err().message.contains("one twice"));
+        assert!(lineage.check(0, &rows(&[6, 6])).unwrap_err().message.contains("one twice"));
+        lineage.check(0, &rows(&[6, 7, 10, 12])).unwrap();
         assert!(lineage.check(0, &rows(&[10])).unwrap_err().message.contains("out of order"));
-        assert!(lineage.check(0, &rows(&[12, 13])).unwrap_err().message.contains("seq 13"));
+        assert!(lineage.check(0, &rows(&[13])).unwrap_err().message.contains("seq 13"));
         let mut fresh = Lineage::new(1, 1);
         fresh.give(0, &rows(&[5, 6, 7, 10, 12]));
         assert!(fresh.check(0, &rows(&[6, 8])).unwrap_err().message.contains("seq 8"));

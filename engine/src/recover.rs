@@ -4,19 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FlockOperation;
 use serde::Serialize;
-use tapedeck_sdk::{Error, Format, Loss, PluginKind, Repair, SessionInfo, Timestamp};
+use tapedeck_sdk::{Error, Format, PluginKind, Repair, SessionInfo, StreamSchema, Timestamp};
 
+use crate::accounting::Account;
 use crate::closing::measure;
 use crate::inspect::{StreamInspection, has_extension_of, read};
-use crate::ledger::{self, LedgerLine};
+use crate::ledger;
 use crate::registry::Registry;
 use crate::rewriting::{self, Rewriting};
-use crate::session::{LEDGER, Manifest, ManifestArtifact, ManifestSink, Status};
+use crate::session::{LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status};
 use crate::stats::guarded;
-
-/// Files are written anew in here and moved over the old ones when they are whole.
-const FRESH: &str = ".recovering";
 
 /// What `recover` did and found.
 #[derive(Debug, Clone, Serialize)]
@@ -44,7 +43,7 @@ pub struct RecoveredFile {
     pub readable: bool,
 }
 
-/// What a sink has of a stream.
+/// What a sink has of a stream. Numbers that are not known are none.
 #[derive(Debug, Clone, Serialize)]
 pub struct RecoveredStream {
     /// The sink's id.
@@ -52,18 +51,25 @@ pub struct RecoveredStream {
     /// The stream's name.
     pub stream: String,
     /// Frames that can be read.
-    pub frames: u64,
-    /// Frames that the source gave after the last one that can be read.
-    pub lost: u64,
+    pub frames: Option<u64>,
+    /// Frames that the source gave: read, dropped, failed and lost ones, and those that a transform left out by intent.
+    pub given: Option<u64>,
+    /// Frames that queues had dropped before.
+    pub dropped: Option<u64>,
+    /// Frames that a stage could not take before.
+    pub failed: Option<u64>,
+    /// Frames that were on their way, or not safe yet.
+    pub lost: Option<u64>,
     /// The same in seconds, by the stream's rate.
-    pub lost_seconds: f64,
+    pub lost_seconds: Option<f64>,
 }
 
-/// Makes the files of a session whole. Doing it twice does no harm.
+/// Makes the files of a session whole. Doing it twice does no harm: the numbers are counted from the ledger and the files each time.
 ///
 /// # Errors
-/// There is no such session, it still runs, or the disk refuses.
+/// There is no such session, it still runs, somebody else recovers it, or the disk refuses.
 pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
+    let _lock = lock(folder)?;
     let mut manifest = Manifest::read(folder)?;
     if ledger::is_live(&folder.join(LEDGER)) {
         return Err(Error::environment(format!("the session is still recording: {}", folder.display()))
@@ -79,31 +85,45 @@ pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
     if recovery.was_whole {
         return Ok(recovery);
     }
-    let lines = ledger::read(&folder.join(LEDGER)).unwrap_or_default();
+    let account = match ledger::read(&folder.join(LEDGER)) {
+        Ok(entries) => Account::of_ledger(&manifest, entries),
+        Err(_) if manifest.ended_at.is_some() => Account::of_manifest(&manifest),
+        Err(error) => {
+            let outcome = format!("can't be read: {error}: how much is lost is not known");
+            recovery.files.push(RecoveredFile { path: LEDGER.to_owned(), outcome, readable: true });
+            Account::unknown()
+        }
+    };
     let mut needed = Vec::new();
     for index in 0..manifest.sinks.len() {
         let sink = &manifest.sinks[index];
-        if !recover_sink(registry, folder, &manifest, sink, &lines, &mut recovery)? {
+        let (found, complete) = recover_sink(registry, folder, &manifest, sink, &account, &mut recovery);
+        if !complete {
             needed.push(sink.id.clone());
         }
-        let found: Vec<_> =
-            recovery.streams.iter().filter(|stream| stream.sink == sink.id).cloned().collect();
-        for (input, found) in manifest.sinks[index].inputs.iter_mut().zip(found) {
-            (input.written, input.loss.failed) = (found.frames, input.loss.failed + found.lost);
-        }
+        let streams = account.settle(&mut manifest, index, found.as_deref());
+        recovery.streams.extend(streams);
     }
-    for (stream, line) in manifest.streams.iter_mut().zip(&lines) {
-        stream.frames = line.next_seq - line.late.min(line.next_seq);
-        stream.loss = Loss { late: line.late, failed: line.failed, ..stream.loss };
-    }
-    let lost = recovery.streams.iter().map(|stream| stream.lost).sum::<u64>();
-    let late = lines.iter().map(|line| line.late).sum();
-    manifest.loss =
-        Loss { late, failed: lost + lines.iter().map(|line| line.failed).sum::<u64>(), ..manifest.loss };
+    account.settle_streams(&mut manifest);
     let whole = needed.is_empty() && recovery.files.iter().all(|file| file.readable);
-    recovery.exit_code = if whole { u8::from(manifest.loss.any()) * 3 } else { 1 };
+    let unknown = recovery.streams.iter().any(|stream| stream.lost.is_none()) && account.is_unknown();
+    let lossy = manifest.loss.any() || unknown;
+    recovery.exit_code = if whole { u8::from(lossy) * 3 } else { 1 };
     finish(folder, manifest, whole)?;
     Ok(recovery)
+}
+
+/// Keeps everybody else from recovering the session for as long as the file is open.
+fn lock(folder: &Path) -> Result<fs::File, Error> {
+    let opened = fs::File::open(folder).map_err(|error| Error::io("open the session", folder, &error))?;
+    match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Error::environment(format!("somebody else recovers the session: {}", folder.display()))
+                .with_hint("wait until that is done"))
+        }
+        // A file system without locks is no reason not to recover.
+        _ => Ok(opened),
+    }
 }
 
 /// Writes the manifest and takes the scaffolding away.
@@ -123,59 +143,63 @@ fn finish(folder: &Path, mut manifest: Manifest, whole: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// Recovers the files of one sink. False when its journal still holds more than the files do.
+/// Recovers the files of one sink. Returns what they hold, where that can be held against the numbers of the source, and whether
+/// its journal can go.
 fn recover_sink(
     registry: &Registry,
     folder: &Path,
     manifest: &Manifest,
     sink: &ManifestSink,
-    lines: &[LedgerLine],
+    account: &Account,
     recovery: &mut Recovery,
-) -> Result<bool, Error> {
+) -> (Option<Vec<StreamInspection>>, bool) {
     let Some(format) =
         registry.find(PluginKind::Sink, &sink.plugin).and_then(|factory| factory.format()).cloned()
     else {
-        return Ok(true);
+        return (None, true);
     };
     let artifacts = recordings(manifest, sink, format.as_ref());
     let mut outcomes = Vec::new();
     for artifact in &artifacts {
-        let path = folder.join(&artifact.path);
-        let repair = guarded(format.name(), "repair", || format.repair(&path));
-        outcomes.push(repair.unwrap_or_else(|error| Repair::Unreadable(error.to_string())));
+        outcomes.push(mend(format.as_ref(), &folder.join(&artifact.path)));
     }
     let unreadable = outcomes.iter().any(|outcome| matches!(outcome, Repair::Unreadable(_)));
     // A file may be whole and yet hold less than was safe: one whose writer could only save what it could.
     let kept = journal_frames(registry, folder, manifest, sink);
     let behind =
         kept > artifacts.iter().map(|artifact| frames(format.as_ref(), &folder.join(&artifact.path))).sum();
-    let rebuilt = (unreadable || behind).then(|| rebuild(registry, folder, manifest, sink, lines));
+    let rebuilt = (unreadable || behind).then(|| rebuild(registry, folder, manifest, sink, account));
     let mut streams: Vec<StreamInspection> = Vec::new();
     for (artifact, outcome) in artifacts.iter().zip(outcomes) {
         let path = folder.join(&artifact.path);
-        let (found, error) = match read(format.as_ref(), &path) {
-            Ok((found, error)) => (found, error),
-            Err(error) => (Vec::new(), Some(error)),
+        let (found, error) = match path.exists().then(|| read(format.as_ref(), &path)) {
+            None => (Vec::new(), None),
+            Some(Ok((found, error))) => (found, error),
+            Some(Err(error)) => (Vec::new(), Some(error)),
         };
         streams.extend(found);
         let outcome = match (&rebuilt, outcome) {
             (Some(Ok(())), _) => "written again from the journal".to_owned(),
             (Some(Err(error)), _) => format!("can't be written again: {error}"),
+            (None, _) if !path.exists() => "was not begun".to_owned(),
             (None, Repair::Intact) => "whole".to_owned(),
             (None, Repair::Mended(what)) => format!("mended: {what}"),
             (None, Repair::Unreadable(why)) => format!("unreadable: {why}"),
         };
-        recovery.files.push(RecoveredFile {
-            path: artifact.path.clone(),
-            outcome,
-            readable: error.is_none(),
-        });
+        let readable = error.is_none();
+        recovery.files.push(RecoveredFile { path: artifact.path.clone(), outcome, readable });
     }
-    if !format.holds_every_frame() {
-        return Ok(true);
+    let complete = kept <= streams.iter().map(|stream| stream.frames).sum();
+    if format.holds_every_frame() { (Some(streams), complete) } else { (None, true) }
+}
+
+/// Mends a file. One that was registered and never begun is as whole as it gets.
+fn mend(format: &dyn Format, path: &Path) -> Repair {
+    if !path.exists() {
+        return Repair::Intact;
     }
-    recovery.streams.extend(account(sink, &streams, manifest, lines));
-    Ok(kept <= streams.iter().map(|stream| stream.frames).sum())
+    let repair = guarded(format.name(), "repair", || format.repair(path));
+    repair.unwrap_or_else(|error| Repair::Unreadable(error.to_string()))
 }
 
 /// The files of a sink that are of its format. What it wrote beside them (facts about a recording) is not read back.
@@ -208,37 +232,13 @@ fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink:
     journals.map(|journal| frames(&folder.join(&journal.path))).sum()
 }
 
-/// Compares what can be read with what the sources gave.
-fn account(
-    sink: &ManifestSink,
-    streams: &[StreamInspection],
-    manifest: &Manifest,
-    lines: &[LedgerLine],
-) -> Vec<RecoveredStream> {
-    let single = sink.inputs.len() == 1;
-    let account = |input: &crate::session::ManifestInput| {
-        let of_input = || streams.iter().filter(|found| single || found.schema.name() == input.stream);
-        let frames = of_input().map(|found| found.frames).sum();
-        let next_seq = of_input().filter_map(|found| found.seq).map(|(_, last)| last + 1).max().unwrap_or(0);
-        let given =
-            input.origins.iter().filter_map(|&origin| lines.get(origin)).map(|line| line.next_seq).max();
-        let lost = given.unwrap_or(0).saturating_sub(next_seq);
-        let declared = input.origins.iter().filter_map(|&origin| manifest.streams.get(origin));
-        let given_rates = declared.map(|stream| crate::closing::rate(stream.frames, stream.timestamps));
-        let rate = of_input().map(|found| found.frames_per_second).chain(given_rates).fold(0.0, f64::max);
-        let lost_seconds = if rate > 0.0 { crate::run::count(lost) / rate } else { 0.0 };
-        RecoveredStream { sink: sink.id.clone(), stream: input.stream.clone(), frames, lost, lost_seconds }
-    };
-    sink.inputs.iter().map(account).collect()
-}
-
 /// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole.
 fn rebuild(
     registry: &Registry,
     folder: &Path,
     manifest: &Manifest,
     sink: &ManifestSink,
-    lines: &[LedgerLine],
+    account: &Account,
 ) -> Result<(), Error> {
     let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
     let format = registry.journal().and_then(|factory| factory.format());
@@ -247,7 +247,7 @@ fn rebuild(
     };
     let factory = registry.find(PluginKind::Sink, &sink.plugin).expect("the caller has found its format");
     let schemas: Vec<_> = sink.inputs.iter().map(|input| Arc::new(input.schema.clone())).collect();
-    let fresh = folder.join(FRESH);
+    let fresh = folder.join(RECOVERING);
     let inputs = sink.inputs.iter();
     let made = Rewriting {
         factory,
@@ -260,13 +260,15 @@ fn rebuild(
             folder: fresh.clone(),
             started_at: Timestamp(manifest.started_at_ns),
         },
-        loss: inputs.map(|input| (input.stream.clone(), loss_of(&input.origins, lines))).collect(),
+        loss: inputs.map(|input| (input.stream.clone(), account.loss_before(input))).collect(),
     }
     .write(&schemas, |writer| {
         for journal in &journals {
             let path = folder.join(&journal.path);
             format.repair(&path)?;
-            rewriting::replay(format.open(&path)?.as_mut(), |_, batch| writer.write(journal.input, batch))?;
+            let mut recording = format.open(&path)?;
+            check_journal(journal, sink, recording.streams())?;
+            rewriting::replay(recording.as_mut(), |_, batch| writer.write(journal.input, batch))?;
         }
         Ok(())
     })?;
@@ -276,11 +278,20 @@ fn rebuild(
     fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
 }
 
-fn loss_of(origins: &[usize], lines: &[LedgerLine]) -> Loss {
-    let lines = || origins.iter().filter_map(|&origin| lines.get(origin));
-    Loss {
-        late: lines().map(|line| line.late).sum(),
-        dropped: 0,
-        failed: lines().map(|line| line.failed).sum(),
+/// Whether a journal holds what the manifest says: its rows go to a sink that has been promised these columns.
+fn check_journal(
+    journal: &ManifestJournal,
+    sink: &ManifestSink,
+    streams: &[Arc<StreamSchema>],
+) -> Result<(), Error> {
+    let damaged = |why: String| {
+        Error::data(format!("the journal {why}: {}", journal.path)).with_hint("it was damaged, or exchanged")
+    };
+    let Some(input) = sink.inputs.get(journal.input) else {
+        return Err(damaged(format!("is of input {}, which \"{}\" does not have", journal.input, sink.id)));
+    };
+    match streams {
+        [stream] if stream.fields() == input.schema.fields() => Ok(()),
+        _ => Err(damaged(format!("has other columns than the stream \"{}\"", input.stream))),
     }
 }

@@ -101,8 +101,10 @@ pub struct StreamReport {
     pub bytes: u64,
     /// Ticks that were missed.
     pub late: u64,
-    /// Frames that could be read only in part.
+    /// Frames that the source had and could not give.
     pub failed: u64,
+    /// Frames that could be read only in part.
+    pub partial: u64,
     /// How late the ticks were taken up (polled sources).
     pub tick_lateness: Option<Percentiles>,
     /// How long the source took for a batch.

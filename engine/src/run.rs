@@ -318,11 +318,17 @@ impl Session {
         edges.sort_by_key(|edge| Arc::as_ptr(edge));
         edges.dedup_by_key(|edge| Arc::as_ptr(edge));
         let inputs = self.sinks.iter().flat_map(|(_, inputs)| inputs);
+        let of_sink = |stage: &Arc<StageStats>| {
+            self.sinks.iter().any(|(node, _)| Arc::ptr_eq(&self.opened.nodes[*node].stats, stage))
+        };
+        let above_sinks = self.stages.iter().filter(|stage| !of_sink(stage));
         Loss {
             late: self.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
             dropped: edges.iter().map(|edge| edge.dropped()).sum(),
-            failed: self.stages.iter().map(|stage| stage.failed.load(Ordering::Relaxed)).sum::<u64>()
-                + inputs.map(|input| input.failed.load(Ordering::Relaxed)).sum::<u64>(),
+            // What a sink has refused stands at its inputs.
+            failed: above_sinks.map(|stage| stage.failed.get()).sum::<u64>()
+                + inputs.map(|input| input.failed.get() + input.refused.get()).sum::<u64>(),
+            partial: self.stages.iter().map(|stage| stage.partial.get()).sum(),
         }
     }
 }

@@ -86,7 +86,7 @@ impl SinkStage {
     pub(crate) fn write(&mut self, input: usize, batch: Batch) {
         let frames = batch.rows() as u64;
         if self.failed {
-            self.inputs[input].failed.fetch_add(frames, Ordering::Relaxed);
+            self.inputs[input].failed.add(frames);
             return;
         }
         let before = self.clock.now();
@@ -138,7 +138,7 @@ impl SinkStage {
     /// What the sink has refused in this call counts as failed, and so not as written. Of a call that is for all inputs nobody knows which
     /// it was.
     fn take_back(&mut self, input: usize) {
-        let refused = self.stats.failed.load(Ordering::Relaxed);
+        let refused = self.stats.failed.get();
         let frames = refused - std::mem::replace(&mut self.refused, refused);
         if frames == 0 {
             return;
@@ -149,10 +149,15 @@ impl SinkStage {
             let taken = left.min(self.unflushed[input]);
             left -= taken;
             self.unflushed[input] -= taken;
+            self.inputs[input].refused.add(taken);
             let less = |count: u64| Some(count.saturating_sub(taken));
             // Only this thread writes to it.
             _ = self.inputs[input].written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
+        // More than is unflushed: of frames that were called safe before.
+        self.inputs[input].refused.add(left);
+        let less = |count: u64| Some(count.saturating_sub(left));
+        _ = self.inputs[input].written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     fn write_journal(&mut self, input: usize, batch: &Batch) {
@@ -211,7 +216,7 @@ impl SinkStage {
         self.stats.fail(error);
         self.gathering = None;
         for (frames, stats) in self.unflushed.iter_mut().zip(&self.inputs) {
-            stats.failed.fetch_add(std::mem::take(frames), Ordering::Relaxed);
+            stats.failed.add(std::mem::take(frames));
             stats.written.store(stats.flushed.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }

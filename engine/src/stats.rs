@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
 use crate::edge::EdgeCounters;
+use crate::ledger::LossCount;
 use crate::watermark::Reach;
 
 /// Durations up to a minute in ns with two significant digits: 20 kB.
@@ -32,6 +33,8 @@ pub(crate) struct StreamStats {
     pub(crate) bytes: AtomicU64,
     pub(crate) late: AtomicU64,
     /// Frames that the source could read only in part. All streams of a source share its count; it is shown at the first.
+    pub(crate) partial: AtomicU64,
+    /// Frames that the source had and could not give. As for `partial`.
     pub(crate) failed: AtomicU64,
     pub(crate) first_timestamp: AtomicI64,
     pub(crate) last_timestamp: AtomicI64,
@@ -45,6 +48,7 @@ impl StreamStats {
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             late: AtomicU64::new(0),
+            partial: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             first_timestamp: AtomicI64::new(i64::MIN),
             last_timestamp: AtomicI64::new(i64::MIN),
@@ -61,33 +65,31 @@ pub(crate) struct InputStats {
     pub(crate) origins: Vec<usize>,
     /// The edges that it came over, down from the source.
     pub(crate) edges: Vec<Arc<EdgeCounters>>,
-    /// The stages that it came through; the first input of a sink has the sink itself among them.
+    /// The stages that it came through, from below the source to above the sink.
     pub(crate) stages: Vec<Arc<StageStats>>,
     /// Frames handed to the sink's `write` with success.
     pub(crate) written: AtomicU64,
     /// Frames that are safe from a kill.
     pub(crate) flushed: AtomicU64,
-    /// Frames that the sink could not take.
-    pub(crate) failed: AtomicU64,
+    /// Frames that came when the sink had ended, or that it could not make safe before.
+    pub(crate) failed: LossCount,
+    /// Frames that the sink has refused by itself.
+    pub(crate) refused: LossCount,
     pub(crate) reach: Reach,
 }
 
 impl InputStats {
-    /// What was lost of this input on its way, the sink included.
+    /// What was lost of this input on its way, the sink included. What the source could not give was never on the way.
     pub(crate) fn loss(&self, streams: &[Arc<StreamStats>]) -> Loss {
-        self.loss_outside(None, streams)
-    }
-
-    /// What was lost, but for what this stage has counted itself.
-    pub(crate) fn loss_outside(&self, apart: Option<&Arc<StageStats>>, streams: &[Arc<StreamStats>]) -> Loss {
-        let stages = self.stages.iter().filter(|stage| apart.is_none_or(|apart| !Arc::ptr_eq(stage, apart)));
         let origins = || self.origins.iter().map(|&index| &streams[index]);
+        let partial = origins().map(|stream| stream.partial.load(Ordering::Relaxed)).sum::<u64>();
         Loss {
             late: origins().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
             dropped: self.edges.iter().map(|edge| edge.dropped()).sum(),
-            failed: origins().map(|stream| stream.failed.load(Ordering::Relaxed)).sum::<u64>()
-                + stages.map(|stage| stage.failed.load(Ordering::Relaxed)).sum::<u64>()
-                + self.failed.load(Ordering::Relaxed),
+            failed: self.stages.iter().map(|stage| stage.failed.get()).sum::<u64>()
+                + self.failed.get()
+                + self.refused.get(),
+            partial: partial + self.stages.iter().map(|stage| stage.partial.get()).sum::<u64>(),
         }
     }
 }
@@ -96,8 +98,10 @@ impl InputStats {
 #[derive(Debug)]
 pub(crate) struct StageStats {
     pub(crate) id: String,
-    /// Frames that this stage could not take, or only in part.
-    pub(crate) failed: AtomicU64,
+    /// Frames that this stage could not take.
+    pub(crate) failed: LossCount,
+    /// Frames that it has handed on, or written, with a value missing.
+    pub(crate) partial: LossCount,
     /// The first thing that went wrong.
     error: Mutex<Option<Error>>,
     /// Whether that ended the stage.
@@ -120,7 +124,8 @@ impl StageStats {
     pub(crate) fn new(id: &str) -> Arc<Self> {
         Arc::new(Self {
             id: id.to_owned(),
-            failed: AtomicU64::new(0),
+            failed: LossCount::default(),
+            partial: LossCount::default(),
             error: Mutex::default(),
             ended: AtomicBool::new(false),
             remarks: Mutex::default(),

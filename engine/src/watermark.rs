@@ -61,8 +61,8 @@ impl End {
     /// How many frames were lost on the way here, which may be any that were sent. Of those that the sink itself refused is known up to
     /// where they were; what the source itself missed never had a place in the recording.
     fn lost(&self, streams: &[Arc<StreamStats>]) -> u64 {
-        let loss = self.input.loss_outside(Some(&self.sink), streams);
-        loss.dropped + loss.failed
+        let loss = self.input.loss(streams);
+        loss.dropped + loss.failed - self.input.refused.get().min(loss.failed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -10,11 +11,11 @@ use tapedeck_sdk::PluginKind;
 use crate::edge::{EdgeCounters, EdgeReceiver, edge};
 use crate::feed::{Feed, FeedTimes, Outlet};
 use crate::layout;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LossCount};
 use crate::lineage::Lineage;
 use crate::opening::{OpenInput, Opened, Stage};
 use crate::pipeline::Pipeline;
-use crate::session::LEDGER;
+use crate::session::{LEDGER, LedgerCounts};
 use crate::sink_stage::SinkStage;
 use crate::stats::{InputStats, StageStats, StreamStats};
 use crate::watermark::{End, Mark, Reach};
@@ -29,6 +30,8 @@ pub(crate) struct Wired {
     /// For each sink node: its inputs.
     pub(crate) sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
     pub(crate) stages: Vec<Arc<StageStats>>,
+    /// For each input of each sink, in the order of `sinks`: where the ledger has its losses.
+    pub(crate) counts: Vec<Vec<LedgerCounts>>,
 }
 
 /// Where a stream has been: what can be lost on its way.
@@ -70,13 +73,13 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
         wiring.connect_inputs(opened, node);
     }
     wiring.connect_marks(opened);
-    let ledger = Ledger::create(&opened.folder().path().join(LEDGER), wiring.streams.len())?;
+    let (ledger, counts) = wiring.keep_counts(&opened.folder().path().join(LEDGER))?;
     let threads = std::mem::take(&mut wiring.threads);
     let workers = threads.into_iter().map(|nodes| wiring.worker(pipeline, opened, &nodes)).collect();
     let feeds = order.iter().filter(|&&node| pipeline.nodes[node].kind == PluginKind::Source);
     let feeds = feeds.map(|&node| (node, wiring.feed(pipeline, opened, node, &ledger, stop))).collect();
     let stages = opened.nodes.iter().map(|node| node.stats.clone()).collect();
-    Ok(Wired { feeds, workers, streams: wiring.streams, sinks: wiring.sinks, stages })
+    Ok(Wired { feeds, workers, streams: wiring.streams, sinks: wiring.sinks, stages, counts })
 }
 
 struct Wiring {
@@ -115,6 +118,50 @@ impl Wiring {
             ways: HashMap::new(),
             sinks: Vec::new(),
         }
+    }
+
+    /// Makes the ledger and keeps each count of losses in it: every edge, transform and input of a sink has one.
+    fn keep_counts(&self, path: &Path) -> io::Result<(Arc<Ledger>, Vec<Vec<LedgerCounts>>)> {
+        let (mut edges, mut stages, mut inputs) = (Vec::new(), Vec::new(), 0);
+        let place = |known: &mut Vec<*const ()>, count: *const ()| {
+            known.iter().position(|other| *other == count).unwrap_or_else(|| {
+                known.push(count);
+                known.len() - 1
+            })
+        };
+        let mut places: Vec<Vec<(Vec<usize>, Vec<usize>, usize)>> = Vec::new();
+        for (_, sink) in &self.sinks {
+            let of_input = |input: &Arc<InputStats>| {
+                inputs += 2;
+                let dropped = input.edges.iter().map(|edge| place(&mut edges, Arc::as_ptr(edge).cast()));
+                let dropped = dropped.collect();
+                let failed = input.stages.iter().map(|stage| place(&mut stages, Arc::as_ptr(stage).cast()));
+                (dropped, failed.collect(), inputs - 2)
+            };
+            places.push(sink.iter().map(of_input).collect());
+        }
+        let (first_stage, first_input) = (edges.len(), edges.len() + stages.len());
+        let ledger = Ledger::create(path, self.streams.len(), first_input + inputs)?;
+        let mut counts = Vec::new();
+        for ((_, sink), places) in self.sinks.iter().zip(places) {
+            let of_input =
+                |(input, (dropped, stages, own)): (&Arc<InputStats>, (Vec<usize>, Vec<usize>, usize))| {
+                    let transforms: Vec<usize> =
+                        stages.into_iter().map(|stage| first_stage + stage).collect();
+                    let own = [first_input + own, first_input + own + 1];
+                    input.edges.iter().zip(&dropped).for_each(|(edge, &count)| edge.keep(&ledger, count));
+                    input
+                        .stages
+                        .iter()
+                        .zip(&transforms)
+                        .for_each(|(stage, &count)| stage.failed.keep(&ledger, count));
+                    input.failed.keep(&ledger, own[0]);
+                    input.refused.keep(&ledger, own[1]);
+                    LedgerCounts { dropped, transforms, own: own.to_vec() }
+                };
+            counts.push(sink.iter().zip(places).map(of_input).collect());
+        }
+        Ok((ledger, counts))
     }
 
     fn number_streams(&mut self, opened: &Opened) {
@@ -194,24 +241,19 @@ impl Wiring {
     }
 
     fn account(&mut self, opened: &Opened, node: usize, ways: Vec<Way>) {
-        let own = &opened.nodes[node].stats;
-        let inputs =
-            opened.nodes[node].inputs.iter().zip(ways).enumerate().map(|(index, (input, mut way))| {
-                if index == 0 {
-                    // A sink says how many frames it refused, not of which input.
-                    way.stages.push(own.clone());
-                }
-                Arc::new(InputStats {
-                    stream: input.schema.name().to_owned(),
-                    origins: way.origins,
-                    edges: way.edges,
-                    stages: way.stages,
-                    written: AtomicU64::new(0),
-                    flushed: AtomicU64::new(0),
-                    failed: AtomicU64::new(0),
-                    reach: Reach::default(),
-                })
-            });
+        let inputs = opened.nodes[node].inputs.iter().zip(ways).map(|(input, way)| {
+            Arc::new(InputStats {
+                stream: input.schema.name().to_owned(),
+                origins: way.origins,
+                edges: way.edges,
+                stages: way.stages,
+                written: AtomicU64::new(0),
+                flushed: AtomicU64::new(0),
+                failed: LossCount::default(),
+                refused: LossCount::default(),
+                reach: Reach::default(),
+            })
+        });
         self.sinks.push((node, inputs.collect()));
     }
 

@@ -1,7 +1,6 @@
 //! A thread below an edge: a run of transforms fused with the stage at its end, fed by one or several edges.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Select};
@@ -91,6 +90,30 @@ struct Router<'a> {
     id: &'a str,
     /// The first promise that the transform broke; nothing is handed on from then on.
     broken: Option<Error>,
+    /// The first `seq` of the batch in hand.
+    first_seq: u64,
+    /// Rows of the batch in hand that were handed on, by the output that was first: what fails afterwards is not those.
+    handed_on: Option<(usize, u64)>,
+}
+
+impl<'a> Router<'a> {
+    fn new(
+        routes: &'a mut [Route],
+        rest: &'a mut [Slot],
+        base: usize,
+        lineage: &'a mut Lineage,
+        id: &'a str,
+    ) -> Self {
+        Self { routes, rest, base, lineage, id, broken: None, first_seq: 0, handed_on: None }
+    }
+
+    fn count(&mut self, output: usize, batch: &Batch) {
+        let rows = batch.rows() - batch.seq().partition_point(|&seq| seq < self.first_seq);
+        let (first, count) = self.handed_on.get_or_insert((output, 0));
+        if *first == output {
+            *count += rows as u64;
+        }
+    }
 }
 
 impl Outputs for Router<'_> {
@@ -98,12 +121,15 @@ impl Outputs for Router<'_> {
         if self.broken.is_some() {
             return;
         }
-        let Some(route) = self.routes.get_mut(output).filter(|route| fits(&batch, &route.schema)) else {
+        if !self.routes.get(output).is_some_and(|route| fits(&batch, &route.schema)) {
             self.broken = Some(wrong_output(self.id, output));
             return;
-        };
+        }
         match self.lineage.check(output, &batch) {
-            Ok(()) => send(route, batch, self.rest, self.base),
+            Ok(()) => {
+                self.count(output, &batch);
+                send(&mut self.routes[output], batch, self.rest, self.base);
+            }
             Err(error) => {
                 let message = format!("\"{}\" {}", self.id, error.message);
                 self.broken = Some(Error { message, ..error });
@@ -151,14 +177,16 @@ fn deliver(slots: &mut [Slot], base: usize, slot: usize, input: usize, batch: Ba
         Slot::Transform { transform, routes, lineage, stats } => {
             let frames = batch.rows() as u64;
             let Some(running) = transform else {
-                stats.failed.fetch_add(frames, Ordering::Relaxed);
+                stats.failed.add(frames);
                 return;
             };
             lineage.give(input, &batch);
-            let mut router = Router { routes, rest, base: slot + 1, lineage, id: &stats.id, broken: None };
+            let mut router = Router::new(routes, rest, slot + 1, lineage, &stats.id);
+            router.first_seq = batch.seq().first().copied().unwrap_or(0);
             let processed = guarded(&stats.id, "process", || running.process(input, batch, &mut router));
             let Err(error) = router.broken.take().map_or(processed, Err) else { return };
-            stats.failed.fetch_add(frames, Ordering::Relaxed);
+            let handed_on = router.handed_on.map_or(0, |(_, rows)| rows);
+            stats.failed.add(frames.saturating_sub(handed_on));
             if error.kind == tapedeck_sdk::ErrorKind::Plugin {
                 *transform = None;
                 stats.fail(error);
@@ -260,7 +288,7 @@ impl Worker {
             let (head, rest) = self.slots.split_at_mut(index + 1);
             let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
             let Some(running) = transform else { continue };
-            let mut router = Router { routes, rest, base: index + 1, lineage, id: &stats.id, broken: None };
+            let mut router = Router::new(routes, rest, index + 1, lineage, &stats.id);
             let called = guarded(&stats.id, doing, || call(running.as_mut(), &mut router));
             if let Err(error) = router.broken.take().map_or(called, Err) {
                 *transform = None;

@@ -19,22 +19,26 @@ pub struct SessionInfo {
     pub started_at: Timestamp,
 }
 
-/// What was lost so far, in frames. The three are never mixed.
+/// What was lost so far, in frames. The four are never mixed: each frame that a source gave is written, dropped or failed; a late one
+/// was never given, and a partial one is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Loss {
     /// Ticks that the source missed.
     pub late: u64,
     /// Frames that a full queue dropped.
     pub dropped: u64,
-    /// Frames that a sink or transform could not take, or that a source could read only in part.
+    /// Frames that a stage could not take.
     pub failed: u64,
+    /// Frames that are there with a value missing: one that the source could not read, or a stage could not hold.
+    #[serde(default)]
+    pub partial: u64,
 }
 
 impl Loss {
     /// Whether anything was lost.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.late + self.dropped + self.failed > 0
+        self.late + self.dropped + self.failed + self.partial > 0
     }
 }
 
@@ -45,6 +49,7 @@ impl std::ops::Add for Loss {
             late: self.late + other.late,
             dropped: self.dropped + other.dropped,
             failed: self.failed + other.failed,
+            partial: self.partial + other.partial,
         }
     }
 }
@@ -70,8 +75,13 @@ pub trait Host: Send + Sync {
     /// The session clock.
     fn now(&self) -> Timestamp;
 
-    /// Counts frames that this stage could take only in part or not at all.
+    /// Counts frames that this stage could not take: they are not handed on, or not written.
     fn failed(&self, frames: u64);
+
+    /// Counts frames that are handed on or written with a value missing. Where a door has no call for it, they count as failed.
+    fn partial(&self, frames: u64) {
+        self.failed(frames);
+    }
 
     /// Tells the user something once. Not for the frame path.
     fn warn(&self, message: &str);

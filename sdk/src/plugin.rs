@@ -37,7 +37,7 @@ pub enum Next {
 ///
 /// **Errors.** An `Err` or a panic ends this source, is reported with its id and makes the exit code 1; what it gave before is
 /// recorded whole, and other sources go on. Something that is missing for a moment (a dead pointer) is no error: give
-/// null and call `host.failed`.
+/// null and call `host.partial`.
 pub trait Source: Send {
     /// The streams that `next` gives, in the order of its `output` index. The same for the whole life.
     fn streams(&self) -> &[Arc<StreamSchema>];

@@ -11,9 +11,7 @@ use super::suggest::list;
 use super::tree::Table;
 use super::{Input, Span};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-
-/// What a session's folder holds of the session itself: no sink's file may be one of these, or lie in a folder of that name.
-const RESERVED: &[&str] = &["journal", "session.json", ".session.json.new", "session.ledger", ".recovering"];
+use crate::session::RESERVED;
 
 /// Checks what no stage can check alone.
 pub(super) fn check(root: &Table, stages: &[Stage], inputs: &[Vec<Input>], diagnostics: &mut Diagnostics) {

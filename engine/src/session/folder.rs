@@ -92,6 +92,19 @@ impl SessionFolder {
         Ok(path)
     }
 
+    /// Registers a file of a stage's own, which can't take the name of one of the session's.
+    ///
+    /// # Errors
+    /// As for [`artifact`](Self::artifact), or the name is the session's.
+    pub(crate) fn stage_artifact(&self, name: &Path, stage: &str) -> Result<PathBuf, Error> {
+        let first = name.components().next().map(|part| part.as_os_str().to_string_lossy());
+        if first.is_some_and(|first| super::RESERVED.contains(&first.as_ref())) {
+            let message = format!("\"{}\" is a file of the session itself", name.display());
+            return Err(Error::option(["path"], message).with_hint("give the sink another `path`"));
+        }
+        self.artifact(name, stage)
+    }
+
     /// The files that stages have registered, with the stage's id.
     pub(crate) fn artifacts(&self) -> Vec<(PathBuf, String)> {
         let artifacts = self.artifacts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,6 +156,11 @@ mod tests {
         for name in ["", "..", "../x", "/etc/passwd", "a/../../x", "./x/..", "a\0b"] {
             assert!(folder.artifact(Path::new(name), "one").is_err(), "{name:?}");
         }
+        for name in super::super::RESERVED {
+            assert!(folder.stage_artifact(Path::new(name), "one").is_err(), "{name}");
+            assert!(folder.stage_artifact(&Path::new(name).join("x.csv"), "one").is_err(), "{name}");
+        }
+        folder.stage_artifact(Path::new("journal.csv"), "one").unwrap();
         let twice = folder.artifact(Path::new("x/rows.csv"), "two").unwrap_err();
         assert!(twice.message.contains("\"one\""), "{twice}");
         assert!(SessionFolder::check(folder.path()).unwrap_err().message.contains("already there"));

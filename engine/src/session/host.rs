@@ -1,7 +1,6 @@
 //! The engine as a stage sees it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use tapedeck_sdk::{Error, Follower, Host, Loss, Timestamp};
@@ -37,7 +36,11 @@ impl Host for StageHost {
     }
 
     fn failed(&self, frames: u64) {
-        self.stats.failed.fetch_add(frames, Ordering::Relaxed);
+        self.stats.failed.add(frames);
+    }
+
+    fn partial(&self, frames: u64) {
+        self.stats.partial.add(frames);
     }
 
     fn warn(&self, message: &str) {
@@ -53,7 +56,7 @@ impl Host for StageHost {
         })?;
         match &self.below {
             Some(below) => folder.artifact(&below.join(name), &self.stats.id),
-            None => folder.artifact(name, &self.stats.id),
+            None => folder.stage_artifact(name, &self.stats.id),
         }
     }
 

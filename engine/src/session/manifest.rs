@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
-use super::MANIFEST;
+use super::{FRESH_MANIFEST, MANIFEST};
 
 /// How far a session got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,9 @@ pub struct ManifestStream {
     pub loss: Loss,
     /// The timestamps of the first and the last frame, in ns.
     pub timestamps: Option<(i64, i64)>,
+    /// Whether `frames` and `loss` are not known: the session was killed and its ledger is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     /// Its columns.
     pub schema: StreamSchema,
 }
@@ -122,6 +125,23 @@ pub struct ManifestInput {
     pub written: u64,
     /// What was lost on the way from the source to the disk.
     pub loss: Loss,
+    /// Whether `written` and `loss` are not known: the session was killed, and the files can't tell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+    /// Where the ledger has the losses, for `recover`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<LedgerCounts>,
+}
+
+/// Where the ledger has the losses of a sink's input: indices into its counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerCounts {
+    /// Of the edges on the way.
+    pub dropped: Vec<usize>,
+    /// Of the transforms on the way.
+    pub transforms: Vec<usize>,
+    /// Of the sink itself.
+    pub own: Vec<usize>,
 }
 
 /// A file.
@@ -194,7 +214,7 @@ impl Manifest {
     /// # Errors
     /// The disk refuses.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (path, fresh) = (folder.join(MANIFEST), folder.join(".session.json.new"));
+        let (path, fresh) = (folder.join(MANIFEST), folder.join(FRESH_MANIFEST));
         let failed = |error: std::io::Error| Error::io("write the session's manifest", &path, &error);
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
         // Not truncated: it may be the room that was kept. Somebody may have put a link in its place, which is not followed.

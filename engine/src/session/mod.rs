@@ -7,7 +7,8 @@ mod manifest;
 pub(crate) use folder::{SessionFolder, hash_file};
 pub(crate) use host::{Accounts, StageHost};
 pub use manifest::{
-    EndedBy, Manifest, ManifestArtifact, ManifestInput, ManifestJournal, ManifestSink, ManifestStream, Status,
+    EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal, ManifestSink,
+    ManifestStream, Status,
 };
 
 /// The manifest's file name.
@@ -16,3 +17,9 @@ pub const MANIFEST: &str = "session.json";
 pub const LEDGER: &str = "session.ledger";
 /// The folder of the journals.
 pub const JOURNAL: &str = "journal";
+/// The next manifest, until it is whole.
+pub(crate) const FRESH_MANIFEST: &str = ".session.json.new";
+/// Where `recover` writes files anew, which it moves over the old ones when they are whole.
+pub(crate) const RECOVERING: &str = ".recovering";
+/// What a session's folder holds of the session itself: no stage's file may be one of these, or lie in a folder of that name.
+pub(crate) const RESERVED: &[&str] = &[MANIFEST, LEDGER, JOURNAL, FRESH_MANIFEST, RECOVERING];

@@ -74,7 +74,7 @@ impl Sink for Hdf5Sink {
     fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
         let cut = self.run(|recording| recording.write(input, &batch))?;
         if cut > 0 {
-            self.host.failed(cut.min(batch.rows() as u64));
+            self.host.partial(cut.min(batch.rows() as u64));
             if !std::mem::replace(&mut self.warned, true) {
                 let stream = batch.schema().name();
                 self.host.warn(&format!(

@@ -147,7 +147,7 @@ impl Memory {
             }
         }
         if failed {
-            self.host.failed(1);
+            self.host.partial(1);
         }
         builder.finish()
     }

@@ -84,7 +84,7 @@ impl Transform for Select {
                 }
                 let failed = self.failed.iter().filter(|&&failed| failed).count() as u64;
                 if failed > 0 {
-                    self.context.host.failed(failed);
+                    self.context.host.partial(failed);
                 }
                 out.push(input, builder.finish());
             }

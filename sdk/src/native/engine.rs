@@ -80,6 +80,6 @@ impl Host for Engine {
         // SAFETY: as in `now`; the text and the place live during the call.
         unsafe { (self.0.loss)(self.0.context, stream.as_ptr(), stream.len() as u64, &raw mut loss) };
         let abi::Loss { late, dropped, failed } = loss;
-        Loss { late, dropped, failed }
+        Loss { late, dropped, failed, partial: 0 }
     }
 }

@@ -37,7 +37,7 @@ impl Host for Engine {
 
     fn loss(&self, stream: &str) -> Loss {
         let host::Losses { late, dropped, failed } = host::loss(stream);
-        Loss { late, dropped, failed }
+        Loss { late, dropped, failed, partial: 0 }
     }
 }
 

@@ -144,6 +144,17 @@ pub struct LedgerCounts {
     pub own: Vec<usize>,
 }
 
+/// What a file is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactRole {
+    /// It is a recording of inputs of its sink.
+    #[default]
+    Recording,
+    /// It lies beside a recording and is not read back.
+    Beside,
+}
+
 /// A file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestArtifact {
@@ -151,6 +162,12 @@ pub struct ManifestArtifact {
     pub path: String,
     /// The sink that made it.
     pub sink: String,
+    /// What it is for.
+    #[serde(default)]
+    pub role: ArtifactRole,
+    /// The one input of the sink that it is a recording of; none: of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<usize>,
     /// Its size; none while it is being written.
     pub bytes: Option<u64>,
     /// Its SHA-256 in hex; none while it is being written.

@@ -4,11 +4,11 @@ mod folder;
 mod host;
 mod manifest;
 
-pub(crate) use folder::{SessionFolder, hash_file};
+pub(crate) use folder::{Artifact, SessionFolder, hash_file};
 pub(crate) use host::{Accounts, StageHost};
 pub use manifest::{
-    EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal, ManifestSink,
-    ManifestStream, Status,
+    ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal,
+    ManifestSink, ManifestStream, Status,
 };
 
 /// The manifest's file name.

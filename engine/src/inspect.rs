@@ -141,6 +141,9 @@ pub fn format_of<'a>(registry: &'a Registry, path: &Path) -> Result<&'a std::syn
     if !path.exists() {
         return Err(Error::environment(format!("there is no such file or folder: {}", path.display())));
     }
+    if !path.metadata().is_ok_and(|found| found.is_file()) {
+        return Err(Error::environment(format!("not a regular file: {}", path.display())));
+    }
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
     registry.format_of_extension(&extension).ok_or_else(|| {

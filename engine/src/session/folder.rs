@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -136,12 +137,26 @@ impl SessionFolder {
     }
 }
 
+/// Opens a file of a folder that may be somebody else's: no link is followed, nothing is waited for, and only a regular file is taken.
+///
+/// # Errors
+/// There is no such file, it is no regular one, or the system refuses.
+pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
+    let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"))
+    }
+}
+
 /// Size and SHA-256 (lower-case hex) of a file.
 ///
 /// # Errors
 /// The file can't be read.
 pub(crate) fn hash_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = fs::File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     let mut size = 0;

@@ -70,10 +70,10 @@ pub use data_type::DataType;
 pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
-pub use format::{Format, Repair};
+pub use format::{Format, HEAD_BYTES, Repair};
 pub use host::{Context, Follower, Host, Loss, SessionInfo, Watermark};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
-pub use recording::Recording;
+pub use recording::{Extent, Recording, Wanted};
 pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
 
@@ -81,7 +81,7 @@ pub use time::Timestamp;
 pub mod prelude {
     pub use crate::{
         Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
-        Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
+        Extent, Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
         PluginKind, Recording, Relabel, Repair, RowWriter, SessionInfo, Sink, Source, StreamSchema,
         Timestamp, Transform,
     };

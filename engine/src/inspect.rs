@@ -10,6 +10,7 @@ use tapedeck_sdk::terminal::Columns;
 use tapedeck_sdk::{Batch, Error, Format, PluginKind, StreamSchema, Timestamp};
 
 use crate::closing::rate;
+use crate::formats::format_of;
 use crate::ledger;
 use crate::registry::Registry;
 use crate::report::Percentiles;
@@ -96,7 +97,7 @@ pub fn inspect(registry: &Registry, path: &Path) -> Result<Result<SessionInspect
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
         return session(registry, folder).map(Ok);
     }
-    by_name(registry, path).map(Err)
+    found(registry, path).map(Err)
 }
 
 fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Error> {
@@ -116,7 +117,7 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
             }
             // A sink that writes for others to read, such as plain text.
             Some(None) if path.exists() => unread(path, None),
-            _ => by_name(registry, &path).unwrap_or_else(|error| unread(path, Some(error))),
+            _ => found(registry, &path).unwrap_or_else(|error| unread(path, Some(error))),
         }
     });
     let files = files.collect();
@@ -124,33 +125,13 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
 }
 
 /// Looks at a single file.
-fn by_name(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
-    file(format_of(registry, path)?.as_ref(), path)
+fn found(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
+    file(format_of(registry, path, None)?.as_ref(), path)
 }
 
 fn file(format: &dyn Format, path: &Path) -> Result<FileInspection, Error> {
     let (streams, error) = read(format, path)?;
     Ok(FileInspection { path: path.to_owned(), format: format.name().to_owned(), streams, error })
-}
-
-/// The format of a file, by its extension.
-///
-/// # Errors
-/// There is no such file, or nobody reads files with that extension.
-pub fn format_of<'a>(registry: &'a Registry, path: &Path) -> Result<&'a std::sync::Arc<dyn Format>, Error> {
-    if !path.exists() {
-        return Err(Error::environment(format!("there is no such file or folder: {}", path.display())));
-    }
-    if !path.metadata().is_ok_and(|found| found.is_file()) {
-        return Err(Error::environment(format!("not a regular file: {}", path.display())));
-    }
-    let extension =
-        path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
-    registry.format_of_extension(&extension).ok_or_else(|| {
-        let known: Vec<&str> = registry.formats().flat_map(|format| format.extensions()).copied().collect();
-        Error::data(format!("files with the extension \"{extension}\" can't be read: {}", path.display()))
-            .with_hint(format!("known extensions: {}", known.join(", ")))
-    })
 }
 
 /// Reads a file to its end. An error in mid-file leaves what was read before.

@@ -11,6 +11,7 @@ pub mod edge;
 mod feed;
 #[cfg(test)]
 mod follow_tests;
+mod formats;
 mod gathering;
 pub mod graph;
 pub mod inspect;
@@ -23,6 +24,7 @@ pub mod pipeline;
 pub mod playback;
 pub mod recover;
 mod registry;
+pub mod replay;
 pub mod report;
 mod rewriting;
 mod run;

@@ -15,6 +15,9 @@ pub enum Repair {
     Unreadable(String),
 }
 
+/// How many bytes of a file [`Format::matches`] is given.
+pub const HEAD_BYTES: usize = 4096;
+
 /// A file format, seen from the reading side. Its crate holds writer and reader side by side where there are both.
 pub trait Format: Send + Sync {
     /// The format's name: that of its sink, if it has one.
@@ -26,6 +29,16 @@ pub trait Format: Send + Sync {
     /// Whether a file holds each frame that its sink took, with its `seq`. One that leaves some out by intent (a screen recording without
     /// what was typed) can't be held against the numbers of the source.
     fn holds_every_frame(&self) -> bool {
+        true
+    }
+
+    /// Whether the content is of this format: `head` has the first [`HEAD_BYTES`] of a file (fewer if it is shorter), and is empty for a
+    /// folder. Looks at nothing else of a file; of a folder at most at the names in it.
+    fn matches(&self, head: &[u8], path: &Path) -> bool;
+
+    /// Whether what is read has the types, names and nulls that were written. Of a stream that is kept by several sinks, a format that
+    /// does not is read last.
+    fn keeps_types(&self) -> bool {
         true
     }
 

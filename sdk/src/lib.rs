@@ -45,6 +45,7 @@
 //! ```
 
 pub mod batch;
+pub mod blocks;
 mod data_type;
 mod descriptor;
 pub mod door;
@@ -70,10 +71,10 @@ pub use data_type::DataType;
 pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
-pub use format::{Format, Repair};
+pub use format::{Format, HEAD_BYTES, Repair};
 pub use host::{Context, Follower, Host, Loss, Role, SessionInfo, Watermark};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
-pub use recording::Recording;
+pub use recording::{Extent, Recording, Wanted};
 pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
 
@@ -81,9 +82,9 @@ pub use time::Timestamp;
 pub mod prelude {
     pub use crate::{
         Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
-        Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
+        Extent, Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
         PluginKind, Recording, Relabel, Repair, Role, RowWriter, SessionInfo, Sink, Source, StreamSchema,
-        Timestamp, Transform,
+        Timestamp, Transform, Wanted,
     };
     pub use std::sync::Arc;
 }

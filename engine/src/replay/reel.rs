@@ -1,0 +1,241 @@
+//! Any number of recordings as one, in the order of time: row by row where streams interleave, whole batches where they don't.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapedeck_sdk::{Batch, BatchPool, Error, Extent, StreamSchema, Timestamp};
+
+use super::tracks::{Track, tracks};
+use crate::pipeline::glob_matches;
+use crate::registry::Registry;
+
+/// A part of a recording, in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    /// From here on; none: from the beginning.
+    pub start: Option<Moment>,
+    /// For so long; none: to the end.
+    pub duration: Option<Duration>,
+}
+
+/// A moment in a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// So long after the beginning.
+    After(Duration),
+    /// At this time.
+    At(Timestamp),
+}
+
+impl std::str::FromStr for Moment {
+    type Err = String;
+
+    /// `10s`, `1.5h`, or a time in ISO 8601.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(time) = Timestamp::from_iso8601(text) {
+            return Ok(Self::At(time));
+        }
+        let after = text.parse::<tapedeck_sdk::options::DurationText>();
+        after.map(|after| Self::After(after.0)).map_err(|error| {
+            format!(
+                "{error}; a moment is a duration from the beginning (10s) or a time (2026-11-25T03:21:24Z)"
+            )
+        })
+    }
+}
+
+/// Recordings that are read as one.
+pub struct Reel {
+    tracks: Vec<Track>,
+    /// Which stream each track is of: several files may hold parts of one.
+    stream_of: Vec<usize>,
+    streams: Vec<Arc<StreamSchema>>,
+    pools: Vec<BatchPool>,
+    /// The first row that is not wanted.
+    end: Option<Timestamp>,
+    begin: Option<Timestamp>,
+}
+
+impl Reel {
+    /// Opens what is at the paths. `wanted` are names or patterns of streams; none: all.
+    ///
+    /// # Errors
+    /// A path that can't be read, or a name that no stream has.
+    pub fn open(registry: &Registry, paths: &[PathBuf], wanted: &[String]) -> Result<Self, Error> {
+        let mut reel = Self {
+            tracks: Vec::new(),
+            stream_of: Vec::new(),
+            streams: Vec::new(),
+            pools: Vec::new(),
+            end: None,
+            begin: None,
+        };
+        let mut known: Vec<String> = Vec::new();
+        for path in paths {
+            for track in tracks(registry, path)? {
+                let name = track.schema().name().to_owned();
+                let is_wanted =
+                    wanted.is_empty() || wanted.iter().any(|pattern| glob_matches(pattern, &name));
+                known.push(name);
+                if is_wanted {
+                    reel.add(track)?;
+                }
+            }
+        }
+        if let Some(missing) =
+            wanted.iter().find(|pattern| !known.iter().any(|name| glob_matches(pattern, name)))
+        {
+            known.dedup();
+            return Err(Error::environment(format!("no stream is called \"{missing}\""))
+                .with_hint(format!("there are {}", known.join(", "))));
+        }
+        reel.seek(Timestamp(i64::MIN))?;
+        Ok(reel)
+    }
+
+    /// Files with parts of one stream are one stream; another one of the same name gets a number.
+    fn add(&mut self, track: Track) -> Result<(), Error> {
+        let schema = track.schema().clone();
+        let part_of = self.streams.iter().position(|other| {
+            other.name() == schema.name()
+                && other.fields() == schema.fields()
+                && other.kind() == schema.kind()
+        });
+        let stream = match part_of {
+            Some(stream) => stream,
+            None => {
+                let taken = |name: &str| self.streams.iter().any(|other| other.name() == name);
+                let name = schema.name();
+                let free =
+                    (1..).map(|count| if count == 1 { name.to_owned() } else { format!("{name}-{count}") });
+                let free = free.into_iter().find(|name| !taken(name)).unwrap_or_default();
+                let schema = if free == name { schema.clone() } else { schema.renamed(&free)? };
+                self.pools.push(BatchPool::new(schema.clone()));
+                self.streams.push(schema);
+                self.streams.len() - 1
+            }
+        };
+        self.tracks.push(track);
+        self.stream_of.push(stream);
+        Ok(())
+    }
+
+    /// The streams, in the order of the index that [`next`](Self::next) gives.
+    #[must_use]
+    pub fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.streams
+    }
+
+    /// What a stream holds over all its files, if their indices know.
+    #[must_use]
+    pub fn extent(&self, stream: usize) -> Option<Extent> {
+        let parts = self.stream_of.iter().zip(&self.tracks).filter(|(of, _)| **of == stream);
+        let join = |one: Option<Extent>, (_, track): (&usize, &Track)| {
+            let (part, Some(one)) = (track.extent()?, one) else { return None };
+            let both = |one: Option<(i64, i64)>, part: Option<(i64, i64)>| match (one, part) {
+                (Some(one), Some(part)) => Some((one.0.min(part.0), one.1.max(part.1))),
+                (one, part) => one.or(part),
+            };
+            Some(Extent {
+                frames: one.frames + part.frames,
+                seq: one.seq.or(part.seq),
+                timestamps: both(one.timestamps, part.timestamps),
+            })
+        };
+        parts.fold(Some(Extent { frames: 0, seq: None, timestamps: None }), join)
+    }
+
+    /// The time of the first frame of all; `None` if there is none.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn begin(&mut self) -> Result<Option<Timestamp>, Error> {
+        if self.begin.is_none() {
+            self.seek(Timestamp(i64::MIN))?;
+            self.begin = self.earliest()?.map(|(_, time)| Timestamp(time));
+        }
+        Ok(self.begin)
+    }
+
+    /// Goes to a part of the recording; nothing outside of it is given.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn show(&mut self, window: Window) -> Result<(), Error> {
+        let begin = self.begin()?.unwrap_or(Timestamp(0));
+        let start = match window.start {
+            Some(Moment::After(after)) => begin + after,
+            Some(Moment::At(time)) => time,
+            None => begin,
+        };
+        self.end = window.duration.map(|duration| start + duration);
+        // Without a start everything is shown, also what is out of order.
+        self.seek(if window.start.is_some() { start } else { Timestamp(i64::MIN) })
+    }
+
+    /// Goes to a moment: each stream goes on with its first frame at or after it.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
+        self.tracks.iter_mut().try_for_each(|track| track.seek(to))
+    }
+
+    fn earliest(&mut self) -> Result<Option<(usize, i64)>, Error> {
+        let mut earliest: Option<(usize, i64)> = None;
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            if let Some(time) = track.time()?
+                && earliest.is_none_or(|(_, other)| time < other)
+            {
+                earliest = Some((index, time));
+            }
+        }
+        Ok(earliest)
+    }
+
+    /// The next rows in the order of time, of one stream; of rows of one time those of the stream that was opened first. `None` at the
+    /// end.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+        let Some((track, time)) = self.earliest()? else { return Ok(None) };
+        if self.end.is_some_and(|end| time >= end.0) {
+            return Ok(None);
+        }
+        // Up to where another track is due; one that was opened later waits at the same time.
+        let mut limit = self.end.map_or((i64::MAX, true), |end| (end.0, false));
+        for (index, other) in self.tracks.iter_mut().enumerate().filter(|(index, _)| *index != track) {
+            let Some(time) = other.time()? else { continue };
+            limit = limit.min((time, index > track));
+        }
+        let stream = self.stream_of[track];
+        let Some((batch, rows)) = self.tracks[track].take(limit.0, limit.1) else { return Ok(None) };
+        let whole = rows.len() == batch.rows() && Arc::ptr_eq(batch.schema(), &self.streams[stream]);
+        if whole {
+            return Ok(Some((stream, batch.clone())));
+        }
+        let mut builder = self.pools[stream].builder(rows.len());
+        builder.append(batch, rows);
+        Ok(Some((stream, builder.finish())))
+    }
+
+    /// The frame of a stream that is nearest to a moment, as a batch and its row there. Moves where [`next`](Self::next) goes on.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn closest(&mut self, stream: usize, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
+        let mut best: Option<(u64, i64, Batch, usize)> = None;
+        let tracks = self.stream_of.iter().zip(&mut self.tracks).filter(|(of, _)| **of == stream);
+        for (_, track) in tracks {
+            let Some((batch, row)) = track.closest(to)? else { continue };
+            let time = batch.timestamps()[row];
+            let distance = time.abs_diff(to.0);
+            if best.as_ref().is_none_or(|(other, at, ..)| (distance, time) < (*other, *at)) {
+                best = Some((distance, time, batch, row));
+            }
+        }
+        Ok(best.map(|(_, _, batch, row)| (batch, row)))
+    }
+}

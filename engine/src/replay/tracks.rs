@@ -1,0 +1,144 @@
+//! What there is to read at a path: a file, a session's folder with its recordings, or a folder that is a format.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tapedeck_sdk::{Batch, Error, Extent, Format, Recording, StreamSchema, Timestamp, Wanted};
+
+use crate::formats::format_of;
+use crate::registry::Registry;
+use crate::session::{ArtifactRole, MANIFEST, Manifest};
+use crate::stats::guarded;
+
+/// One stream of one file, read by itself.
+pub(super) struct Track {
+    recording: Box<dyn Recording>,
+    format: Arc<dyn Format>,
+    path: PathBuf,
+    /// Which of the recording's streams it is.
+    stream: usize,
+    batch: Option<Batch>,
+    row: usize,
+    /// The latest time so far: one that goes back is taken as this.
+    reached: i64,
+}
+
+impl Track {
+    /// Opens each of a file's streams.
+    fn open(format: &Arc<dyn Format>, path: &Path) -> Result<Vec<Self>, Error> {
+        let open = || guarded(format.name(), "open", || format.open(path));
+        let first = open()?;
+        let schemas = first.streams().to_vec();
+        let mut first = Some(first);
+        let mut tracks = Vec::new();
+        for stream in 0..schemas.len() {
+            let mut recording = first.take().map_or_else(open, Ok)?;
+            if schemas.len() > 1 {
+                let only = |index| if index == stream { Wanted::All } else { Wanted::Nothing };
+                let wanted: Vec<Wanted> = (0..schemas.len()).map(only).collect();
+                guarded(format.name(), "select", || recording.select(&wanted))?;
+            }
+            let (format, path) = (format.clone(), path.to_owned());
+            tracks.push(Self { recording, format, path, stream, batch: None, row: 0, reached: i64::MIN });
+        }
+        Ok(tracks)
+    }
+
+    pub(super) fn schema(&self) -> &Arc<StreamSchema> {
+        &self.recording.streams()[self.stream]
+    }
+
+    pub(super) fn extent(&self) -> Option<Extent> {
+        self.recording.extent(self.stream)
+    }
+
+    pub(super) fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
+        (self.batch, self.row, self.reached) = (None, 0, i64::MIN);
+        let recording = &mut self.recording;
+        guarded(self.format.name(), "seek", || recording.seek(to))
+    }
+
+    pub(super) fn closest(&mut self, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
+        (self.batch, self.row) = (None, 0);
+        let (recording, stream) = (&mut self.recording, self.stream);
+        guarded(self.format.name(), "closest", || recording.closest(stream, to))
+    }
+
+    /// The time of the row that is next; `None` at the end.
+    pub(super) fn time(&mut self) -> Result<Option<i64>, Error> {
+        while self.batch.as_ref().is_none_or(|batch| self.row >= batch.rows()) {
+            let recording = &mut self.recording;
+            let next = guarded(self.format.name(), "read", || recording.next());
+            let next = next.map_err(|error| Error {
+                message: format!("{} ({})", error.message, self.path.display()),
+                ..error
+            });
+            let Some((stream, batch)) = next? else { return Ok(None) };
+            if stream == self.stream {
+                (self.batch, self.row) = (Some(batch), 0);
+            }
+        }
+        let time = self.batch.as_ref().map(|batch| batch.timestamps()[self.row].max(self.reached));
+        Ok(time)
+    }
+
+    /// The batch in hand, and the rows of it from the next one on whose time is before `end` (at or before, if `inclusive`); at least
+    /// one. They are taken.
+    pub(super) fn take(&mut self, end: i64, inclusive: bool) -> Option<(&Batch, std::ops::Range<usize>)> {
+        let batch = self.batch.as_ref()?;
+        let times = &batch.timestamps()[self.row..];
+        let within = |time: i64| if inclusive { time <= end } else { time < end };
+        let mut reached = self.reached;
+        let count = times.iter().take_while(|&&time| {
+            let fits = within(time.max(reached));
+            reached = if fits { time.max(reached) } else { reached };
+            fits
+        });
+        let count = count.count().max(1);
+        self.reached = times[..count].iter().copied().max().unwrap_or(reached).max(self.reached);
+        let rows = self.row..self.row + count;
+        self.row += count;
+        Some((batch, rows))
+    }
+}
+
+/// Every stream of what is at a path.
+pub(super) fn tracks(registry: &Registry, path: &Path) -> Result<Vec<Track>, Error> {
+    let is_session = path.file_name().is_some_and(|name| name == MANIFEST) || path.join(MANIFEST).exists();
+    if !is_session {
+        return Track::open(&format_of(registry, path, None)?, path);
+    }
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    session(registry, folder)
+}
+
+/// A session: each stream is read once, from the sink that keeps it most exactly.
+fn session(registry: &Registry, folder: &Path) -> Result<Vec<Track>, Error> {
+    let manifest = Manifest::read(folder)?;
+    let mut sinks = Vec::new();
+    for sink in &manifest.sinks {
+        let Some(format) = registry.formats().find(|format| format.name() == sink.plugin) else { continue };
+        let files = manifest.artifacts.iter().filter(|file| {
+            file.sink == sink.id && file.role == ArtifactRole::Recording && folder.join(&file.path).exists()
+        });
+        sinks.push((format, sink, files.map(|file| folder.join(&file.path)).collect::<Vec<_>>()));
+    }
+    // The first that keeps types, else the first: the order of the pipeline is the user's.
+    sinks.sort_by_key(|(format, ..)| !format.keeps_types());
+    let mut read: Vec<&str> = Vec::new();
+    let mut tracks = Vec::new();
+    for (format, sink, files) in &sinks {
+        let streams: Vec<&str> = sink.inputs.iter().map(|input| input.stream.as_str()).collect();
+        if files.is_empty() || streams.iter().all(|stream| read.contains(stream)) {
+            continue;
+        }
+        for file in files {
+            tracks.extend(Track::open(format, file)?);
+        }
+        read.extend(streams);
+    }
+    if sinks.is_empty() {
+        return Err(Error::data(format!("the session has no file that can be read: {}", folder.display())));
+    }
+    Ok(tracks)
+}

@@ -83,7 +83,7 @@ pub mod prelude {
         Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
         Extent, Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
         PluginKind, Recording, Relabel, Repair, RowWriter, SessionInfo, Sink, Source, StreamSchema,
-        Timestamp, Transform,
+        Timestamp, Transform, Wanted,
     };
     pub use std::sync::Arc;
 }

@@ -28,6 +28,30 @@ pub enum Wanted {
     Nothing,
 }
 
+impl Wanted {
+    /// The streams as they are once only what is wanted is read. One that is not wanted at all stays as it is.
+    ///
+    /// # Errors
+    /// A column that is not there, or not as many entries as streams.
+    pub fn of_streams(
+        wanted: &[Self],
+        streams: &[Arc<StreamSchema>],
+    ) -> Result<Vec<Arc<StreamSchema>>, Error> {
+        if wanted.len() != streams.len() {
+            return Err(Error::plugin(format!(
+                "{} streams were selected from, the recording has {}",
+                wanted.len(),
+                streams.len()
+            )));
+        }
+        let projected = |(wanted, schema): (&Self, &Arc<StreamSchema>)| match wanted {
+            Self::Columns(columns) => schema.projected(columns),
+            Self::All | Self::Nothing => Ok(schema.clone()),
+        };
+        wanted.iter().zip(streams).map(projected).collect()
+    }
+}
+
 /// An open recording.
 ///
 /// **Life.** [`Format::open`](crate::Format::open) → [`streams`](Self::streams), [`extent`](Self::extent) →

@@ -208,6 +208,25 @@ impl StreamSchema {
             metadata: self.metadata.clone(),
         }
     }
+
+    /// The same stream with only these payload columns, given by rising index.
+    ///
+    /// # Errors
+    /// A column that is not there, or indices that do not rise.
+    pub fn projected(&self, columns: &[usize]) -> Result<Arc<Self>, Error> {
+        let refuse = |what: String| Err(Error::plugin(format!("stream \"{}\": {what}", self.name)));
+        if columns.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return refuse("the indices of the wanted columns do not rise".to_owned());
+        }
+        let mut builder = self.to_builder();
+        for &column in columns {
+            let Some(field) = self.payload().get(column) else {
+                return refuse(format!("there is no column {column}, only {}", self.payload().len()));
+            };
+            builder = builder.push(field.clone());
+        }
+        builder.build()
+    }
 }
 
 /// Collects the payload columns of a schema.
@@ -286,5 +305,25 @@ impl SchemaBuilder {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projection_keeps_all_of_the_stream_but_the_other_columns() {
+        let builder = StreamSchema::builder("game", Kind::Event).metadata("key", "value");
+        let builder =
+            builder.field("a", DataType::Int8).nullable("b", DataType::Utf8).field("c", DataType::Bool);
+        let schema = builder.build().unwrap();
+        let part = schema.projected(&[1, 2]).unwrap();
+        assert_eq!((part.name(), part.kind(), part.metadata()), ("game", Kind::Event, schema.metadata()));
+        assert_eq!(part.payload(), &schema.payload()[1..]);
+        assert_eq!(schema.projected(&[]).unwrap().payload(), []);
+        for wrong in [&[3][..], &[0, 0], &[2, 1]] {
+            assert_eq!(schema.projected(wrong).unwrap_err().kind, ErrorKind::Plugin, "{wrong:?}");
+        }
     }
 }

@@ -45,6 +45,7 @@
 //! ```
 
 pub mod batch;
+pub mod blocks;
 mod data_type;
 mod descriptor;
 pub mod door;

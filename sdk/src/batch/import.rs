@@ -9,7 +9,7 @@ use super::{Batch, BatchPool, stream_schema};
 use crate::{Error, StreamSchema};
 
 /// The most bytes that one batch is made of; record batches that are larger are split.
-const BATCH_BYTES_MAX: usize = 256 << 20;
+const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// How the record batches of one file become batches.
 ///
@@ -21,7 +21,6 @@ pub struct ArrowImport {
     pool: BatchPool,
     /// Where the columns of a stream come from: `seq`, `timestamp`, then the payload.
     columns: Vec<Option<usize>>,
-    rows_before: u64,
 }
 
 impl ArrowImport {
@@ -51,8 +50,32 @@ impl ArrowImport {
             arrow: Arc::new(ArrowSchema::new(relaxed)),
             schema,
             columns,
-            rows_before: 0,
         })
+    }
+
+    /// The same for record batches that have only the columns of the file that are returned, in this order: those that these payload
+    /// columns of the stream, `seq` and `timestamp` come from.
+    ///
+    /// # Errors
+    /// A column that is not there, or indices that do not rise.
+    pub fn projected(&self, payload: &[usize]) -> Result<(Self, Vec<usize>), Error> {
+        let schema = self.schema.projected(payload)?;
+        let taken: Vec<usize> = (0..StreamSchema::LEAD)
+            .chain(payload.iter().map(|&column| column + StreamSchema::LEAD))
+            .collect();
+        let mut from: Vec<usize> = taken.iter().filter_map(|&column| self.columns[column]).collect();
+        from.sort_unstable();
+        let place = |column: &usize| from.binary_search(&self.columns[*column]?).ok();
+        let columns = taken.iter().map(place).collect();
+        let fields: Vec<_> = taken.iter().map(|&column| self.arrow.fields()[column].clone()).collect();
+        let arrow = Arc::new(ArrowSchema::new(fields));
+        Ok((Self { pool: BatchPool::new(schema.clone()), schema, arrow, columns }, from))
+    }
+
+    /// Where `seq` and `timestamp` stand among the columns of the file.
+    #[must_use]
+    pub fn lead(&self) -> [Option<usize>; StreamSchema::LEAD] {
+        [self.columns[0], self.columns[1]]
     }
 
     /// The stream that the file is.
@@ -64,19 +87,20 @@ impl ArrowImport {
     /// How many rows from the start of `record` fit into one batch of a sensible size.
     #[must_use]
     pub fn rows_max(record: &RecordBatch) -> usize {
-        let bytes: usize = record.columns().iter().map(|column| column.get_array_memory_size()).sum();
+        let bytes = record.columns().iter().map(slice_bytes).fold(0, usize::saturating_add);
         let row = bytes.div_ceil(record.num_rows().max(1)).max(1);
         (BATCH_BYTES_MAX / row).max(1)
     }
 
-    /// Copies a record batch of the file, or the next part of one (see [`rows_max`](Self::rows_max)). Call it in the file's order.
+    /// Copies a record batch of the file, or a part of one (see [`rows_max`](Self::rows_max)). `first_row` is the number of its first
+    /// row in the file.
     ///
     /// # Errors
     /// Nulls in `seq` or `timestamp`, or in a column that is said to have none; a row that is larger than a batch may be.
-    pub fn batch(&mut self, record: &RecordBatch) -> Result<Batch, Error> {
+    pub fn batch(&mut self, record: &RecordBatch, first_row: u64) -> Result<Batch, Error> {
         let rows = record.num_rows();
         let count = u64::try_from(rows).unwrap_or(u64::MAX);
-        let bytes: usize = record.columns().iter().map(slice_bytes).sum();
+        let bytes = record.columns().iter().map(slice_bytes).fold(0, usize::saturating_add);
         if bytes > super::SLAB_BYTES_MAX / 2 {
             return Err(Error::data(format!(
                 "{rows} rows of stream \"{}\" take {bytes} bytes, more than a batch has",
@@ -85,7 +109,7 @@ impl ArrowImport {
         }
         let made = |index: usize| -> ArrayRef {
             match index {
-                0 => Arc::new(UInt64Array::from_iter_values(self.rows_before..self.rows_before + count)),
+                0 => Arc::new(UInt64Array::from_iter_values(first_row..first_row.saturating_add(count))),
                 _ => Arc::new(TimestampNanosecondArray::from(vec![0; rows]).with_timezone("UTC")),
             }
         };
@@ -98,7 +122,6 @@ impl ArrowImport {
         let ordered = RecordBatch::try_new(self.arrow.clone(), columns);
         let ordered =
             ordered.map_err(|error| Error::data(format!("stream \"{}\": {error}", self.schema.name())))?;
-        self.rows_before += count;
         Batch::from_arrow(&mut self.pool, &ordered)
     }
 }

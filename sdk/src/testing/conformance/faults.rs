@@ -1,7 +1,7 @@
 //! Tests of the suite: small plugins that keep the contract, and break one promise at a time when told to. A check that can't fail
 //! would be worth nothing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +11,10 @@ use serde_json::json;
 use super::*;
 use crate::prelude::*;
 use crate::testing::samples;
+
+mod slabs;
+
+use slabs::TestFormat;
 
 /// Which promise to break.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -192,73 +196,6 @@ impl OpenSink for TestSink {
     }
 }
 
-struct TestFormat(&'static str);
-
-struct TestReader(Vec<Arc<StreamSchema>>, Vec<Batch>);
-
-impl Recording for TestReader {
-    fn streams(&self) -> &[Arc<StreamSchema>] {
-        &self.0
-    }
-    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
-        Ok(self.1.pop().map(|batch| (0, batch)))
-    }
-}
-
-/// The parts of a file that are whole, and how many bytes they take.
-fn parts(path: &Path) -> Result<(Vec<Vec<u8>>, u64), Error> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
-    let (mut rest, mut parts, mut whole) = (&bytes[..], Vec::new(), 0);
-    while let Some((length, tail)) = rest.split_first_chunk::<8>() {
-        let length = u64::from_le_bytes(*length);
-        let Some((part, tail)) =
-            usize::try_from(length).ok().and_then(|length| tail.split_at_checked(length))
-        else {
-            break;
-        };
-        parts.push(part.to_vec());
-        (rest, whole) = (tail, whole + 8 + length);
-    }
-    Ok((parts, whole))
-}
-
-impl Format for TestFormat {
-    fn name(&self) -> &'static str {
-        "test"
-    }
-    fn extensions(&self) -> &'static [&'static str] {
-        &["slabs"]
-    }
-    fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
-        let (parts, _) = parts(path)?;
-        let Some((head, slabs)) = parts.split_first() else {
-            assert!(self.0 != "panics", "a bug");
-            return Err(Error::data("no schema"));
-        };
-        let schema: StreamSchema =
-            serde_json::from_slice(head).map_err(|error| Error::data(error.to_string()))?;
-        let schema = Arc::new(schema);
-        let batch = |slab: &Vec<u8>| Batch::from_bytes(schema.clone(), slab);
-        let mut batches = slabs.iter().map(batch).collect::<Result<Vec<_>, _>>()?;
-        batches.reverse();
-        Ok(Box::new(TestReader(vec![schema], batches)))
-    }
-    fn repair(&self, path: &Path) -> Result<Repair, Error> {
-        let (parts, whole) = parts(path)?;
-        if parts.is_empty() {
-            return Ok(Repair::Unreadable("no schema".to_owned()));
-        }
-        let told = |error: std::io::Error| Error::io("repair", path, &error);
-        let file = OpenOptions::new().write(true).open(path).map_err(told)?;
-        let length = file.metadata().map_err(told)?.len();
-        if self.0 == "always mends" || length > whole {
-            file.set_len(whole).map_err(told)?;
-            return Ok(Repair::Mended("cut a torn end".to_owned()));
-        }
-        Ok(Repair::Intact)
-    }
-}
-
 fn found(outcome: Outcome) -> Vec<String> {
     outcome
         .map_or_else(|violations| violations.iter().map(ToString::to_string).collect(), |_report| Vec::new())
@@ -327,7 +264,20 @@ fn a_sink_that_breaks_a_promise_is_found_out() {
         SinkCase::new(vec![samples::batches(&samples::schema(Kind::Attributes, "in"), &[2, 1, 5, 30])]);
     let factory = |fault| Factory::sink::<TestSink>().with_format(TestFormat(fault));
     expect(&faults, |fault| sink(&factory(""), &json!({ "fault": fault }), &case));
-    let faults = [("panics", "panicked: a bug"), ("always mends", "is still not whole")];
+    let faults = [
+        ("panics", "panicked: a bug"),
+        ("always mends", "is still not whole"),
+        ("no rows", "gave a batch without rows"),
+        ("stranger", "does not take it for one of its own"),
+        ("more frames", "its extent is"),
+        ("other range", "its extent is"),
+        ("stays", "frames come"),
+        ("whole batches", "frames come"),
+        ("first of batch", "the closest frame is another one"),
+        ("never close", "there is no closest frame"),
+        ("every column", "are not those that were selected"),
+        ("selects anything", "a selection of a stream that is not there was taken"),
+    ];
     expect(&faults, |fault| {
         let fault = faults.iter().map(|(name, _)| *name).find(|name| *name == fault).unwrap_or_default();
         sink(&factory(fault), &json!({}), &case)

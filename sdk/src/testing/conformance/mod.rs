@@ -25,6 +25,7 @@ mod cells;
 mod descriptor;
 #[cfg(test)]
 mod faults;
+mod moments;
 mod read_back;
 mod sink;
 mod source;

@@ -36,25 +36,31 @@ pub(super) fn read(format: &dyn Format, files: &[PathBuf]) -> Result<Vec<Batch>,
     for file in files {
         let mut recording =
             format.open(file).map_err(|error| told(&format!("{} does not open", name(file)), &error))?;
-        drain(recording.as_mut(), &mut batches).map_err(|wrong| format!("{}: {wrong}", name(file)))?;
+        let frames = drain(recording.as_mut()).map_err(|wrong| format!("{}: {wrong}", name(file)))?;
+        batches.extend(frames.into_iter().map(|(_, batch)| batch));
     }
     Ok(batches)
 }
 
-/// Takes everything that a recording has.
-pub(super) fn drain(recording: &mut dyn Recording, batches: &mut Vec<Batch>) -> Result<(), String> {
+/// Everything that a recording still has, each batch with the index of its stream.
+pub(super) fn drain(recording: &mut dyn Recording) -> Result<Vec<(usize, Batch)>, String> {
     let streams = recording.streams().to_vec();
+    let mut batches = Vec::new();
     for _ in 0..CALLS_MAX {
         let next = recording.next().map_err(|error| told("it can't be read", &error))?;
-        let Some((stream, batch)) = next else { return Ok(()) };
+        let Some((stream, batch)) = next else { return Ok(batches) };
         let schema = streams.get(stream).ok_or("its reader gave a stream that it has not declared")?;
         well_formed(&batch, schema)?;
-        batches.push(batch);
+        if batch.rows() == 0 {
+            return Err("its reader gave a batch without rows".to_owned());
+        }
+        batches.push((stream, batch));
     }
     Err("its reader does not end".to_owned())
 }
 
-fn name(file: &Path) -> String {
+/// A file as messages name it.
+pub(super) fn name(file: &Path) -> String {
     file.file_name().map(|name| format!("\"{}\"", name.to_string_lossy())).unwrap_or_default()
 }
 

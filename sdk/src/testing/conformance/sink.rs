@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::cells::Fidelity;
-use super::{Outcome, Run, descriptor, read_back, told};
+use super::{Outcome, Run, descriptor, moments, read_back, told};
 use crate::testing::scratch::Scratch;
 use crate::testing::{FakeHost, samples};
 use crate::{Batch, Factory, Format, Kind, Opener, PluginKind, Sink, StreamSchema};
@@ -84,6 +84,14 @@ pub fn sink(factory: &Factory, options: &Value, case: &SinkCase) -> Outcome {
         };
         whole(factory, options, &case.changed(nothing))?;
         Open::new(factory, options, &case.schemas()?)?.finish().map(drop)
+    });
+    run.check("any moment of a file is found, and only what is wanted is read", || {
+        finds(factory, options, case)?;
+        finds(
+            factory,
+            options,
+            &case.changed(|input| samples::cycle(input, LARGE_ROWS).into_iter().collect()),
+        )
     });
     run.check("what was flushed survives a kill", || killed(factory, options, case));
     run.check("torn files are refused or mended, without a panic", || torn(factory, options, case));
@@ -183,6 +191,17 @@ fn whole(factory: &Factory, options: &Value, case: &SinkCase) -> Result<(), Stri
     }
     compare(case, &all, &read_back::read(format.as_ref(), &files)?)
         .map_err(|wrong| format!("after a repair of nothing: {wrong}"))
+}
+
+/// Looks for moments in finished files.
+fn finds(factory: &Factory, options: &Value, case: &SinkCase) -> Result<(), String> {
+    let Some(format) = factory.format() else { return Ok(()) };
+    let mut open = Open::new(factory, options, &case.schemas()?)?;
+    let all: Vec<&[Batch]> = case.inputs.iter().map(Vec::as_slice).collect();
+    open.write(&all)?;
+    let (scratch, host) = open.finish()?;
+    let files = files(format.as_ref(), &host, &scratch, &scratch);
+    files.iter().try_for_each(|file| moments::check(format.as_ref(), file))
 }
 
 /// Looks at the files as they are after a flush, when more is being written: everything flushed must be there.

@@ -29,9 +29,11 @@ struct Keys {
 }
 
 impl Keys {
-    /// The number of a key of the line in hand. `None` if the line had it before.
-    fn number(&mut self, key: &str) -> Option<usize> {
-        let number = self.numbers.get(key).copied().unwrap_or_else(|| {
+    /// The number of a key of the line in hand, of which it is the `place`th. `None` if the line had it before.
+    fn number(&mut self, key: &str, place: usize) -> Option<usize> {
+        // Most lines have the same keys in the same order.
+        let usual = self.names.get(place).is_some_and(|name| name == key).then_some(place);
+        let number = usual.or_else(|| self.numbers.get(key).copied()).unwrap_or_else(|| {
             self.names.push(key.to_owned());
             self.numbers.insert(key.to_owned(), self.last_line.len());
             self.last_line.push(0);
@@ -94,8 +96,9 @@ impl<R: BufRead> JsonRows<R> {
         let object: Object<'_> = serde_json::from_str(self.lines.text())
             .map_err(|error| format!("can't be read: {}", json_reason(&error)))?;
         self.keys.lines += 1;
-        for (key, value) in object.0 {
-            let number = self.keys.number(&key).ok_or_else(|| format!("has the key \"{key}\" twice"))?;
+        for (place, (key, value)) in object.0.into_iter().enumerate() {
+            let number =
+                self.keys.number(&key, place).ok_or_else(|| format!("has the key \"{key}\" twice"))?;
             self.values.text.push_str(value.get());
             self.values.ends.push((number, self.values.text.len()));
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tapedeck_engine::graph::GraphFormat;
+use tapedeck_engine::replay::Moment;
 use tapedeck_sdk::options::DurationText;
 
 use crate::play::IdleArgument;
@@ -42,7 +43,9 @@ pub(crate) enum Command {
     Sessions(SessionsArguments),
     /// Make the files of a killed session whole
     Recover(RecoverArguments),
-    /// Write a recorded file in another format
+    /// Show the frame of a recording that is nearest to a moment
+    At(AtArguments),
+    /// Write recordings in another format, whole or in part, one or several merged
     Convert(ConvertArguments),
     /// Run a pipeline for a while and compare each stage with a time budget
     Bench(BenchArguments),
@@ -317,12 +320,52 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A difference of time in ns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shift(pub(crate) i64);
+
+/// A duration that may be below zero.
+fn shift(text: &str) -> Result<Shift, String> {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let duration: DurationText = rest.parse()?;
+    let nanos = i64::try_from(duration.0.as_nanos()).map_err(|_too_long| format!("\"{text}\" is too long"))?;
+    Ok(Shift(sign * nanos))
+}
+
+#[derive(Args)]
+pub(crate) struct AtArguments {
+    /// The recording: a file or a session's folder
+    pub(crate) path: PathBuf,
+    /// The moment: so long after the beginning (12.5s), or a time (2026-11-25T03:21:24Z)
+    pub(crate) moment: Moment,
+    /// The stream, of several in the recording
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: Option<String>,
+    /// How far away the frame may be, such as 100ms
+    #[arg(long, value_name = "TIME")]
+    pub(crate) tolerance: Option<DurationText>,
+}
+
 #[derive(Args)]
 pub(crate) struct ConvertArguments {
-    /// The recorded file
-    pub(crate) from: PathBuf,
-    /// The file to make; its extension says which sink writes it
-    pub(crate) to: PathBuf,
+    /// The recordings (files or sessions' folders), and last the file to make; its extension says which sink writes it
+    #[arg(required = true, num_args = 2.., value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Take only streams of this name or pattern, such as 'game*'
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: Vec<String>,
+    /// Begin here: so long after the beginning (10s), or at a time (2026-11-25T03:21:24Z)
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) start: Option<Moment>,
+    /// Take only so much
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<DurationText>,
+    /// Add this to every time, such as 1h or -2s
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = shift)]
+    pub(crate) shift: Option<Shift>,
     /// An option of that sink, as a pipeline has it, such as version=3
     #[arg(long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<String>,

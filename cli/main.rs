@@ -1,6 +1,7 @@
 //! The `tapedeck` program: reads its arguments, calls the engine, prints what comes of it. Knows no format and moves no batch.
 
 mod arguments;
+mod at;
 mod bench;
 mod builtins;
 mod convert;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect::inspect(&inspect),
         Command::Sessions(sessions) => sessions::sessions(&sessions),
         Command::Recover(recover) => recover::recover(&recover),
+        Command::At(at) => at::at(&at),
         Command::Convert(convert) => convert::convert(&convert),
         Command::Bench(bench) => bench::bench(&bench, plugin_path),
         Command::Completions { shell } => completions(shell),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tapedeck_engine::clock::SessionClock;
-use tapedeck_engine::inspect::format_of;
+use tapedeck_engine::formats::format_of;
 use tapedeck_engine::playback::PlaybackClock;
 use tapedeck_sdk::Error;
 use tapedeck_sdk::terminal::Size;
@@ -44,9 +44,9 @@ pub(crate) fn play(arguments: &PlayArguments) -> u8 {
 
 fn show(arguments: &PlayArguments) -> Result<(), Error> {
     let registry = builtins::registry();
-    let format = format_of(&registry, &arguments.path)?;
+    let format = format_of(&registry, &arguments.path, None)?;
     let idle = arguments.idle_limit.map_or(Idle::AsRecorded, |limit| limit.0);
-    let tape = Tape::open(format, &arguments.path, arguments.connection.as_deref(), idle)?;
+    let tape = Tape::open(&format, &arguments.path, arguments.connection.as_deref(), idle)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGINT] {
         // Where it can't be had, the signal ends the program as it always does.

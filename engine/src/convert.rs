@@ -1,33 +1,53 @@
-//! From one recorded file to another format: a reader's frames, written by the sink whose files have that extension.
+//! From recordings to another format: a reel's frames, written by the sink whose files have that extension. Trims, merges and filters
+//! on the way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, Timestamp};
+use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
-use crate::inspect::format_of;
 use crate::registry::Registry;
+use crate::replay::{Reel, Window};
 use crate::rewriting::{self, Rewriting};
+
+/// What is to be converted.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Recordings: files, sessions' folders, folders that are a format. Several are merged in the order of time.
+    pub from: Vec<PathBuf>,
+    /// Names or patterns of the streams that are wanted; none: all.
+    pub streams: Vec<String>,
+    /// The part that is wanted.
+    pub window: Window,
+    /// Added to every time, in ns.
+    pub shift_ns: i64,
+    /// The file to make.
+    pub to: PathBuf,
+    /// The options of the sink that makes it.
+    pub options: Value,
+}
 
 /// What was converted.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Conversion {
     /// The files that were made.
     pub files: Vec<PathBuf>,
-    /// How many frames are in them.
+    /// How many frames were read.
     pub frames: u64,
+    /// How many of them the sink could not take, or not as they were.
+    pub refused: u64,
 }
 
-/// Converts the recording `from` to the file `to`, whose extension says which sink writes it. `options` are the sink's.
+/// Converts recordings to the file `to`, whose extension says which sink writes it.
 ///
-/// A recording with several streams gives several files if the sink writes one a stream; they are named as the sink names them, and lie
-/// beside `to`. Nothing is made if anything fails.
+/// Several streams give several files if the sink writes one a stream; they are named as the sink names them, and lie beside `to`.
+/// Nothing is made if anything fails.
 ///
 /// # Errors
 /// A file that can't be read, an extension that no sink writes, a file that is already there, frames that the format can't hold.
-pub fn convert(registry: &Registry, from: &Path, to: &Path, options: &Value) -> Result<Conversion, Error> {
-    let format = format_of(registry, from)?;
+pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
+    let to = wish.to.as_path();
     let factory = sink_of(registry, to)?;
     if to.symlink_metadata().is_ok() {
         return Err(Error::environment(format!("the file is already there: {}", to.display()))
@@ -36,9 +56,12 @@ pub fn convert(registry: &Registry, from: &Path, to: &Path, options: &Value) -> 
     let (Some(name), Some(stem)) = (to.file_name(), to.file_stem()) else {
         return Err(Error::environment(format!("\"{}\" is no file name", to.display())));
     };
-    let mut source = format.open(from)?;
-    let inputs = source.streams().to_vec();
-    let options = with_path(factory, options, name.to_string_lossy().into_owned());
+    let mut reel = Reel::open(registry, &wish.from, &wish.streams)?;
+    reel.show(wish.window)?;
+    reel.shift(wish.shift_ns);
+    let inputs = reel.streams().to_vec();
+    refuse_kinds(factory, &inputs)?;
+    let options = with_path(factory, &wish.options, name.to_string_lossy().into_owned());
     let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = above.join(format!(".{}.converting", name.to_string_lossy()));
     let session = SessionInfo {
@@ -59,16 +82,28 @@ pub fn convert(registry: &Registry, from: &Path, to: &Path, options: &Value) -> 
     };
     let made = factory.check(&options).and_then(|()| {
         rewriting.write(&inputs, |writer| {
-            rewriting::replay(source.as_mut(), |output, batch| {
+            while let Some((stream, batch)) = reel.next()? {
                 frames += batch.rows() as u64;
-                writer.write(output, batch)
-            })
+                writer.write(stream, batch)?;
+            }
+            Ok(())
         })
     });
-    let placed = made.and_then(|made| place(&made, &folder, above));
+    let placed = made.and_then(|made| Ok((place(&made.files, &folder, above)?, made.refused)));
     // What is left in it is nothing that was asked for.
     drop(std::fs::remove_dir_all(&folder));
-    Ok(Conversion { files: placed?, frames })
+    let (files, refused) = placed?;
+    Ok(Conversion { files, frames, refused })
+}
+
+/// Whether the sink takes such streams.
+fn refuse_kinds(factory: &Factory, inputs: &[Arc<StreamSchema>]) -> Result<(), Error> {
+    let takes = &factory.descriptor().takes;
+    let Some(refused) = inputs.iter().find(|input| !takes.contains(&input.kind())) else { return Ok(()) };
+    let kinds: Vec<&str> = takes.iter().map(|kind| kind.name()).collect();
+    let (plugin, stream, kind) = (&factory.descriptor().name, refused.name(), refused.kind());
+    Err(Error::data(format!("`{plugin}` can't take \"{stream}\", a stream of kind {kind}"))
+        .with_hint(format!("it takes streams of kind {}; choose others with --stream", kinds.join(", "))))
 }
 
 /// Moves what was made beside each other; nothing is written over.

@@ -3,6 +3,7 @@
 //! The engine names no plugin and no format: it is handed factories ([`Registry`]) and knows them by their descriptors.
 
 mod accounting;
+pub mod at;
 pub mod clock;
 mod closing;
 pub mod convert;
@@ -11,7 +12,7 @@ pub mod edge;
 mod feed;
 #[cfg(test)]
 mod follow_tests;
-mod formats;
+pub mod formats;
 mod gathering;
 pub mod graph;
 pub mod inspect;

@@ -267,7 +267,7 @@ fn rebuild(
         }
         Ok(())
     })?;
-    for name in made {
+    for name in made.files {
         rewriting::put(&fresh.join(&name), &folder.join(&name))?;
     }
     fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -27,13 +28,21 @@ pub(crate) struct Rewriting<'a> {
     pub(crate) loss: Vec<(String, Loss)>,
 }
 
+/// What came of it.
+pub(crate) struct Rewritten {
+    /// The names of the files that the sink made.
+    pub(crate) files: Vec<PathBuf>,
+    /// Frames that it could not take, or only in part.
+    pub(crate) refused: u64,
+}
+
 impl Rewriting<'_> {
-    /// Opens the sink, lets `feed` write, finishes it. Returns the names of the files that it made.
+    /// Opens the sink, lets `feed` write, finishes it.
     pub(crate) fn write(
         self,
         inputs: &[Arc<StreamSchema>],
         feed: impl FnOnce(&mut dyn Sink) -> Result<(), Error>,
-    ) -> Result<Vec<PathBuf>, Error> {
+    ) -> Result<Rewritten, Error> {
         let Opener::Sink(open) = self.factory.opener() else {
             return Err(Error::plugin("a sink's factory opens no sink"));
         };
@@ -45,6 +54,7 @@ impl Rewriting<'_> {
             folder: SessionFolder::existing(self.folder),
             stage: self.id.to_owned(),
             loss: self.loss,
+            refused: AtomicU64::new(0),
         });
         let context = Context {
             id: self.id.to_owned(),
@@ -56,7 +66,8 @@ impl Rewriting<'_> {
         let mut writer = guarded(self.id, "open", || open(self.options, inputs, context))?;
         guarded(self.id, "write", || feed(writer.as_mut()))?;
         guarded(self.id, "finish", || writer.finish())?;
-        Ok(host.folder.artifacts().into_iter().map(|(name, _)| name).collect())
+        let files = host.folder.artifacts().into_iter().map(|(name, _)| name).collect();
+        Ok(Rewritten { files, refused: host.refused.load(Ordering::Relaxed) })
     }
 }
 
@@ -82,6 +93,7 @@ struct RewritingHost {
     folder: SessionFolder,
     stage: String,
     loss: Vec<(String, Loss)>,
+    refused: AtomicU64,
 }
 
 impl Host for RewritingHost {
@@ -89,7 +101,9 @@ impl Host for RewritingHost {
         self.clock.now()
     }
 
-    fn failed(&self, _frames: u64) {}
+    fn failed(&self, frames: u64) {
+        self.refused.fetch_add(frames, Ordering::Relaxed);
+    }
 
     fn warn(&self, _message: &str) {}
 

@@ -49,7 +49,8 @@ fuzz_target!(|bytes: &[u8]| {
     // An exit status ends a recording: what comes after it is in a file of its own. One that is no number is not written.
     let read = rows(&path).expect("it was read above");
     let whole = read.iter().all(|row| row.1 != "x") && read.iter().all(|row| row.1 != "r" || is_size(&row.2));
-    if whole && host.failed_frames() == 0 {
+    // Of a recording without frames no file is made.
+    if whole && !read.is_empty() && host.failed_frames() == 0 {
         assert_eq!(again, Some(read));
     }
 });

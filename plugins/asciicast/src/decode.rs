@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tapedeck_sdk::lines::json_reason;
 
 use crate::encode::Code;
 use crate::header::{Header, Version};
@@ -64,7 +65,7 @@ pub(crate) fn line(text: &str) -> Result<Line<'_>, String> {
     if text.starts_with('#') {
         return Ok(Line::Ignored);
     }
-    let parts: Parts<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let parts: Parts<'_> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
     let Some(code) = Code::of(&parts.code) else { return Ok(Line::Ignored) };
     let time = seconds::parse(parts.time.get()).ok_or("its time is no number")?;
     let data = parts.data.ok_or("it has no data")?;
@@ -101,7 +102,7 @@ impl<'de> Deserialize<'de> for Loose {
 
 /// Reads the first line of a version 2 or 3 file.
 pub(crate) fn header(text: &str) -> Result<Header, String> {
-    let header: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let header: Map<String, Value> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
     let header = Header::parse(&header)?;
     if header.version == Version::One { Err("a version 1 header".to_owned()) } else { Ok(header) }
 }
@@ -124,4 +125,35 @@ pub(crate) fn document(text: &str) -> Result<(Header, Vec<(u64, String)>), Strin
     };
     let stdout: Option<Vec<_>> = stdout.iter().map(output).collect();
     Ok((header, stdout.ok_or("its output is no list of [delay, text]")?))
+}
+
+/// Whether the first bytes of a file are those of an asciicast: an object that has a version that is read, and a size.
+pub(crate) fn begins_as_asciicast(head: &[u8]) -> bool {
+    /// What was seen of the object before the bytes end.
+    #[derive(Default)]
+    struct Seen {
+        version: bool,
+        size: bool,
+    }
+    impl<'de> Visitor<'de> for &mut Seen {
+        type Value = ();
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(Letter(key)) = map.next_key::<Letter<'de>>()? {
+                self.size |= matches!(&*key, "width" | "term");
+                if key == "version" {
+                    self.version = matches!(map.next_value::<Value>()?.as_u64(), Some(1..=3));
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut seen = Seen::default();
+    // A header that is longer than the head breaks off.
+    drop(serde_json::Deserializer::from_slice(head).deserialize_map(&mut seen));
+    seen.version && seen.size
 }

@@ -41,12 +41,12 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the first line of a version 2 or 3 file, or a whole version 1 document. Unknown fields are ignored.
     pub(crate) fn parse(header: &Map<String, Value>) -> Result<Self, String> {
-        let version = match header.get("version").and_then(Value::as_u64) {
+        let version = header.get("version").ok_or("the header has no version")?;
+        let version = match version.as_u64() {
             Some(1) => Version::One,
             Some(2) => Version::Two,
             Some(3) => Version::Three,
-            Some(other) => return Err(format!("asciicast version {other} is not known")),
-            None => return Err("the header has no version".to_owned()),
+            _ => return Err(format!("asciicast version {version} is not known; versions 1 to 3 are read")),
         };
         let empty = Map::new();
         let terminal = if version == Version::Three {

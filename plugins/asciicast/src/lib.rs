@@ -37,6 +37,7 @@ mod options;
 mod reader;
 mod recording;
 mod repair;
+mod rows;
 mod seconds;
 mod sidecar;
 mod sink;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tapedeck_sdk::terminal::SINGLE_KEY;
-use tapedeck_sdk::testing::{FakeHost, conformance, joined, open_sink, read_all, samples};
+use tapedeck_sdk::testing::conformance::{self, moments};
+use tapedeck_sdk::testing::{FakeHost, joined, open_sink, read_all, samples};
 
 use super::*;
 use crate::header::Version;
@@ -91,7 +92,7 @@ fn read_text(text: impl AsRef<[u8]>) -> Result<(Arc<StreamSchema>, Vec<Row>), Er
     let path = folder.path().join("text.cast");
     std::fs::write(&path, text).unwrap();
     let (schema, batches) = read_all(&AsciicastFormat, &path)?;
-    let begin = batches[0].timestamps()[0];
+    let begin = batches.first().map_or(0, |batch| batch.timestamps()[0]);
     let row = |batch: &Batch, row: usize| {
         let code = batch.column(1).str_at(row).to_owned();
         (batch.timestamps()[row] - begin, code, batch.column(2).bytes_at(row).to_vec())
@@ -431,6 +432,13 @@ proptest! {
     }
 
     #[test]
+    fn any_moment_is_found(pauses in prop::collection::vec(0..3_u32, 0..40), version in 1..=3_u8) {
+        let folder = tempfile::tempdir().unwrap();
+        write_pauses(&folder.path().join("x.cast"), version, &pauses);
+        prop_assert_eq!(moments::check(&AsciicastFormat, &folder.path().join("x.cast")), Ok(()));
+    }
+
+    #[test]
     fn text_survives_however_it_is_cut(text in "[a-z😀é\u{1b}\r\n\"\\\\]{0,80}", sizes in prop::collection::vec(1..7_usize, 1..20)) {
         let (mut rest, mut frames) = (text.as_bytes(), Vec::new());
         for size in sizes.iter().cycle() {
@@ -525,9 +533,11 @@ fn recordings_that_asciinema_made_are_read() {
 #[test]
 fn what_is_no_asciicast_says_so() {
     for (text, reason) in [
-        ("", "the file is empty"),
         ("hello\n", "expected value"),
-        ("{\"version\":4}\n", "version 4 is not known"),
+        ("{\"version\":4}\n", "asciicast version 4 is not known; versions 1 to 3 are read"),
+        ("{\n\"version\": -1\n}\n", "asciicast version -1 is not known; versions 1 to 3 are read"),
+        ("{\n\"version\": 1,\n", "EOF while parsing"),
+        ("{\"version\": 1, \"wid", "EOF while parsing a string"),
         ("{\"version\":2,\"width\":80}\n", "no size"),
         ("{\"version\":3,\"width\":80,\"height\":24}\n", "no terminal"),
         ("[1, 2]\n", "invalid type"),
@@ -538,30 +548,187 @@ fn what_is_no_asciicast_says_so() {
     let error = read_text(
         "{\"version\":2,\"width\":1,\"height\":1}\n[0.5, \"o\", \"a\"]\n[0.5, \"o\"\n[1, \"o\", \"b\"]\n",
     );
-    assert!(error.unwrap_err().message.contains("event 2 can't be read"));
+    assert!(error.unwrap_err().message.contains("line 3 can't be read: "));
 }
 
 #[test]
 fn a_file_cut_anywhere_reads_back_every_whole_event_and_is_mended_once() {
-    let run = record_single(&json!({ "input": true }), &SESSION);
-    let text = run.text("demo.cast");
-    let head = text.find('\n').unwrap();
-    let path = run.path("cut.cast");
-    let mut counts = BTreeMap::new();
-    for length in 0..=text.len() {
-        std::fs::write(&path, &text.as_bytes()[..length]).unwrap();
-        if length < head {
-            assert!(matches!(AsciicastFormat.repair(&path).unwrap(), Repair::Unreadable(_)), "{length}");
-            continue;
+    // Version 2 has no exit status.
+    for (version, rows) in [(2, 6), (3, 7)] {
+        let run = record_single(&json!({ "input": true, "version": version }), &SESSION);
+        let text = run.text("demo.cast");
+        let head = text.find('\n').unwrap();
+        let path = run.path("cut.cast");
+        let all = joined(&read_all(&AsciicastFormat, &run.path("demo.cast")).unwrap().1).unwrap();
+        let mut counts = BTreeMap::new();
+        for length in 0..=text.len() {
+            std::fs::write(&path, &text.as_bytes()[..length]).unwrap();
+            let before = joined(&read_all(&AsciicastFormat, &path).unwrap().1);
+            let repair = AsciicastFormat.repair(&path).unwrap();
+            match &repair {
+                Repair::Intact => {}
+                Repair::Mended(what) => {
+                    assert_eq!(what.contains("torn first line"), length < head, "{length}")
+                }
+                Repair::Unreadable(why) => panic!("{length}: {why}"),
+            }
+            let after = joined(&read_all(&AsciicastFormat, &path).unwrap().1);
+            assert!(before == after, "{length}: {repair:?}");
+            assert_eq!(AsciicastFormat.repair(&path).unwrap(), Repair::Intact, "{length}");
+            let seqs = after.as_ref().map_or(&[][..], Batch::seq);
+            assert!(all.seq().starts_with(seqs));
+            *counts.entry(seqs.len()).or_insert(0) += 1;
         }
-        let before = read_all(&AsciicastFormat, &path).unwrap().1;
-        let repair = AsciicastFormat.repair(&path).unwrap();
-        let after = read_all(&AsciicastFormat, &path).unwrap().1;
-        assert!(joined(&before) == joined(&after), "{length}: {repair:?}");
-        assert_eq!(AsciicastFormat.repair(&path).unwrap(), Repair::Intact, "{length}");
-        *counts.entry(after[0].rows()).or_insert(0) += 1;
+        assert_eq!(counts.keys().copied().collect::<Vec<_>>(), (0..=rows).collect::<Vec<_>>());
     }
-    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), (1..=7).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_recording_that_was_begun_and_holds_nothing_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cast");
+    let torn = |bytes: u32| Repair::Mended(format!("cut {bytes} bytes of a torn first line"));
+    for (text, repair) in [
+        ("", Repair::Intact),
+        ("{\"vers", torn(6)),
+        ("{\"version\":3,\"term\":{\"co", torn(24)),
+        ("{\"version\": 2, \"width\": 80", torn(26)),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let (schema, rows) = read_all(&AsciicastFormat, &path).unwrap();
+        assert_eq!((schema.kind(), schema.payload().len(), rows), (Kind::Terminal, 3, Vec::new()));
+        assert_eq!(AsciicastFormat.repair(&path).unwrap(), repair, "{text}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+    // The facts beside it are mended all the same.
+    std::fs::write(path.with_extension("json"), "{\"status\":\"recording\",\"connection\":\"x\"}").unwrap();
+    assert!(matches!(AsciicastFormat.repair(&path).unwrap(), Repair::Mended(_)));
+    assert_eq!(AsciicastFormat.repair(&path).unwrap(), Repair::Intact);
+    // What is not ours is not cut.
+    std::fs::write(&path, "{\"version\": 1, \"stdout\": [[0.5, \"a\"]").unwrap();
+    assert!(matches!(AsciicastFormat.repair(&path).unwrap(), Repair::Unreadable(_)));
+}
+
+/// A version 2 or 3 file, or a version 1 document, with an output after each of these pauses in milliseconds.
+fn write_pauses(path: &Path, version: u8, pauses: &[u32]) {
+    let events = |absolute: bool| {
+        let mut at = 0;
+        pauses.iter().enumerate().map(move |(row, pause)| {
+            at += pause;
+            let comment = if row % 7 == 0 { "# no event\n\n" } else { "" };
+            (comment, f64::from(if absolute { at } else { *pause }) / 1000.0)
+        })
+    };
+    let lines = |absolute| -> String {
+        events(absolute)
+            .map(|(comment, time)| format!("{comment}[{time}, \"o\", \"\\u00e9\\u001b\"]\n"))
+            .collect()
+    };
+    let text = match version {
+        1 => {
+            let outputs: Vec<String> = events(false).map(|(_, time)| format!("[{time}, \"a\"]")).collect();
+            format!(
+                "{{\n\"version\": 1, \"width\": 80, \"height\": 24, \"stdout\": [{}]}}",
+                outputs.join(",\n")
+            )
+        }
+        2 => format!(
+            "{{\"version\": 2, \"width\": 80, \"height\": 24, \"timestamp\": 1700000000}}\n{}",
+            lines(true)
+        ),
+        _ => format!("{{\"version\": 3, \"term\": {{\"cols\": 80, \"rows\": 24}}}}\n{}", lines(false)),
+    };
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_recording_is_read_in_any_order_in_each_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cast");
+    let pauses: Vec<u32> = (0..3456).map(|row| row % 3 * 250).collect();
+    for version in 1..=3 {
+        for pauses in [&pauses[..], &[1], &[0; 2345], &[]] {
+            write_pauses(&path, version, pauses);
+            moments::check(&AsciicastFormat, &path).unwrap();
+            if version > 1 {
+                // A torn end changes nothing.
+                let text = std::fs::read_to_string(&path).unwrap();
+                std::fs::write(&path, format!("{text}[9, \"o")).unwrap();
+                moments::check(&AsciicastFormat, &path).unwrap();
+            }
+        }
+    }
+    // Times of a version 2 file that go back stand still.
+    let header = "{\"version\": 2, \"width\": 80, \"height\": 24}\n";
+    std::fs::write(&path, format!("{header}[2, \"o\", \"a\"]\n[1, \"o\", \"b\"]\n[3, \"o\", \"c\"]\n"))
+        .unwrap();
+    moments::check(&AsciicastFormat, &path).unwrap();
+    // So do those that no timestamp has room for.
+    std::fs::write(&path, format!("{header}[1, \"o\", \"a\"]\n[1e30, \"o\", \"b\"]\n[1e30, \"o\", \"c\"]\n"))
+        .unwrap();
+    moments::check(&AsciicastFormat, &path).unwrap();
+}
+
+#[test]
+fn opening_reads_no_more_than_the_header_and_the_end_tells_the_extent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cast");
+    write_pauses(&path, 3, &[1000; 3000]);
+    let mut recording = AsciicastFormat.open(&path).unwrap();
+    assert_eq!(recording.extent(0), None);
+    recording.seek(Timestamp(1500 * SECOND)).unwrap();
+    assert_eq!(recording.next().unwrap().unwrap().1.seq()[0], 1500);
+    assert_eq!(recording.extent(0), None, "a moment in the middle needs no more than what is before it");
+    recording.seek(Timestamp(i64::MAX)).unwrap();
+    assert!(recording.next().unwrap().is_none());
+    let expected = Extent { frames: 3001, seq: Some((0, 3000)), timestamps: Some((0, 3000 * SECOND)) };
+    assert_eq!(recording.extent(0), Some(expected));
+    assert_eq!(recording.extent(1), None);
+    assert!(recording.closest(1, Timestamp(0)).is_err());
+}
+
+#[test]
+fn a_damaged_recording_is_read_up_to_there_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cast");
+    write_pauses(&path, 3, &[1000; 1500]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = text.lines().count() + 1;
+    std::fs::write(&path, format!("{text}[1, \"o\"\n[1, \"o\", \"a\"]\n")).unwrap();
+    let mut recording = AsciicastFormat.open(&path).unwrap();
+    for _ in 0..2 {
+        recording.seek(Timestamp(1400 * SECOND)).unwrap();
+        assert_eq!(recording.next().unwrap().unwrap().1.rows(), 101);
+        let error = recording.next().unwrap_err();
+        assert!(error.message.contains(&format!("line {line} can't be read")), "{error}");
+        recording.seek(Timestamp(i64::MAX)).unwrap();
+        assert!(recording.next().is_err(), "nobody knows what comes after the damage");
+    }
+    let (nearest, row) = recording.closest(0, Timestamp(1500 * SECOND)).unwrap().unwrap();
+    assert_eq!(nearest.seq()[row], 1500);
+    assert!(
+        recording.closest(0, Timestamp(1500 * SECOND + 1)).is_err(),
+        "what the damage hides may be nearer"
+    );
+}
+
+#[test]
+fn asciicasts_are_known_by_their_content() {
+    let long = format!("{{\"version\": 2, \"width\": 80, \"title\": \"{}", "x".repeat(5000));
+    for (head, expected) in [
+        ("{\"version\":2,\"width\":80,\"height\":24}\n[0.5, \"o\", \"a\"]\n", true),
+        ("{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n", true),
+        ("{\n  \"width\": 80,\n  \"version\": 1,\n  \"stdout\": [[0.1, \"a\"]", true),
+        (&long, true),
+        ("{\"version\":4,\"term\":{}}\n", false),
+        ("{\"version\":\"2\",\"width\":80}\n", false),
+        ("{\"version\":1,\"name\":\"settings\"}\n", false),
+        ("[1, 2]\n", false),
+        ("hello\n", false),
+        ("", false),
+    ] {
+        assert_eq!(AsciicastFormat.matches(head.as_bytes(), Path::new("x.txt")), expected, "{head}");
+    }
 }
 
 #[test]

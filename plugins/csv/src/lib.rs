@@ -8,6 +8,7 @@ mod encode;
 mod infer;
 mod parse;
 mod reader;
+mod rows;
 #[cfg(test)]
 mod tests;
 

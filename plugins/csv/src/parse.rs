@@ -1,10 +1,9 @@
 //! Splits comma-separated text (RFC 4180) into records and fields. Unlike the `csv` crate it says which fields were in quotes: that
 //! is what tells an empty text from a null, and text from a number. Knows nothing of what the fields mean.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Seek};
 
-/// The most bytes that a record has. A lone quote would otherwise swallow the rest of the file.
-const RECORD_BYTES_MAX: u64 = 512 << 20;
+use tapedeck_sdk::lines::{Found, LineReader};
 
 /// One field of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,37 +12,22 @@ pub(crate) struct Cell<'record> {
     pub(crate) quoted: bool,
 }
 
-/// What [`Records::next`] came upon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A record, which [`Records::cells`] has. `ended` says that a line end followed.
-    Record { ended: bool },
-    /// Text that is no record: the reason.
-    Malformed(&'static str),
-    /// The end of the text.
-    End,
-}
-
 /// Reads records from text, one after the other, always into the same memory.
 pub(crate) struct Records<R> {
-    input: R,
-    raw: Vec<u8>,
+    lines: LineReader<R>,
     text: String,
     /// Where each field ends in `text`, and whether it was in quotes.
     ends: Vec<(usize, bool)>,
-    /// Bytes before the record in hand, and behind it.
-    begin: u64,
-    end: u64,
 }
 
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, raw: Vec::new(), text: String::new(), ends: Vec::new(), begin: 0, end: 0 }
+        Self { lines: LineReader::new(input), text: String::new(), ends: Vec::new() }
     }
 
-    /// Where the record in hand begins, in bytes.
-    pub(crate) fn begin(&self) -> u64 {
-        self.begin
+    /// The lines that the record in hand stands on.
+    pub(crate) fn lines(&self) -> &LineReader<R> {
+        &self.lines
     }
 
     /// The fields of the record in hand.
@@ -58,38 +42,38 @@ impl<R: BufRead> Records<R> {
         Cell { text: &self.text[begin..end], quoted }
     }
 
-    pub(crate) fn next(&mut self) -> io::Result<Found> {
-        self.begin = self.end;
-        self.raw.clear();
-        let mut quotes = 0;
-        loop {
-            let before = self.raw.len();
-            let limit = RECORD_BYTES_MAX - before as u64;
-            let read = (&mut self.input).take(limit).read_until(b'\n', &mut self.raw)?;
-            quotes += self.raw[before..].iter().filter(|&&byte| byte == b'"').count();
-            if read == 0 || (self.raw.ends_with(b"\n") && quotes % 2 == 0) {
-                break;
-            }
-        }
-        self.end += self.raw.len() as u64;
-        if self.raw.is_empty() {
-            return Ok(Found::End);
-        }
-        let ended = self.raw.ends_with(b"\n") && quotes % 2 == 0;
-        let line = self.raw.strip_suffix(b"\n").unwrap_or(&self.raw);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    /// Goes on to the next record.
+    pub(crate) fn advance(&mut self) -> io::Result<Found> {
         self.text.clear();
         self.ends.clear();
-        if !ended && self.raw.len() as u64 >= RECORD_BYTES_MAX {
-            return Ok(Found::Malformed("the record is longer than 512 MiB: a quote is missing"));
+        let mut found = self.lines.advance_any()?;
+        let (mut seen, mut quotes) = (0, 0);
+        loop {
+            let bytes = self.lines.bytes();
+            quotes += bytes[seen..].iter().filter(|&&byte| byte == b'"').count();
+            seen = bytes.len();
+            // A line end within quotes is text.
+            if found != (Found::Line { ended: true }) || quotes % 2 == 0 {
+                break;
+            }
+            found = self.lines.extend()?;
         }
-        let Ok(line) = std::str::from_utf8(line) else {
-            return Ok(if ended { Found::Malformed("it is not UTF-8") } else { Found::Record { ended } });
-        };
-        match split(line, &mut self.text, &mut self.ends) {
-            Err(reason) if ended => Ok(Found::Malformed(reason)),
-            _ => Ok(Found::Record { ended }),
-        }
+        let Found::Line { ended } = found else { return Ok(found) };
+        let raw = self.lines.bytes();
+        let line = raw.strip_suffix(b"\n").unwrap_or(raw);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let split = std::str::from_utf8(line)
+            .map_err(|_no_text| "it is not UTF-8")
+            .and_then(|line| split(line, &mut self.text, &mut self.ends));
+        // A line without its end may be cut anywhere.
+        Ok(split.map_or_else(|why| if ended { Found::Malformed(why) } else { found }, |()| found))
+    }
+}
+
+impl<R: BufRead + Seek> Records<R> {
+    /// The next record is the one that begins at this byte, in the line of this number.
+    pub(crate) fn go_to(&mut self, byte: u64, line: u64) -> io::Result<()> {
+        self.lines.go_to((byte, line))
     }
 }
 

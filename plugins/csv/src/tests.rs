@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::json;
+use tapedeck_sdk::testing::conformance::moments;
 use tapedeck_sdk::testing::{FakeHost, all_types, joined, open_sink, read_all, sample};
 
 use super::*;
@@ -96,6 +97,13 @@ proptest! {
     }
 
     #[test]
+    fn any_times_are_found(times in prop::collection::vec(-50..50_i64, 0..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        write_times(&folder.path().join("x.csv"), &times);
+        prop_assert_eq!(moments::check(&CsvFormat, &folder.path().join("x.csv")), Ok(()));
+    }
+
+    #[test]
     fn numbers_come_back_bit_by_bit(wide: f64, narrow: f32, whole: i64, time: i64) {
         let schema = StreamSchema::builder("s", Kind::Attributes)
             .field("a", DataType::Float64).field("b", DataType::Float32).field("c", DataType::Int64).field("t", DataType::TimestampNs);
@@ -128,21 +136,23 @@ fn a_file_cut_anywhere_reads_back_every_whole_line_and_is_mended_once() {
     let text = record(folder.path(), &json!({}), &[sample(&schema, 0, 12, 3)]);
     let path = folder.path().join("cut.csv");
     let mut rows_seen = std::collections::BTreeSet::new();
+    let mut intact = Vec::new();
     for length in 0..=text.len() {
         std::fs::write(&path, &text.as_bytes()[..length]).unwrap();
-        let Ok((_, before)) = read_all(&CsvFormat, &path) else {
-            assert!(!text[..text.floor_char_boundary(length)].contains('\n'), "{length}");
-            assert!(matches!(CsvFormat.repair(&path).unwrap(), Repair::Unreadable(_)), "{length}");
-            continue;
-        };
+        let (_, before) = read_all(&CsvFormat, &path).unwrap();
         let seqs: Vec<u64> = before.iter().flat_map(|batch| batch.seq().to_vec()).collect();
         rows_seen.insert(seqs.len());
-        let repair = CsvFormat.repair(&path).unwrap();
+        match CsvFormat.repair(&path).unwrap() {
+            Repair::Intact => intact.push(length),
+            Repair::Mended(what) => assert!(what.contains(" bytes of a torn "), "{length}: {what}"),
+            Repair::Unreadable(why) => panic!("{length}: {why}"),
+        }
         let (_, after) = read_all(&CsvFormat, &path).unwrap();
-        assert_eq!(after, before, "{length}: {repair:?}");
+        assert_eq!(after, before, "{length}");
         assert_eq!(CsvFormat.repair(&path).unwrap(), Repair::Intact, "{length}");
         assert!(seqs.iter().copied().eq(0..seqs.len() as u64));
     }
+    assert_eq!(intact.len(), 14, "nothing, the header, and after each row: {intact:?}");
     assert_eq!(rows_seen.into_iter().collect::<Vec<_>>(), (0..=12).collect::<Vec<_>>());
 }
 
@@ -176,15 +186,115 @@ fn the_kind_is_known_by_its_columns() {
 }
 
 #[test]
-fn a_line_in_the_middle_that_is_none_is_an_error_with_its_row() {
+fn a_file_that_was_begun_and_holds_nothing_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.csv");
-    std::fs::write(&path, "seq,timestamp,a\n0,1,5\n1,2\n2,3,6\n").unwrap();
-    let mut source = CsvFormat.open(&path).unwrap();
-    assert!(source.next().unwrap().is_some());
-    let error = source.next().unwrap_err();
-    assert!(error.message.contains("row 2 has 2 fields, the header has 3"), "{error}");
+    for (text, repair) in [
+        ("", Repair::Intact),
+        ("se", Repair::Mended("cut 2 bytes of a torn first line".to_owned())),
+        ("seq,timestamp,a", Repair::Mended("cut 15 bytes of a torn first line".to_owned())),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let (schema, rows) = read_all(&CsvFormat, &path).unwrap();
+        assert_eq!((schema.payload(), rows), (&[][..], Vec::new()));
+        assert_eq!(CsvFormat.repair(&path).unwrap(), repair);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+    // What is not ours is not cut.
+    std::fs::write(&path, "a,b").unwrap();
+    assert!(CsvFormat.open(&path).is_err());
     assert!(matches!(CsvFormat.repair(&path).unwrap(), Repair::Unreadable(_)));
+    assert_eq!(std::fs::read(&path).unwrap(), b"a,b");
+}
+
+#[test]
+fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv");
+    for (bad, reason) in [
+        ("1,2", "line 4 has 2 fields, the header has 3"),
+        ("1,2,\"a\"b", "line 4 can't be read: something follows a closing quote"),
+        ("one,2,5", "line 4 has a seq that is no number"),
+        ("1,two,5", "line 4 has a timestamp that is none"),
+    ] {
+        // The first row stands on two lines.
+        std::fs::write(&path, format!("seq,timestamp,a\n0,1,\"5\n\"\n{bad}\n2,3,6\n")).unwrap();
+        let mut source = CsvFormat.open(&path).unwrap();
+        for _ in 0..2 {
+            assert_eq!(source.next().unwrap().unwrap().1.rows(), 1);
+            for _ in 0..2 {
+                let error = source.next().unwrap_err();
+                assert!(error.message.contains(reason) && error.message.ends_with("x.csv"), "{error}");
+            }
+            source.seek(Timestamp(i64::MIN)).unwrap();
+        }
+        let (nearest, row) = source.closest(0, Timestamp(0)).unwrap().unwrap();
+        assert_eq!(nearest.timestamps()[row], 1);
+        assert!(source.closest(0, Timestamp(2)).is_err(), "what the damage hides may be nearer");
+        let Repair::Unreadable(why) = CsvFormat.repair(&path).unwrap() else { panic!("{bad}") };
+        assert_eq!(why, reason);
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_an_error_after_what_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv");
+    let lines: Vec<String> = (0..5000).map(|row| format!("{row},{row},1\n")).collect();
+    std::fs::write(&path, format!("seq,timestamp,a\n{}", lines.concat())).unwrap();
+    let mut source = CsvFormat.open(&path).unwrap();
+    source.seek(Timestamp(4990)).unwrap();
+    std::fs::write(&path, "seq,timestamp,a\n0,0,1\n").unwrap();
+    source.seek(Timestamp(0)).unwrap();
+    assert_eq!(source.next().unwrap().unwrap().1.rows(), 1);
+    assert!(source.next().unwrap_err().message.contains("line 3 has changed while it was read"));
+    // A value that is of another type than before, likewise.
+    std::fs::write(&path, "seq,timestamp,a\n0,0,1\n1,1,x\n").unwrap();
+    source.seek(Timestamp(0)).unwrap();
+    assert_eq!(source.next().unwrap().unwrap().1.rows(), 1);
+    assert!(source.next().unwrap_err().message.contains("line 3 has a value that can't be read"));
+}
+
+/// Writes rows with these times, one of them on two lines now and then.
+fn write_times(path: &Path, times: &[i64]) {
+    let row = |(seq, time): (usize, &i64)| {
+        let text = if seq % 7 == 0 { "two\nlines" } else { "one" };
+        format!("{},{time},{},\"{text}\"\n", seq + 10, seq * 2)
+    };
+    let rows: String = times.iter().enumerate().map(row).collect();
+    std::fs::write(path, format!("seq,timestamp,twice,text\n{rows}")).unwrap();
+}
+
+#[test]
+fn a_file_is_read_in_any_order_whatever_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv");
+    let rising: Vec<i64> = (0..3456).map(|row| row / 3 * 10 - 500).collect();
+    let falling: Vec<i64> = rising.iter().rev().copied().collect();
+    let mixed: Vec<i64> = (0..3456).map(|row| row * 7919 % 3001).collect();
+    for times in [&rising[..], &falling, &mixed, &[5], &[0; 2345], &[i64::MAX, i64::MIN, 0], &[]] {
+        write_times(&path, times);
+        moments::check(&CsvFormat, &path).unwrap();
+        // A torn end changes nothing.
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}9999,12")).unwrap();
+        moments::check(&CsvFormat, &path).unwrap();
+    }
+}
+
+#[test]
+fn its_own_files_are_known_by_their_content() {
+    for (head, expected) in [
+        ("seq,timestamp,a\n", true),
+        ("seq,timestamp\r\n1,2\r\n", true),
+        ("seq,timestamp\n", true),
+        ("seq,timestamps\n", false),
+        ("a,b\n1,2\n", false),
+        ("seq,time", false),
+        ("", false),
+    ] {
+        assert_eq!(CsvFormat.matches(head.as_bytes(), Path::new("x.txt")), expected, "{head}");
+    }
 }
 
 /// Storage with room for so many bytes.

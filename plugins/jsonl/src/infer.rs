@@ -54,21 +54,16 @@ pub(crate) struct Guess {
     /// How many values there were, nulls included: a key that a line doesn't have is null there.
     count: u64,
     nulls: bool,
-    /// The number of the row that has had a value last, from 1.
-    row: u64,
 }
 
 impl Guess {
-    /// Takes one more value, as it stands in the file, of a row numbered from 1. False if the row had one before.
-    #[must_use]
-    pub(crate) fn see(&mut self, raw: &str, row: u64) -> bool {
-        let first = std::mem::replace(&mut self.row, row) != row;
+    /// Takes one more value, as it stands in the file.
+    pub(crate) fn see(&mut self, raw: &str) {
         self.count += 1;
         match look(raw) {
             Some(look) => self.seen |= 1 << look as u16,
             None => self.nulls = true,
         }
-        first
     }
 
     /// The type that all values have. Text, when they have no other in common, or there are none.

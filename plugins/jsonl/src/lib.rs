@@ -9,6 +9,7 @@ mod encode;
 mod infer;
 mod parse;
 mod reader;
+mod rows;
 #[cfg(test)]
 mod tests;
 

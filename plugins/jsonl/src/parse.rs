@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use tapedeck_sdk::HEAD_BYTES;
 
 /// One line: the keys of its object, in order, and their values as they stand there.
 pub(crate) struct Object<'line>(pub(crate) Vec<(Cow<'line, str>, &'line RawValue)>);
@@ -32,3 +33,26 @@ impl<'de: 'line, 'line> Deserialize<'de> for Object<'line> {
 /// A key, borrowed from the line where it has no escapes.
 #[derive(serde::Deserialize)]
 struct Key<'line>(#[serde(borrow)] Cow<'line, str>);
+
+/// How each line of ours begins.
+const LEAD: &[u8] = b"{\"seq\":";
+
+/// Whether the first bytes of a file are those of JSON lines: its first line is an object, and the second, if there is one, begins
+/// like one. An object over several lines, such as a configuration, is none, nor is the header of an asciicast.
+pub(crate) fn begins_as_lines(head: &[u8]) -> bool {
+    let mut lines = head.split(|&byte| byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    if lines.next().is_some_and(|second| !second.is_empty() && !matches!(second, [b'{' | b'\r', ..])) {
+        return false;
+    }
+    // A line that is longer than the head can't be told from a document, but that ours begin as no other does.
+    if first.len() == HEAD_BYTES {
+        return first.starts_with(LEAD);
+    }
+    let object: Option<Object<'_>> =
+        std::str::from_utf8(first).ok().and_then(|line| serde_json::from_str(line).ok());
+    object.is_some_and(|Object(pairs)| {
+        let has = |name: &str| pairs.iter().any(|(key, _)| key == name);
+        first.starts_with(b"{") && !(has("version") && (has("width") || has("term")))
+    })
+}

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tapedeck_sdk::HEAD_BYTES;
+use tapedeck_sdk::testing::conformance::moments;
 use tapedeck_sdk::testing::{FakeHost, all_types, joined, open_sink, read_all, sample};
 
 use super::*;
@@ -145,6 +147,13 @@ proptest! {
     }
 
     #[test]
+    fn any_times_are_found(times in prop::collection::vec(-50..50_i64, 1..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        write_times(&folder.path().join("x.jsonl"), &times);
+        prop_assert_eq!(moments::check(&JsonlFormat, &folder.path().join("x.jsonl")), Ok(()));
+    }
+
+    #[test]
     fn numbers_come_back_bit_by_bit(wide: f64, narrow: f32, whole: i64, large: u64) {
         let schema = StreamSchema::builder("s", Kind::Attributes)
             .field("a", DataType::Float64).field("b", DataType::Float32).field("c", DataType::Int64).field("d", DataType::UInt64);
@@ -188,6 +197,7 @@ fn a_file_cut_anywhere_reads_back_every_whole_line_and_is_mended_once() {
         assert_eq!(seqs.len(), whole + usize::from(unended), "{length}");
         rows_seen.insert(seqs.len());
         let repair = JsonlFormat.repair(&path).unwrap();
+        assert!(!matches!(repair, Repair::Unreadable(_)), "{length}: {repair:?}");
         assert_eq!(read_all(&JsonlFormat, &path).unwrap().1, before, "{length}: {repair:?}");
         assert_eq!(JsonlFormat.repair(&path).unwrap(), Repair::Intact, "{length}");
         assert!(seqs.iter().copied().eq(0..seqs.len() as u64));
@@ -226,23 +236,111 @@ fn bytes_of_a_known_kind_are_bytes_again() {
 }
 
 #[test]
-fn a_line_in_the_middle_that_is_none_is_an_error_with_its_row() {
+fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
     for (bad, reason) in [
-        ("{\"a\":}", "row 2 can't be read"),
-        ("[1]", "row 2 can't be read"),
-        ("{\"a\":1,\"a\":2}", "row 2 has the key \"a\" twice"),
+        ("{\"a\":}", "line 3 can't be read: expected value at column 6"),
+        ("[1]", "line 3 can't be read: invalid type: sequence, expected an object at column 0"),
+        ("{\"a\":1,\"a\":2}", "line 3 has the key \"a\" twice"),
+        ("{\"seq\":1.5}", "line 3 has a seq that is no number"),
+        ("{\"timestamp\":\"today\"}", "line 3 has a timestamp that is none"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.jsonl");
-        std::fs::write(&path, format!("{{\"seq\":0,\"timestamp\":1,\"a\":5}}\n{bad}\n{{\"a\":1}}\n"))
+        std::fs::write(&path, format!("{{\"seq\":0,\"timestamp\":1,\"a\":5}}\n\n{bad}\n{{\"a\":1}}\n"))
             .unwrap();
         let mut source = JsonlFormat.open(&path).unwrap();
-        assert!(source.next().unwrap().is_some());
-        let error = source.next().unwrap_err();
-        assert!(error.message.contains(reason), "{error}");
-        assert!(matches!(JsonlFormat.repair(&path).unwrap(), Repair::Unreadable(_)));
+        for _ in 0..2 {
+            assert_eq!(source.next().unwrap().unwrap().1.rows(), 1);
+            for _ in 0..2 {
+                let error = source.next().unwrap_err();
+                assert!(error.message.contains(reason) && error.message.ends_with("x.jsonl"), "{error}");
+            }
+            source.seek(Timestamp(i64::MIN)).unwrap();
+        }
+        let Repair::Unreadable(why) = JsonlFormat.repair(&path).unwrap() else { panic!("{bad}") };
+        assert_eq!(why, reason);
     }
     assert!(read_text(b"seq,timestamp\n1,2\n").unwrap_err().message.contains("not JSON lines"));
+}
+
+#[test]
+fn a_value_that_its_kind_does_not_have_is_an_error_after_what_comes_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jsonl");
+    let line = |data: &str| format!("{{\"connection\":\"a\",\"code\":\"o\",\"data\":\"{data}\"}}\n");
+    std::fs::write(&path, line("aGk=") + &line("no base64")).unwrap();
+    let mut source = JsonlFormat.open(&path).unwrap();
+    let (_, batch) = source.next().unwrap().unwrap();
+    assert_eq!((batch.rows(), batch.column(2).bytes_at(0)), (1, &b"hi"[..]));
+    assert!(source.next().unwrap_err().message.contains("line 2 has a value that can't be read"));
+}
+
+#[test]
+fn a_file_that_was_begun_and_holds_nothing_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jsonl");
+    for (text, repair) in
+        [("", Repair::Intact), ("{\"s", Repair::Mended("cut 3 bytes of a torn first line".to_owned()))]
+    {
+        std::fs::write(&path, text).unwrap();
+        let (schema, rows) = read_all(&JsonlFormat, &path).unwrap();
+        assert_eq!((schema.payload(), rows), (&[][..], Vec::new()));
+        assert_eq!(JsonlFormat.repair(&path).unwrap(), repair);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+    // What is not ours is not cut.
+    std::fs::write(&path, "hello").unwrap();
+    assert!(JsonlFormat.open(&path).is_err());
+    assert!(matches!(JsonlFormat.repair(&path).unwrap(), Repair::Unreadable(_)));
+}
+
+/// Writes rows with these times, an empty line between them now and then, and keys in any order.
+fn write_times(path: &Path, times: &[i64]) {
+    let row = |(row, time): (usize, &i64)| match row % 7 {
+        0 => format!("{{\"twice\":{},\"seq\":{},\"timestamp\":{time}}}\n\n", row * 2, row + 10),
+        _ => format!("{{\"seq\":{},\"timestamp\":{time},\"text\":\"r\\u00e9\",\"twice\":1}}\n", row + 10),
+    };
+    std::fs::write(path, times.iter().enumerate().map(row).collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_file_is_read_in_any_order_whatever_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jsonl");
+    let rising: Vec<i64> = (0..3456).map(|row| row / 3 * 10 - 500).collect();
+    let falling: Vec<i64> = rising.iter().rev().copied().collect();
+    let mixed: Vec<i64> = (0..3456).map(|row| row * 7919 % 3001).collect();
+    for times in [&rising[..], &falling, &mixed, &[5], &[0; 2345], &[i64::MAX, i64::MIN, 0]] {
+        write_times(&path, times);
+        moments::check(&JsonlFormat, &path).unwrap();
+        // A torn end changes nothing.
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}{{\"seq\":9999,\"ti")).unwrap();
+        moments::check(&JsonlFormat, &path).unwrap();
+    }
+}
+
+#[test]
+fn json_lines_are_known_by_their_content() {
+    let long = |begin: &str| format!("{begin}{}", "x".repeat(HEAD_BYTES)).as_bytes()[..HEAD_BYTES].to_vec();
+    for (head, expected) in [
+        ("{\"a\":1}\n{\"a\":2}\n", true),
+        ("{\"a\":1}\r\n{\"a\":2}\r\n", true),
+        ("{\"a\":1}\n{\"a\":", true),
+        ("{\"a\":1}", true),
+        ("{\"version\":2,\"width\":80,\"height\":24}\n", false),
+        ("{\"version\":9,\"term\":{}}\n{}\n", false),
+        ("{\"a\":1}\n[1]\n", false),
+        ("{\n \"a\": 1\n}\n", false),
+        ("[{\"a\":1}]\n", false),
+        ("{\"a\":", false),
+        ("seq,timestamp\n", false),
+        ("", false),
+    ] {
+        assert_eq!(JsonlFormat.matches(head.as_bytes(), Path::new("x.txt")), expected, "{head}");
+    }
+    assert!(JsonlFormat.matches(&long("{\"seq\":5,\"timestamp\":1,\"a\":\""), Path::new("x")));
+    assert!(!JsonlFormat.matches(&long("{\"type\":\"FeatureCollection\",\""), Path::new("x")));
 }
 
 /// Storage with room for so many bytes.

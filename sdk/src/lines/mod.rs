@@ -1,9 +1,17 @@
-//! For formats that are text: a file that grows by whole lines and never keeps half of one, and lines read back. Knows nothing of what
-//! they say.
+//! For formats that are text: a file that grows by whole lines and never keeps half of one, and a recording that is read back from
+//! lines. A format adds what its lines say ([`RowReader`]); nothing here knows it.
 
+mod index;
 mod reader;
+mod recording;
+mod rows;
+#[cfg(test)]
+mod tests;
 
+pub use index::Place;
 pub use reader::{Found, LINE_BYTES_MAX, LineReader};
+pub use recording::{LineRecording, kind_of, stream_name};
+pub use rows::{Ending, RowCursor, RowReader, Step};
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -28,6 +36,12 @@ impl Storage for File {
         self.set_len(length)?;
         self.seek(SeekFrom::Start(length)).map(drop)
     }
+}
+
+/// Why a line is not the JSON that it should be. Says where in the line: which line it is is known by who asks.
+#[must_use]
+pub fn json_reason(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// An append-only file of lines.

@@ -25,7 +25,7 @@ mod cells;
 mod descriptor;
 #[cfg(test)]
 mod faults;
-mod moments;
+pub mod moments;
 mod read_back;
 mod sink;
 mod source;

@@ -1,0 +1,27 @@
+//! `at`: the frame of a recording that is nearest to a moment.
+
+use tapedeck_engine::at::at as nearest;
+
+use crate::arguments::AtArguments;
+use crate::builtins;
+use crate::output::{print_error, print_error_text, print_json};
+
+/// `tapedeck at`.
+pub(crate) fn at(arguments: &AtArguments) -> u8 {
+    let tolerance = arguments.tolerance.map(|tolerance| tolerance.0);
+    let stream = arguments.stream.as_deref();
+    match nearest(&builtins::registry(), &arguments.path, stream, arguments.moment, tolerance) {
+        Ok(Some(frame)) => {
+            print_json(&frame);
+            0
+        }
+        Ok(None) => {
+            print_error_text("no frame is near enough\n");
+            1
+        }
+        Err(error) => {
+            print_error(&error, false);
+            2
+        }
+    }
+}

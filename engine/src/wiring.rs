@@ -129,37 +129,29 @@ impl Wiring {
                 known.len() - 1
             })
         };
-        let mut places: Vec<Vec<(Vec<usize>, Vec<usize>, usize)>> = Vec::new();
-        for (_, sink) in &self.sinks {
-            let of_input = |input: &Arc<InputStats>| {
-                inputs += 2;
-                let dropped = input.edges.iter().map(|edge| place(&mut edges, Arc::as_ptr(edge).cast()));
-                let dropped = dropped.collect();
-                let failed = input.stages.iter().map(|stage| place(&mut stages, Arc::as_ptr(stage).cast()));
-                (dropped, failed.collect(), inputs - 2)
-            };
-            places.push(sink.iter().map(of_input).collect());
-        }
+        // Numbered by kind first, since how many there are of the others is not known yet.
+        let mut of_input = |input: &Arc<InputStats>| {
+            inputs += 2;
+            let dropped = input.edges.iter().map(|edge| place(&mut edges, Arc::as_ptr(edge).cast()));
+            let transforms = input.stages.iter().map(|stage| place(&mut stages, Arc::as_ptr(stage).cast()));
+            LedgerCounts {
+                dropped: dropped.collect(),
+                transforms: transforms.collect(),
+                own: vec![inputs - 2, inputs - 1],
+            }
+        };
+        let mut counts: Vec<Vec<LedgerCounts>> =
+            self.sinks.iter().map(|(_, sink)| sink.iter().map(&mut of_input).collect()).collect();
         let (first_stage, first_input) = (edges.len(), edges.len() + stages.len());
         let ledger = Ledger::create(path, self.streams.len(), first_input + inputs)?;
-        let mut counts = Vec::new();
-        for ((_, sink), places) in self.sinks.iter().zip(places) {
-            let of_input =
-                |(input, (dropped, stages, own)): (&Arc<InputStats>, (Vec<usize>, Vec<usize>, usize))| {
-                    let transforms: Vec<usize> =
-                        stages.into_iter().map(|stage| first_stage + stage).collect();
-                    let own = [first_input + own, first_input + own + 1];
-                    input.edges.iter().zip(&dropped).for_each(|(edge, &count)| edge.keep(&ledger, count));
-                    input
-                        .stages
-                        .iter()
-                        .zip(&transforms)
-                        .for_each(|(stage, &count)| stage.failed.keep(&ledger, count));
-                    input.failed.keep(&ledger, own[0]);
-                    input.refused.keep(&ledger, own[1]);
-                    LedgerCounts { dropped, transforms, own: own.to_vec() }
-                };
-            counts.push(sink.iter().zip(places).map(of_input).collect());
+        for (input, counts) in self.sinks.iter().flat_map(|(_, sink)| sink).zip(counts.iter_mut().flatten()) {
+            counts.transforms.iter_mut().for_each(|count| *count += first_stage);
+            counts.own.iter_mut().for_each(|count| *count += first_input);
+            input.edges.iter().zip(&counts.dropped).for_each(|(edge, &count)| edge.keep(&ledger, count));
+            let stages = input.stages.iter().zip(&counts.transforms);
+            stages.for_each(|(stage, &count)| stage.failed.keep(&ledger, count));
+            let own = [&input.failed, &input.refused].into_iter().zip(&counts.own);
+            own.for_each(|(lost, &count)| lost.keep(&ledger, count));
         }
         Ok((ledger, counts))
     }

@@ -17,7 +17,7 @@ pub(crate) const PIPELINE_KEY: &str = "tapedeck.pipeline";
 pub(crate) const STARTED_AT_KEY: &str = "tapedeck.started_at";
 /// The stream's schema, as JSON.
 pub(crate) const SCHEMA_KEY: &str = "tapedeck.schema";
-/// What was lost, as JSON: `{"late":0,"dropped":0,"failed":0}`.
+/// What was lost, as JSON: `{"late":0,"dropped":0,"failed":0,"partial":0}`.
 pub(crate) const LOSS_KEY: &str = "tapedeck.loss";
 pub(crate) const KEYS: [&str; 5] = [SESSION_KEY, PIPELINE_KEY, STARTED_AT_KEY, SCHEMA_KEY, LOSS_KEY];
 

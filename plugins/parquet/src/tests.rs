@@ -163,7 +163,7 @@ fn session_pipeline_schema_and_loss_are_in_the_file() {
         (pair(&path, SESSION_KEY), pair(&path, PIPELINE_KEY)),
         ("test".to_owned(), "# a test\n".to_owned())
     );
-    assert_eq!(pair(&path, LOSS_KEY), r#"{"late":0,"dropped":0,"failed":3}"#);
+    assert_eq!(pair(&path, LOSS_KEY), r#"{"late":0,"dropped":0,"failed":3,"partial":0}"#);
     assert_eq!(serde_json::from_str::<StreamSchema>(&pair(&path, SCHEMA_KEY)).unwrap(), *schema);
     let (found, rows) = read_all(&ParquetFormat, &folder.path().join("rows.desk.input.parquet")).unwrap();
     assert_eq!((found.name(), found.kind(), rows.len()), ("desk.input", Kind::Event, 0));

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Plugins(PluginsArguments),
     /// Show what a session's folder or a recorded file holds
     Inspect(InspectArguments),
+    /// List the sessions of a folder
+    Sessions(SessionsArguments),
     /// Make the files of a killed session whole
     Recover(RecoverArguments),
     /// Write a recorded file in another format
@@ -229,6 +231,16 @@ fn plugin_name(name: &str) -> Result<String, String> {
 pub(crate) struct InspectArguments {
     /// A session's folder, or a recorded file
     pub(crate) path: PathBuf,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct SessionsArguments {
+    /// The folder that the sessions' folders are in
+    #[arg(value_name = "DIR", default_value = "recordings")]
+    pub(crate) directory: PathBuf,
     /// Print JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,

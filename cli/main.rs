@@ -15,6 +15,7 @@ mod rec;
 mod recover;
 mod report;
 mod run;
+mod sessions;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Graph(graph) => run::graph(&graph, plugin_path),
         Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),
         Command::Inspect(inspect) => inspect::inspect(&inspect),
+        Command::Sessions(sessions) => sessions::sessions(&sessions),
         Command::Recover(recover) => recover::recover(&recover),
         Command::Convert(convert) => convert::convert(&convert),
         Command::Bench(bench) => bench::bench(&bench, plugin_path),

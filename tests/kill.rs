@@ -246,3 +246,27 @@ fn ticks_that_were_late_are_not_lost_once_more() {
     let manifest = balances(&dir, "out/s");
     assert!(manifest["loss"]["late"].as_u64().unwrap() >= 60, "{manifest}");
 }
+
+#[test]
+fn several_streams_in_files_of_their_own_are_each_held_against_their_source() {
+    let dir = Dir::new();
+    let mut text = "[session]\nflush_interval = \"100ms\"\ndisk_free_min = \"0B\"\n".to_owned();
+    for id in ["one", "two"] {
+        text.push_str(&format!("[sources.{id}]\nplugin = \"synthetic\"\nrate = 200\ncolumns = 3\n"));
+    }
+    // Names without the usual extensions, one beside the other: what a file is stands in the manifest.
+    for (id, plugin) in [("text", "csv"), ("rows", "parquet"), ("all", "hdf5"), ("plain", "arrow")] {
+        let path = format!("path = \"{id}.data\"");
+        text.push_str(&format!("[sinks.{id}]\nplugin = \"{plugin}\"\ninputs = [\"one\", \"two\"]\n{path}\n"));
+    }
+    killed(&dir, &text, 800);
+    let recovered = dir.tapedeck(&["recover", "out/s", "--json"]).run();
+    assert!(matches!(recovered.code, 0 | 3), "{recovered:?}");
+    let recovery = json(&recovered);
+    assert_eq!(recovery["streams"].as_array().unwrap().len(), 8, "{recovery}");
+    for stream in recovery["streams"].as_array().unwrap() {
+        let number = |key: &str| stream[key].as_u64().unwrap_or_else(|| panic!("{key} of {stream}"));
+        assert_eq!(number("given"), number("frames") + number("lost"), "{stream}");
+        assert!(number("frames") > 50 && number("lost") <= 60, "{stream}");
+    }
+}

@@ -20,6 +20,13 @@ pub(crate) struct Account {
     counts: Option<Vec<u64>>,
 }
 
+/// A stream that a sink's file holds.
+pub(crate) struct Found {
+    /// The sink's input that the file is of, if it is of one.
+    pub(crate) input: Option<usize>,
+    pub(crate) stream: StreamInspection,
+}
+
 /// What was lost of one input on its way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct OnTheWay {
@@ -103,17 +110,23 @@ impl Account {
         &self,
         manifest: &mut Manifest,
         sink: usize,
-        found: Option<&[StreamInspection]>,
+        found: Option<&[Found]>,
     ) -> Vec<RecoveredStream> {
         let rates: Vec<f64> =
             manifest.streams.iter().map(|stream| rate(stream.frames, stream.timestamps)).collect();
         let sink = &mut manifest.sinks[sink];
         let single = sink.inputs.len() == 1;
         let mut streams = Vec::new();
-        for input in &mut sink.inputs {
-            let of_input = |found: &&StreamInspection| single || found.schema.name() == input.stream;
-            let read: Option<Vec<&StreamInspection>> =
-                found.map(|found| found.iter().filter(of_input).collect());
+        for (number, input) in sink.inputs.iter_mut().enumerate() {
+            let of_input = |found: &&Found| match found.input {
+                Some(of) => of == number,
+                // A file of all inputs names its streams as they were named.
+                None => single || found.stream.schema.name() == input.stream,
+            };
+            let streams_of = |found: &'_ [Found]| {
+                found.iter().filter(of_input).map(|found| found.stream.clone()).collect()
+            };
+            let read: Option<Vec<StreamInspection>> = found.map(streams_of);
             let rate = input.origins.iter().filter_map(|&origin| rates.get(origin)).copied();
             let read_rates = read.iter().flatten().map(|stream| stream.frames_per_second);
             let rate = rate.chain(read_rates).fold(0.0, f64::max);
@@ -127,7 +140,7 @@ impl Account {
     fn settle_input(
         &self,
         input: &mut ManifestInput,
-        read: Option<&[&StreamInspection]>,
+        read: Option<&[StreamInspection]>,
         sink: &str,
     ) -> RecoveredStream {
         let frames = read.map(|read| read.iter().map(|stream| stream.frames).sum::<u64>());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hdrhistogram::Histogram;
-use tapedeck_sdk::{Error, Loss, Timestamp};
+use tapedeck_sdk::{Error, Loss, Role, Timestamp};
 
 use crate::clock::process_cpu;
 use crate::feed::FeedTimes;
@@ -15,8 +15,8 @@ use crate::pipeline::{Journal, Pipeline};
 use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
 use crate::run::{Ended, Session, count};
 use crate::session::{
-    EndedBy, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal,
-    ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
+    Artifact, ArtifactRole, EndedBy, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact,
+    ManifestInput, ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
 };
 use crate::stats::{InputStats, StreamStats};
 use crate::wiring::Wired;
@@ -41,7 +41,7 @@ pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired
         streams: streams(&wired.streams),
         sinks,
         artifacts: artifacts(opened.folder()),
-        journals: journals(pipeline, opened),
+        journals: journals(opened.folder()),
         pipeline: pipeline.text.clone(),
     }
 }
@@ -101,31 +101,28 @@ fn sinks(
 
 /// The files that stages have registered, journals left out.
 pub(crate) fn artifacts(folder: &SessionFolder) -> Vec<ManifestArtifact> {
-    let files = folder.artifacts().into_iter().filter(|(path, _)| !path.starts_with(JOURNAL));
-    let manifest = |(path, sink): (std::path::PathBuf, String)| ManifestArtifact {
-        path: path.to_string_lossy().into_owned(),
-        sink,
-        bytes: None,
-        sha256: None,
+    let files = folder.artifacts().into_iter().filter(|(_, artifact)| !artifact.is_journal);
+    let manifest = |(path, artifact): (std::path::PathBuf, Artifact)| {
+        let (role, input) = match artifact.role {
+            Role::Recording => (ArtifactRole::Recording, None),
+            Role::RecordingOf(input) => (ArtifactRole::Recording, Some(input)),
+            Role::Beside => (ArtifactRole::Beside, None),
+        };
+        let path = path.to_string_lossy().into_owned();
+        ManifestArtifact { path, sink: artifact.stage, role, input, bytes: None, sha256: None }
     };
     files.map(manifest).collect()
 }
 
-/// The journals, in the order in which each sink's inputs stand: they are registered one after the other and named after the streams.
-fn journals(pipeline: &Pipeline, opened: &Opened) -> Vec<ManifestJournal> {
-    let files = opened.folder().artifacts();
-    let mut journals = Vec::new();
-    for (node, declared) in pipeline.nodes.iter().enumerate() {
-        let own = files.iter().filter(|(path, stage)| path.starts_with(JOURNAL) && *stage == declared.id);
-        let inputs = &opened.nodes[node].inputs;
-        for (path, _) in own {
-            let name = path.to_string_lossy();
-            let of = |input: &crate::opening::OpenInput| name.contains(&format!(".{}.", input.schema.name()));
-            let input = if inputs.len() == 1 { 0 } else { inputs.iter().position(of).unwrap_or(0) };
-            journals.push(ManifestJournal { path: name.into_owned(), sink: declared.id.clone(), input });
-        }
-    }
-    journals
+/// The journals, one for each input of a sink that needs them.
+fn journals(folder: &SessionFolder) -> Vec<ManifestJournal> {
+    let journal = |(path, artifact): (std::path::PathBuf, Artifact)| ManifestJournal {
+        path: path.to_string_lossy().into_owned(),
+        sink: artifact.stage,
+        // A sink of one input has one journal, which is of all its inputs.
+        input: if let Role::RecordingOf(input) = artifact.role { input } else { 0 },
+    };
+    folder.artifacts().into_iter().filter(|(_, artifact)| artifact.is_journal).map(journal).collect()
 }
 
 /// Writes down what became of a session whose threads have ended.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use tapedeck_sdk::terminal::Columns;
-use tapedeck_sdk::{Batch, Error, Format, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Error, Format, PluginKind, StreamSchema, Timestamp};
 
 use crate::closing::rate;
 use crate::ledger;
 use crate::registry::Registry;
 use crate::report::Percentiles;
-use crate::session::{LEDGER, MANIFEST, Manifest, ManifestArtifact, Status};
+use crate::session::{ArtifactRole, LEDGER, MANIFEST, Manifest, Status};
 use crate::stats::{duration_histogram, guarded, record};
 
 /// How many gaps are listed one by one.
@@ -47,7 +47,7 @@ pub struct FileInspection {
 }
 
 /// What a file holds of a stream.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct StreamInspection {
     /// Its schema.
     pub schema: StreamSchema,
@@ -96,7 +96,7 @@ pub fn inspect(registry: &Registry, path: &Path) -> Result<Result<SessionInspect
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
         return session(registry, folder).map(Ok);
     }
-    file(registry, path).map(Err)
+    by_name(registry, path).map(Err)
 }
 
 fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Error> {
@@ -104,34 +104,32 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
     if manifest.status == Status::Recording && !ledger::is_live(&folder.join(LEDGER)) {
         manifest.status = Status::Interrupted;
     }
-    // What a sink wrote beside its recordings is no recording: files that nothing reads, beside others of the same sink that are read.
-    let readable = |file: &ManifestArtifact| {
-        registry.formats().any(|format| has_extension_of(Path::new(&file.path), format.as_ref()))
-    };
-    let beside = |file: &ManifestArtifact| {
-        !readable(file) && manifest.artifacts.iter().any(|other| other.sink == file.sink && readable(other))
-    };
-    let files = manifest.artifacts.iter().filter(|artifact| !beside(artifact)).map(|artifact| {
+    let recordings = manifest.artifacts.iter().filter(|artifact| artifact.role == ArtifactRole::Recording);
+    let files = recordings.map(|artifact| {
         let path = folder.join(&artifact.path);
         let unread = |path, error| FileInspection { path, format: String::new(), streams: Vec::new(), error };
-        if !readable(artifact) && path.exists() {
-            return unread(path, None);
+        let sink = manifest.sinks.iter().find(|sink| sink.id == artifact.sink);
+        let plugin = sink.and_then(|sink| registry.find(PluginKind::Sink, &sink.plugin));
+        match plugin.map(|plugin| plugin.format()) {
+            Some(Some(format)) => {
+                file(format.as_ref(), &path).unwrap_or_else(|error| unread(path, Some(error)))
+            }
+            // A sink that writes for others to read, such as plain text.
+            Some(None) if path.exists() => unread(path, None),
+            _ => by_name(registry, &path).unwrap_or_else(|error| unread(path, Some(error))),
         }
-        file(registry, &path).unwrap_or_else(|error| unread(path, Some(error)))
     });
     let files = files.collect();
     Ok(SessionInspection { folder: folder.to_owned(), manifest, files })
 }
 
-/// Whether the file's name has an extension of the format.
-pub(crate) fn has_extension_of(path: &Path, format: &dyn Format) -> bool {
-    path.extension().is_some_and(|extension| format.extensions().iter().any(|known| extension == *known))
+/// Looks at a single file.
+fn by_name(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
+    file(format_of(registry, path)?.as_ref(), path)
 }
 
-/// Looks at a single file.
-fn file(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
-    let format = format_of(registry, path)?;
-    let (streams, error) = read(format.as_ref(), path)?;
+fn file(format: &dyn Format, path: &Path) -> Result<FileInspection, Error> {
+    let (streams, error) = read(format, path)?;
     Ok(FileInspection { path: path.to_owned(), format: format.name().to_owned(), streams, error })
 }
 
@@ -142,6 +140,9 @@ fn file(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
 pub fn format_of<'a>(registry: &'a Registry, path: &Path) -> Result<&'a std::sync::Arc<dyn Format>, Error> {
     if !path.exists() {
         return Err(Error::environment(format!("there is no such file or folder: {}", path.display())));
+    }
+    if !path.metadata().is_ok_and(|found| found.is_file()) {
+        return Err(Error::environment(format!("not a regular file: {}", path.display())));
     }
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();

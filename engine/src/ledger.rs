@@ -4,13 +4,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use memmap2::MmapRaw;
 use rustix::fs::FlockOperation;
+
+use crate::session::open_regular;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"TDLEDGR2");
 /// `u64` words before the first stream: the magic number, how many streams, how many counts.
@@ -170,7 +171,7 @@ impl fmt::Debug for LossCount {
 pub(crate) fn read(path: &Path) -> io::Result<Entries> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut bytes = Vec::new();
-    open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
     let (words, rest) = bytes.as_chunks::<8>();
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let [MAGIC, streams, counts, words @ ..] = words.as_slice() else { return Err(invalid("not a ledger")) };
@@ -185,17 +186,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Entries> {
 
 /// Whether the session's process still runs.
 pub(crate) fn is_live(path: &Path) -> bool {
-    open(path).is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err())
-}
-
-/// The folder may be somebody else's: no link is followed, and nothing is waited for.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
-    }
-    Ok(file)
+    open_regular(path)
+        .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err())
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ use rustix::fs::FlockOperation;
 use serde::Serialize;
 use tapedeck_sdk::{Error, Format, PluginKind, Repair, SessionInfo, StreamSchema, Timestamp};
 
-use crate::accounting::Account;
+use crate::accounting::{Account, Found};
 use crate::closing::measure;
-use crate::inspect::{StreamInspection, has_extension_of, read};
+use crate::inspect::read;
 use crate::ledger;
 use crate::registry::Registry;
 use crate::rewriting::{self, Rewriting};
-use crate::session::{LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status};
+use crate::session::{
+    ArtifactRole, LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status,
+};
 use crate::stats::guarded;
 
 /// What `recover` did and found.
@@ -152,13 +154,13 @@ fn recover_sink(
     sink: &ManifestSink,
     account: &Account,
     recovery: &mut Recovery,
-) -> (Option<Vec<StreamInspection>>, bool) {
+) -> (Option<Vec<Found>>, bool) {
     let Some(format) =
         registry.find(PluginKind::Sink, &sink.plugin).and_then(|factory| factory.format()).cloned()
     else {
         return (None, true);
     };
-    let artifacts = recordings(manifest, sink, format.as_ref());
+    let artifacts = recordings(manifest, sink);
     let mut outcomes = Vec::new();
     for artifact in &artifacts {
         outcomes.push(mend(format.as_ref(), &folder.join(&artifact.path)));
@@ -169,7 +171,7 @@ fn recover_sink(
     let behind =
         kept > artifacts.iter().map(|artifact| frames(format.as_ref(), &folder.join(&artifact.path))).sum();
     let rebuilt = (unreadable || behind).then(|| rebuild(registry, folder, manifest, sink, account));
-    let mut streams: Vec<StreamInspection> = Vec::new();
+    let mut streams: Vec<Found> = Vec::new();
     for (artifact, outcome) in artifacts.iter().zip(outcomes) {
         let path = folder.join(&artifact.path);
         let (found, error) = match path.exists().then(|| read(format.as_ref(), &path)) {
@@ -177,7 +179,7 @@ fn recover_sink(
             Some(Ok((found, error))) => (found, error),
             Some(Err(error)) => (Vec::new(), Some(error)),
         };
-        streams.extend(found);
+        streams.extend(found.into_iter().map(|stream| Found { input: artifact.input, stream }));
         let outcome = match (&rebuilt, outcome) {
             (Some(Ok(())), _) => "written again from the journal".to_owned(),
             (Some(Err(error)), _) => format!("can't be written again: {error}"),
@@ -189,7 +191,7 @@ fn recover_sink(
         let readable = error.is_none();
         recovery.files.push(RecoveredFile { path: artifact.path.clone(), outcome, readable });
     }
-    let complete = kept <= streams.iter().map(|stream| stream.frames).sum();
+    let complete = kept <= streams.iter().map(|found| found.stream.frames).sum();
     if format.holds_every_frame() { (Some(streams), complete) } else { (None, true) }
 }
 
@@ -202,17 +204,10 @@ fn mend(format: &dyn Format, path: &Path) -> Repair {
     repair.unwrap_or_else(|error| Repair::Unreadable(error.to_string()))
 }
 
-/// The files of a sink that are of its format. What it wrote beside them (facts about a recording) is not read back.
-fn recordings<'m>(
-    manifest: &'m Manifest,
-    sink: &ManifestSink,
-    format: &dyn Format,
-) -> Vec<&'m ManifestArtifact> {
-    let of_sink = || manifest.artifacts.iter().filter(|file| file.sink == sink.id);
-    let of_format = |file: &&ManifestArtifact| has_extension_of(Path::new(&file.path), format);
-    let found: Vec<_> = of_sink().filter(of_format).collect();
-    // The user may have chosen a name without the usual extension.
-    if found.is_empty() { of_sink().collect() } else { found }
+/// The recordings of a sink. What it wrote beside them (facts about a recording) is not read back.
+fn recordings<'m>(manifest: &'m Manifest, sink: &ManifestSink) -> Vec<&'m ManifestArtifact> {
+    let files = manifest.artifacts.iter().filter(|file| file.sink == sink.id);
+    files.filter(|file| file.role == ArtifactRole::Recording).collect()
 }
 
 /// Frames that can be read from a file.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tapedeck_sdk::{
-    Batch, Context, Error, Factory, Host, Loss, Opener, Recording, SessionInfo, Sink, StreamSchema, Timestamp,
+    Batch, Context, Error, Factory, Host, Loss, Opener, Recording, Role, SessionInfo, Sink, StreamSchema,
+    Timestamp,
 };
 
 use crate::clock::SessionClock;
@@ -92,8 +93,8 @@ impl Host for RewritingHost {
 
     fn warn(&self, _message: &str) {}
 
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
-        self.folder.artifact(name, &self.stage)
+    fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error> {
+        self.folder.stage_artifact(name, role, &self.stage)
     }
 
     fn loss(&self, stream: &str) -> Loss {

@@ -66,6 +66,18 @@ pub struct Watermark {
     pub lost: u64,
 }
 
+/// What a file is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It is a recording of all inputs of its sink.
+    #[default]
+    Recording,
+    /// It is a recording of this input of its sink, or of a part of it.
+    RecordingOf(usize),
+    /// It lies beside a recording, for others to read: facts, a preview. It is not read back.
+    Beside,
+}
+
 /// What is called when a watermark moves: see [`Host::follow`].
 pub type Follower = Box<dyn FnMut(Watermark) + Send>;
 
@@ -87,11 +99,11 @@ pub trait Host: Send + Sync {
     fn warn(&self, message: &str);
 
     /// Registers a file that this stage is about to make, and returns its full path. `name` is relative to the session folder;
-    /// folders in between are made.
+    /// folders in between are made. The `role` goes into the manifest: whoever reads the session guesses nothing.
     ///
     /// # Errors
     /// A name that is absolute, contains `..` or NUL, or is already taken by another stage.
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error>;
+    fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error>;
 
     /// What was lost so far of the stream (as the stage's input is named), from its source down to this stage. For a file's own
     /// metadata: call it in `finish`.
@@ -136,7 +148,7 @@ impl Context {
     /// As for [`Host::artifact`].
     pub fn artifact(&self, path: Option<&Path>, extension: &str) -> Result<PathBuf, Error> {
         let default = PathBuf::from(format!("{}.{extension}", self.id));
-        self.host.artifact(path.unwrap_or(&default))
+        self.host.artifact(path.unwrap_or(&default), Role::Recording)
     }
 
     /// The paths of the files of a sink that writes one file a stream: as [`artifact`](Self::artifact) for a single input, with the
@@ -158,7 +170,8 @@ impl Context {
         let extension = path.extension().map_or(extension.into(), |extension| extension.to_string_lossy());
         let file =
             |schema: &Arc<crate::StreamSchema>| path.with_extension(format!("{}.{extension}", schema.name()));
-        inputs.iter().map(|schema| self.host.artifact(&file(schema))).collect()
+        let register = |(input, schema)| self.host.artifact(&file(schema), Role::RecordingOf(input));
+        inputs.iter().enumerate().map(register).collect()
     }
 
     /// What a transform calls the stream it makes of `input`: its own id, or `id.input` when it has several inputs.

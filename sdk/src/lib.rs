@@ -71,7 +71,7 @@ pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
 pub use format::{Format, Repair};
-pub use host::{Context, Follower, Host, Loss, SessionInfo, Watermark};
+pub use host::{Context, Follower, Host, Loss, Role, SessionInfo, Watermark};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
 pub use recording::Recording;
 pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
@@ -82,7 +82,7 @@ pub mod prelude {
     pub use crate::{
         Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
         Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
-        PluginKind, Recording, Relabel, Repair, RowWriter, SessionInfo, Sink, Source, StreamSchema,
+        PluginKind, Recording, Relabel, Repair, Role, RowWriter, SessionInfo, Sink, Source, StreamSchema,
         Timestamp, Transform,
     };
     pub use std::sync::Arc;

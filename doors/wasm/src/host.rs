@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapedeck_sdk::{Error, ErrorKind};
+use tapedeck_sdk::{Error, ErrorKind, Role};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
@@ -53,7 +53,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn artifact(state: &State, name: &Path) -> Result<String, Error> {
     match (&state.host, &state.scratch) {
-        (Some(host), Some(scratch)) => scratch.show(name, &host.artifact(name)?),
+        (Some(host), Some(scratch)) => scratch.show(name, &host.artifact(name, Role::Recording)?),
         _ => Err(Error::plugin("only a sink makes files")),
     }
 }

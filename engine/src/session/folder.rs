@@ -3,18 +3,29 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use tapedeck_sdk::Error;
+use tapedeck_sdk::{Error, Role};
+
+/// A file that a stage has registered.
+#[derive(Debug, Clone)]
+pub(crate) struct Artifact {
+    /// The id of the stage that makes it.
+    pub(crate) stage: String,
+    pub(crate) role: Role,
+    /// Whether it is the engine's journal beside the stage.
+    pub(crate) is_journal: bool,
+}
 
 /// A session's folder.
 #[derive(Debug)]
 pub(crate) struct SessionFolder {
     path: PathBuf,
-    /// Relative path → id of the stage that makes it.
-    artifacts: Mutex<BTreeMap<PathBuf, String>>,
+    /// Relative path → what it is.
+    artifacts: Mutex<BTreeMap<PathBuf, Artifact>>,
 }
 
 impl SessionFolder {
@@ -70,7 +81,7 @@ impl SessionFolder {
     }
 
     /// Registers a file for a stage; see [`tapedeck_sdk::Host::artifact`].
-    pub(crate) fn artifact(&self, name: &Path, stage: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn artifact(&self, name: &Path, artifact: Artifact) -> Result<PathBuf, Error> {
         let shown = name.display().to_string();
         let plain = !shown.is_empty()
             && !shown.contains('\0')
@@ -81,14 +92,17 @@ impl SessionFolder {
         }
         let mut artifacts = self.artifacts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(owner) = artifacts.get(name) {
-            return Err(Error::option(["path"], format!("\"{shown}\" is already written by \"{owner}\""))
-                .with_hint("give one of the two another `path`"));
+            return Err(Error::option(
+                ["path"],
+                format!("\"{shown}\" is already written by \"{}\"", owner.stage),
+            )
+            .with_hint("give one of the two another `path`"));
         }
         let path = self.path.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
         }
-        artifacts.insert(name.to_owned(), stage.to_owned());
+        artifacts.insert(name.to_owned(), artifact);
         Ok(path)
     }
 
@@ -96,19 +110,19 @@ impl SessionFolder {
     ///
     /// # Errors
     /// As for [`artifact`](Self::artifact), or the name is the session's.
-    pub(crate) fn stage_artifact(&self, name: &Path, stage: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn stage_artifact(&self, name: &Path, role: Role, stage: &str) -> Result<PathBuf, Error> {
         let first = name.components().next().map(|part| part.as_os_str().to_string_lossy());
         if first.is_some_and(|first| super::RESERVED.contains(&first.as_ref())) {
             let message = format!("\"{}\" is a file of the session itself", name.display());
             return Err(Error::option(["path"], message).with_hint("give the sink another `path`"));
         }
-        self.artifact(name, stage)
+        self.artifact(name, Artifact { stage: stage.to_owned(), role, is_journal: false })
     }
 
-    /// The files that stages have registered, with the stage's id.
-    pub(crate) fn artifacts(&self) -> Vec<(PathBuf, String)> {
+    /// The files that stages have registered.
+    pub(crate) fn artifacts(&self) -> Vec<(PathBuf, Artifact)> {
         let artifacts = self.artifacts.lock().unwrap_or_else(PoisonError::into_inner);
-        artifacts.iter().map(|(path, stage)| (path.clone(), stage.clone())).collect()
+        artifacts.iter().map(|(path, artifact)| (path.clone(), artifact.clone())).collect()
     }
 
     /// How many files stages have registered.
@@ -123,12 +137,26 @@ impl SessionFolder {
     }
 }
 
+/// Opens a file of a folder that may be somebody else's: no link is followed, nothing is waited for, and only a regular file is taken.
+///
+/// # Errors
+/// There is no such file, it is no regular one, or the system refuses.
+pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
+    let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"))
+    }
+}
+
 /// Size and SHA-256 (lower-case hex) of a file.
 ///
 /// # Errors
 /// The file can't be read.
 pub(crate) fn hash_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = fs::File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     let mut size = 0;
@@ -152,16 +180,17 @@ mod tests {
     fn a_stage_gets_files_inside_the_folder_only_and_each_once() {
         let root = tempfile::tempdir().unwrap();
         let folder = SessionFolder::create(&root.path().join("a/b/session")).unwrap();
-        assert!(folder.artifact(Path::new("x/rows.csv"), "one").unwrap().parent().unwrap().is_dir());
+        let artifact = |name: &str, stage| folder.stage_artifact(Path::new(name), Role::Recording, stage);
+        assert!(artifact("x/rows.csv", "one").unwrap().parent().unwrap().is_dir());
         for name in ["", "..", "../x", "/etc/passwd", "a/../../x", "./x/..", "a\0b"] {
-            assert!(folder.artifact(Path::new(name), "one").is_err(), "{name:?}");
+            assert!(artifact(name, "one").is_err(), "{name:?}");
         }
         for name in super::super::RESERVED {
-            assert!(folder.stage_artifact(Path::new(name), "one").is_err(), "{name}");
-            assert!(folder.stage_artifact(&Path::new(name).join("x.csv"), "one").is_err(), "{name}");
+            assert!(artifact(name, "one").is_err(), "{name}");
+            assert!(artifact(&format!("{name}/x.csv"), "one").is_err(), "{name}");
         }
-        folder.stage_artifact(Path::new("journal.csv"), "one").unwrap();
-        let twice = folder.artifact(Path::new("x/rows.csv"), "two").unwrap_err();
+        artifact("journal.csv", "one").unwrap();
+        let twice = artifact("x/rows.csv", "two").unwrap_err();
         assert!(twice.message.contains("\"one\""), "{twice}");
         assert!(SessionFolder::check(folder.path()).unwrap_err().message.contains("already there"));
     }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use tapedeck_sdk::{Error, Follower, Host, Loss, Timestamp};
+use tapedeck_sdk::{Error, Follower, Host, Loss, Role, Timestamp};
 
-use super::SessionFolder;
+use super::{Artifact, SessionFolder};
 use crate::clock::SessionClock;
 use crate::stats::{InputStats, StageStats, StreamStats};
 use crate::watermark::Mark;
@@ -47,7 +47,7 @@ impl Host for StageHost {
         self.stats.remark(message.to_owned());
     }
 
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+    fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error> {
         let folder = self.folder.get().ok_or_else(|| {
             Error::plugin(format!(
                 "\"{}\" wants to make a file before the session has a folder",
@@ -55,8 +55,11 @@ impl Host for StageHost {
             ))
         })?;
         match &self.below {
-            Some(below) => folder.artifact(&below.join(name), &self.stats.id),
-            None => folder.stage_artifact(name, &self.stats.id),
+            Some(below) => {
+                let artifact = Artifact { stage: self.stats.id.clone(), role, is_journal: true };
+                folder.artifact(&below.join(name), artifact)
+            }
+            None => folder.stage_artifact(name, role, &self.stats.id),
         }
     }
 

@@ -1,14 +1,14 @@
 //! `session.json`: what a session is, what it holds and what it lost. Written at the start and replaced whole, never edited in place.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
-use super::{FRESH_MANIFEST, MANIFEST};
+use super::{FRESH_MANIFEST, MANIFEST, open_regular};
 
 /// How far a session got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +144,17 @@ pub struct LedgerCounts {
     pub own: Vec<usize>,
 }
 
+/// What a file is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactRole {
+    /// It is a recording of inputs of its sink.
+    #[default]
+    Recording,
+    /// It lies beside a recording and is not read back.
+    Beside,
+}
+
 /// A file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestArtifact {
@@ -151,6 +162,12 @@ pub struct ManifestArtifact {
     pub path: String,
     /// The sink that made it.
     pub sink: String,
+    /// What it is for.
+    #[serde(default)]
+    pub role: ArtifactRole,
+    /// The one input of the sink that it is a recording of; none: of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<usize>,
     /// Its size; none while it is being written.
     pub bytes: Option<u64>,
     /// Its SHA-256 in hex; none while it is being written.
@@ -168,6 +185,8 @@ pub struct ManifestJournal {
     pub input: usize,
 }
 
+/// The most bytes of a manifest that is read.
+const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 /// Bytes by which a session's last manifest may be longer than twice its first one: errors, artifacts, hashes.
 const LAST_MANIFEST_GROWTH: u64 = 64 << 10;
 
@@ -178,13 +197,7 @@ impl Manifest {
     /// There is none, or it is not one.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(|error| {
-            Error::io("read the session's manifest", &path, &error)
-                .with_hint("name a session folder, such as recordings/<session>")
-        })?;
-        let manifest: Self = serde_json::from_str(&text).map_err(|error| {
-            Error::data(format!("can't read the session's manifest: {error}: {}", path.display()))
-        })?;
+        let manifest: Self = parse(&path)?;
         manifest.check_paths(folder)?;
         Ok(manifest)
     }
@@ -234,6 +247,19 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// Reads a manifest, or what is wanted of it.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let mut text = String::new();
+    let read = open_regular(path).and_then(|file| file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|error| {
+        Error::io("read the session's manifest", path, &error)
+            .with_hint("name a session folder, such as recordings/<session>")
+    })?;
+    serde_json::from_str(&text).map_err(|error| {
+        Error::data(format!("can't read the session's manifest: {error}: {}", path.display()))
+    })
 }
 
 /// `O_NOFOLLOW`, as the standard library takes it.

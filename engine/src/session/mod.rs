@@ -2,13 +2,15 @@
 
 mod folder;
 mod host;
+mod list;
 mod manifest;
 
-pub(crate) use folder::{SessionFolder, hash_file};
+pub(crate) use folder::{Artifact, SessionFolder, hash_file, open_regular};
 pub(crate) use host::{Accounts, StageHost};
+pub use list::{ListedSession, list};
 pub use manifest::{
-    EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal, ManifestSink,
-    ManifestStream, Status,
+    ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal,
+    ManifestSink, ManifestStream, Status,
 };
 
 /// The manifest's file name.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tapedeck_sdk::lines::LineFile;
 use tapedeck_sdk::terminal::{Recording, Size, Taken};
-use tapedeck_sdk::{Error, Host, Timestamp};
+use tapedeck_sdk::{Error, Host, Role, Timestamp};
 
 use crate::encode::{Code, Encoder};
 use crate::file::{CastFile, OPEN_FILES_MAX};
@@ -44,6 +44,7 @@ impl Recording for CastRecording {
     type Style = Style;
 
     fn begin(
+        input: usize,
         connection: &str,
         at: Timestamp,
         stem: &Path,
@@ -51,8 +52,11 @@ impl Recording for CastRecording {
         style: &Style,
         host: &dyn Host,
     ) -> Result<Self, Error> {
-        let path = host.artifact(&stem.with_added_extension("cast"))?;
-        let sidecar = style.sidecar.then(|| host.artifact(&stem.with_added_extension("json"))).transpose()?;
+        let path = host.artifact(&stem.with_added_extension("cast"), Role::RecordingOf(input))?;
+        let sidecar = style
+            .sidecar
+            .then(|| host.artifact(&stem.with_added_extension("json"), Role::Beside))
+            .transpose()?;
         let file = CastFile::create(&path, open < OPEN_FILES_MAX)?;
         let facts = sidecar::Facts {
             connection: connection.to_owned(),

@@ -54,7 +54,13 @@ impl OpenSink for ParquetSink {
         options.check()?;
         let names = file_names(options.path.as_deref(), &context.id, inputs);
         let open = |(schema, name)| Recording::open(name, schema, &options, &context);
-        Ok(Self { recordings: inputs.iter().zip(names).map(open).collect::<Result<_, _>>()? })
+        Ok(Self {
+            recordings: inputs
+                .iter()
+                .zip(names.into_iter().enumerate())
+                .map(open)
+                .collect::<Result<_, _>>()?,
+        })
     }
 }
 

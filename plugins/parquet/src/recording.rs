@@ -55,6 +55,7 @@ impl Names {
 
 /// One input stream.
 pub(crate) struct Recording {
+    input: usize,
     schema: Arc<StreamSchema>,
     arrow: SchemaRef,
     properties: WriterProperties,
@@ -79,9 +80,9 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// `name` is that of the first file, relative to the session folder.
+    /// `input` is the stream's number, `name` that of its first file, relative to the session folder.
     pub(crate) fn open(
-        name: PathBuf,
+        (input, name): (usize, PathBuf),
         schema: &Arc<StreamSchema>,
         options: &ParquetOptions,
         context: &Context,
@@ -102,6 +103,7 @@ impl Recording {
         arrow.metadata.retain(|key, _| !KEYS.contains(&key.as_str()));
         let pairs = session_metadata(schema, &context.session)?;
         let mut recording = Self {
+            input,
             schema: schema.clone(),
             arrow: Arc::new(arrow),
             properties: options.properties(schema)?.set_key_value_metadata(Some(pairs)).build(),
@@ -234,7 +236,7 @@ impl Recording {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
-                let path = self.host.artifact(&self.names.next())?;
+                let path = self.host.artifact(&self.names.next(), Role::RecordingOf(self.input))?;
                 ParquetFile::create(path, self.arrow.clone(), self.properties.clone())?
             }
         };

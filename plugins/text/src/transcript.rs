@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tapedeck_sdk::terminal::{Recording, Size, Taken};
-use tapedeck_sdk::{Error, Host, Timestamp};
+use tapedeck_sdk::{Error, Host, Role, Timestamp};
 
 use crate::screen::Screen;
 
@@ -60,6 +60,7 @@ impl Recording for Transcript {
     type Style = Size;
 
     fn begin(
+        input: usize,
         _connection: &str,
         _at: Timestamp,
         stem: &Path,
@@ -67,7 +68,7 @@ impl Recording for Transcript {
         style: &Size,
         host: &dyn Host,
     ) -> Result<Self, Error> {
-        let path = host.artifact(&stem.with_added_extension("txt"))?;
+        let path = host.artifact(&stem.with_added_extension("txt"), Role::RecordingOf(input))?;
         let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
         let screen = Screen::new(*style);
         Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::abi::{self, Bytes};
 use super::text::{hear, received};
-use crate::{Error, Host, Loss, Timestamp};
+use crate::{Error, Host, Loss, Role, Timestamp};
 
 /// The most bytes of a path.
 const PATH_BYTES_MAX: u64 = 64 << 10;
@@ -60,7 +60,7 @@ impl Host for Engine {
         unsafe { (self.0.warn)(self.0.context, message.as_ptr(), message.len() as u64) };
     }
 
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+    fn artifact(&self, name: &Path, _role: Role) -> Result<PathBuf, Error> {
         let text = name
             .to_str()
             .ok_or_else(|| Error::option(["path"], format!("\"{}\" is not UTF-8", name.display())))?;

@@ -24,12 +24,13 @@ pub trait Recording: Sized + Send {
     /// What all recordings of a stream have in common.
     type Style: Send;
 
-    /// Makes the files. The connection began with a frame `at`; `stem` is their name without extensions, to be registered with
+    /// Makes the files of a connection of this input. It began with a frame `at`; `stem` is their name without extensions, to be registered with
     /// [`Host::artifact`]. `open` says how many other recordings are open.
     ///
     /// # Errors
     /// They can't be made.
     fn begin(
+        input: usize,
         connection: &str,
         at: Timestamp,
         stem: &Path,
@@ -115,13 +116,14 @@ impl<R: Recording> Recordings<R> {
         let open = self.streams.iter().map(|stream| stream.active.len()).sum();
         let stream = &mut self.streams[input];
         let stem = stream.files.stem(connection);
-        let begun = match R::begin(connection, at, &stem, open, &stream.style, self.losses.host.as_ref()) {
-            Ok(recording) => Connection::Recorded(recording, 0),
-            Err(error) => {
-                self.losses.recording(0, &error);
-                Connection::Lost
-            }
-        };
+        let begun =
+            match R::begin(input, connection, at, &stem, open, &stream.style, self.losses.host.as_ref()) {
+                Ok(recording) => Connection::Recorded(recording, 0),
+                Err(error) => {
+                    self.losses.recording(0, &error);
+                    Connection::Lost
+                }
+            };
         stream.active.insert(connection.to_owned(), begun);
     }
 

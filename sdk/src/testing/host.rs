@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{Context, Error, Follower, Host, Loss, SessionInfo, Timestamp, Watermark};
+use crate::{Context, Error, Follower, Host, Loss, Role, SessionInfo, Timestamp, Watermark};
 
 /// A host for tests. Its clock stands still until told to [`advance`](Self::advance); its files go into the folder it was given.
 pub struct FakeHost {
@@ -100,7 +100,7 @@ impl Host for FakeHost {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
     }
 
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+    fn artifact(&self, name: &Path, _role: Role) -> Result<PathBuf, Error> {
         if name.as_os_str().is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_)))
         {
             return Err(Error::option(

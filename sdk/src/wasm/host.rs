@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::heard;
 use super::source::tapedeck::plugin::host;
 use crate::native::ForeignSlab;
-use crate::{Batch, Error, Host, Loss, Outputs, StreamSchema, Timestamp};
+use crate::{Batch, Error, Host, Loss, Outputs, Role, StreamSchema, Timestamp};
 
 struct Engine;
 
@@ -28,7 +28,7 @@ impl Host for Engine {
         host::warn(message);
     }
 
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+    fn artifact(&self, name: &Path, _role: Role) -> Result<PathBuf, Error> {
         let name = name
             .to_str()
             .ok_or_else(|| Error::option(["path"], format!("\"{}\" is not UTF-8", name.display())))?;

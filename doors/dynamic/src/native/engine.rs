@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use tapedeck_sdk::native::abi::{self, Bytes, Status};
 use tapedeck_sdk::native::{TEXT_BYTES_MAX, Text, panicked, slice, tell};
-use tapedeck_sdk::{Error, Host, StreamSchema, Timestamp};
+use tapedeck_sdk::{Error, Host, Role, StreamSchema, Timestamp};
 
 use super::arrow::{self, Input};
 
@@ -135,7 +135,7 @@ unsafe extern "C" fn artifact(
         // SAFETY: the plugin shows the name during the call.
         let name = unsafe { text(name, length, "the name of a file") }?;
         // SAFETY: a context of ours.
-        let full = unsafe { Engine::of(context) }.host.artifact(Path::new(name))?;
+        let full = unsafe { Engine::of(context) }.host.artifact(Path::new(name), Role::Recording)?;
         let full = full.into_os_string().into_string().map_err(|full| {
             Error::environment(format!("can't name a file to a plugin: {} is no UTF-8", full.display()))
         })?;

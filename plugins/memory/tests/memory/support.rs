@@ -125,8 +125,8 @@ impl Host for WallHost {
     fn warn(&self, message: &str) {
         self.fake.warn(message);
     }
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
-        self.fake.artifact(name)
+    fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error> {
+        self.fake.artifact(name, role)
     }
     fn loss(&self, stream: &str) -> Loss {
         self.fake.loss(stream)

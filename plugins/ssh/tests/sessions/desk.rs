@@ -63,7 +63,7 @@ impl Host for Clockwork {
         self.warnings.lock().unwrap().push(message.to_owned());
     }
 
-    fn artifact(&self, name: &Path) -> Result<PathBuf, Error> {
+    fn artifact(&self, name: &Path, _role: Role) -> Result<PathBuf, Error> {
         panic!("a source makes no artifacts: {}", name.display());
     }
 

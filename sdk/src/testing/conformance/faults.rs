@@ -70,7 +70,7 @@ impl OpenSource for TestSource {
             _ => ("conform", Kind::Attributes),
         };
         if options.fault == "file" {
-            let path = context.host.artifact(Path::new("x"))?;
+            let path = context.host.artifact(Path::new("x"), Role::Recording)?;
             File::create(&path).map_err(|error| Error::io("make a file", &path, &error))?;
         }
         let streams = vec![StreamSchema::builder(name, kind).field("a", DataType::Int64).build()?];

@@ -1,0 +1,65 @@
+//! `sessions`: what a folder of sessions holds, for people and programs.
+
+use tapedeck_engine::session::{ListedSession, Status, list};
+use tapedeck_sdk::Timestamp;
+
+use crate::arguments::SessionsArguments;
+use crate::output::{bytes, print, print_error, print_error_text, print_json, table};
+use crate::report::loss_text;
+
+/// How many streams of a session are named.
+const STREAMS_SHOWN: usize = 4;
+
+/// `tapedeck sessions`.
+pub(crate) fn sessions(arguments: &SessionsArguments) -> u8 {
+    let listed = match list(&arguments.directory) {
+        Ok(listed) => listed,
+        Err(error) => {
+            print_error(&error, arguments.json);
+            return 2;
+        }
+    };
+    if arguments.json {
+        print_json(&listed);
+        return 0;
+    }
+    if listed.is_empty() {
+        print_error_text(&format!("no sessions in {}\n", arguments.directory.display()));
+        return 0;
+    }
+    let header = ["session", "status", "started", "duration", "size", "lost", "streams"];
+    print(&table(&header, &[0, 1, 2, 5, 6], listed.iter().map(row).collect()));
+    0
+}
+
+fn row(session: &ListedSession) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let status = match session.status {
+        Some(Status::Recording) => "recording",
+        Some(Status::Complete) => "complete",
+        Some(Status::Interrupted) => "interrupted",
+        Some(Status::Recovered) => "recovered",
+        None => "unreadable",
+    };
+    let started = session.started_at_ns.map_or_else(dash, |at| {
+        // Without the fraction: seconds are enough to find a session by.
+        Timestamp(at).to_iso8601().replace('T', " ").chars().take(19).collect()
+    });
+    let mut streams: Vec<String> = session.streams.iter().take(STREAMS_SHOWN).cloned().collect();
+    if session.streams.len() > STREAMS_SHOWN {
+        streams.push(format!("and {} more", session.streams.len() - STREAMS_SHOWN));
+    }
+    vec![
+        session.session.escape_debug().to_string(),
+        status.to_owned(),
+        started,
+        session.duration_seconds.map_or_else(dash, |seconds| format!("{seconds:.1} s")),
+        bytes(session.bytes),
+        match session.loss {
+            Some(loss) if !loss.any() => "nothing".to_owned(),
+            Some(loss) => loss_text(loss),
+            None => "not known".to_owned(),
+        },
+        streams.join(", ").escape_debug().to_string(),
+    ]
+}

@@ -1,0 +1,127 @@
+//! The sessions of a folder, by their manifests alone: no recording is read, and no file but the manifest is opened.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tapedeck_sdk::{Error, Loss};
+
+use super::manifest::parse;
+use super::{LEDGER, MANIFEST, Status};
+use crate::ledger;
+
+/// What a manifest says of its session, in short.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListedSession {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its id.
+    pub session: String,
+    /// How far it got; none if the manifest can't be read. One that was killed is `interrupted`.
+    pub status: Option<Status>,
+    /// When it began, in ns since the Unix epoch.
+    pub started_at_ns: Option<i64>,
+    /// Seconds until its last file was closed; none if it did not end by itself.
+    pub duration_seconds: Option<f64>,
+    /// The names of its source streams.
+    pub streams: Vec<String>,
+    /// All that was lost; none where that is not known (yet).
+    pub loss: Option<Loss>,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Why the manifest can't be read.
+    pub error: Option<Error>,
+}
+
+/// What is wanted of a manifest.
+#[derive(Deserialize)]
+struct Head {
+    session: String,
+    status: Status,
+    started_at_ns: i64,
+    ended_at_ns: Option<i64>,
+    loss: Loss,
+    streams: Vec<HeadStream>,
+    artifacts: Vec<HeadArtifact>,
+}
+
+#[derive(Deserialize)]
+struct HeadStream {
+    name: String,
+    #[serde(default)]
+    unknown: bool,
+}
+
+#[derive(Deserialize)]
+struct HeadArtifact {
+    path: String,
+    bytes: Option<u64>,
+}
+
+/// The sessions whose folders lie in `directory`, the oldest first; those whose manifest can't be read last.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
+    let failed = |error: std::io::Error| Error::io("list the sessions", directory, &error);
+    let mut sessions = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let folder = entry.map_err(failed)?.path();
+        // One look that follows nothing: what has no manifest of its own is no session.
+        if folder.join(MANIFEST).symlink_metadata().is_ok() {
+            sessions.push(look(folder));
+        }
+    }
+    sessions.sort_by_key(|session| {
+        (session.started_at_ns.is_none(), session.started_at_ns, session.session.clone())
+    });
+    Ok(sessions)
+}
+
+fn look(folder: PathBuf) -> ListedSession {
+    let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let head: Head = match parse(&folder.join(MANIFEST)) {
+        Ok(head) => head,
+        Err(error) => {
+            return ListedSession {
+                folder,
+                session: name,
+                status: None,
+                started_at_ns: None,
+                duration_seconds: None,
+                streams: Vec::new(),
+                loss: None,
+                bytes: 0,
+                error: Some(error),
+            };
+        }
+    };
+    let live = head.status == Status::Recording && ledger::is_live(&folder.join(LEDGER));
+    let status = if head.status == Status::Recording && !live { Status::Interrupted } else { head.status };
+    let ended = head.ended_at_ns.filter(|_| status != Status::Recording);
+    let known =
+        (ended.is_some() || status == Status::Recovered) && !head.streams.iter().any(|stream| stream.unknown);
+    let bytes = head.artifacts.iter().map(|artifact| size(&folder, artifact)).sum();
+    ListedSession {
+        session: head.session,
+        status: Some(status),
+        started_at_ns: Some(head.started_at_ns),
+        duration_seconds: ended.map(|ended| {
+            crate::run::seconds(
+                tapedeck_sdk::Timestamp(ended).since(tapedeck_sdk::Timestamp(head.started_at_ns)),
+            )
+        }),
+        streams: head.streams.into_iter().map(|stream| stream.name).collect(),
+        loss: known.then_some(head.loss),
+        bytes,
+        error: None,
+        folder,
+    }
+}
+
+/// The size of a file that the manifest does not have yet is asked of the system. A name that leads out of the folder has none.
+fn size(folder: &Path, artifact: &HeadArtifact) -> u64 {
+    let inside =
+        || Path::new(&artifact.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let ask = || folder.join(&artifact.path).symlink_metadata().ok().filter(|_| inside());
+    artifact.bytes.unwrap_or_else(|| ask().map_or(0, |found| found.len()))
+}

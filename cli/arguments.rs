@@ -331,7 +331,8 @@ fn shift(text: &str) -> Result<Shift, String> {
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     let duration: DurationText = rest.parse()?;
-    let nanos = i64::try_from(duration.0.as_nanos()).map_err(|_too_long| format!("\"{text}\" is too long"))?;
+    let nanos =
+        i64::try_from(duration.0.as_nanos()).map_err(|_too_long| format!("\"{text}\" is too long"))?;
     Ok(Shift(sign * nanos))
 }
 

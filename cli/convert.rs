@@ -34,10 +34,7 @@ fn wish(arguments: &ConvertArguments) -> Result<Wish, Error> {
     Ok(Wish {
         from: from.to_vec(),
         streams: arguments.stream.clone(),
-        window: Window {
-            start: arguments.start,
-            duration: arguments.duration.map(|duration| duration.0),
-        },
+        window: Window { start: arguments.start, duration: arguments.duration.map(|duration| duration.0) },
         shift_ns: arguments.shift.map_or(0, |shift| shift.0),
         to: to.clone(),
         options: read_settings(&arguments.options)?,

@@ -57,9 +57,10 @@ impl Account {
     /// The account of a session that came to its end, by its own last words.
     pub(crate) fn of_manifest(manifest: &Manifest) -> Self {
         let line = |stream: &crate::session::ManifestStream| LedgerLine {
-            next_seq: stream.frames + stream.loss.late,
+            next_seq: stream.frames + stream.loss.late + stream.skipped,
             late: stream.loss.late,
             partial: stream.loss.partial,
+            skipped: stream.skipped,
         };
         Self { streams: Some(manifest.streams.iter().map(line).collect()), counts: None }
     }
@@ -191,7 +192,7 @@ impl Account {
             return;
         };
         for (stream, line) in manifest.streams.iter_mut().zip(lines) {
-            stream.frames = line.given();
+            (stream.frames, stream.skipped) = (line.given(), line.skipped);
             stream.loss = Loss { late: line.late, partial: line.partial, ..stream.loss };
         }
         let inputs = || manifest.sinks.iter().flat_map(|sink| &sink.inputs);

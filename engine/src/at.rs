@@ -99,7 +99,9 @@ fn value(column: Column<'_>, data_type: DataType, row: usize) -> Value {
         DataType::UInt16 => json!(column.values::<u16>()[row]),
         DataType::UInt32 => json!(column.values::<u32>()[row]),
         DataType::UInt64 => json!(column.values::<u64>()[row]),
-        DataType::Float32 => float(f64::from(column.values::<f32>()[row]), column.values::<f32>()[row].to_string()),
+        DataType::Float32 => {
+            float(f64::from(column.values::<f32>()[row]), column.values::<f32>()[row].to_string())
+        }
         DataType::Float64 => float(column.values::<f64>()[row], column.values::<f64>()[row].to_string()),
         DataType::TimestampNs => json!(Timestamp(column.values::<i64>()[row]).to_iso8601()),
         DataType::Utf8 => json!(column.str_at(row)),
@@ -109,7 +111,8 @@ fn value(column: Column<'_>, data_type: DataType, row: usize) -> Value {
 
 /// A number if JSON has one for it. `text` is the shortest that gives the number again in its own width.
 fn float(number: f64, text: String) -> Value {
-    let shortest = text.parse::<f64>().ok().filter(|_| number.is_finite()).and_then(serde_json::Number::from_f64);
+    let shortest =
+        text.parse::<f64>().ok().filter(|_| number.is_finite()).and_then(serde_json::Number::from_f64);
     shortest.map_or(Value::String(text), Value::Number)
 }
 

@@ -1,11 +1,14 @@
-//! The one clock of a session: monotonic, anchored once to the wall clock. The only file that reads the time.
+//! The one clock of a session: monotonic, anchored once to the wall clock. The only file that reads the time. It has two faces: a steady
+//! one that measures waiting, and the one that frames are stamped with, which follows a recording while one is played.
 
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::thread::{ClockId, clock_nanosleep_absolute, set_current_timer_slack};
 use rustix::time::{Timespec, clock_gettime};
-use tapedeck_sdk::Timestamp;
+use tapedeck_sdk::{Error, Timestamp};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -43,6 +46,109 @@ impl SessionClock {
         // An interrupted sleep goes on; no other error is possible for a valid time on this clock.
         while clock_nanosleep_absolute(ClockId::Monotonic, &request) == Err(rustix::io::Errno::INTR) {}
     }
+}
+
+/// The time that frames are stamped with: the session clock's, or that of the recording that is played. What measures waiting is
+/// [`clock`](Self::clock), which always goes on as the wall does.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionTime {
+    clock: SessionClock,
+    played: Arc<OnceLock<Arc<PlayedTime>>>,
+}
+
+impl SessionTime {
+    pub(crate) fn new(clock: SessionClock) -> Self {
+        Self { clock, played: Arc::default() }
+    }
+
+    /// The steady face.
+    pub(crate) fn clock(&self) -> SessionClock {
+        self.clock
+    }
+
+    /// The time to stamp with.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.at(self.clock.now())
+    }
+
+    /// The time to stamp with when the steady clock says `steady`.
+    pub(crate) fn at(&self, steady: Timestamp) -> Timestamp {
+        self.played.get().map_or(steady, |played| played.at(steady))
+    }
+
+    /// A recording is to be played from `begin` on. All recordings of a session are played by one clock: the earliest beginning counts.
+    ///
+    /// # Errors
+    /// Another one is played at another speed.
+    pub(crate) fn play(&self, begin: Timestamp, speed: f64) -> Result<Arc<PlayedTime>, Error> {
+        let played = self.played.get_or_init(|| Arc::new(PlayedTime::new(begin, speed)));
+        if played.speed().to_bits() != speed.to_bits() {
+            return Err(Error::option(
+                ["speed"],
+                "the replays of a session have one clock, and so one speed and timing",
+            ));
+        }
+        played.origin.fetch_min(begin.0, Ordering::Relaxed);
+        Ok(played.clone())
+    }
+}
+
+/// Where the recording stands that is played. Read by every thread, without a lock.
+#[derive(Debug)]
+pub(crate) struct PlayedTime {
+    /// The recorded time that is shown at `since`. With speed 0 this alone is the time.
+    origin: AtomicI64,
+    /// When it was shown on the steady clock; `i64::MAX` before it begins.
+    since: AtomicI64,
+    speed: f64,
+}
+
+impl PlayedTime {
+    fn new(begin: Timestamp, speed: f64) -> Self {
+        Self { origin: AtomicI64::new(begin.0), since: AtomicI64::new(i64::MAX), speed }
+    }
+
+    /// How many times as fast as the wall; 0: as fast as possible.
+    fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// Begins, if it has not begun.
+    pub(crate) fn begin(&self, now: Timestamp) {
+        _ = self.since.compare_exchange(i64::MAX, now.0, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// The recorded time when the steady clock says `steady`.
+    pub(crate) fn at(&self, steady: Timestamp) -> Timestamp {
+        let since = self.since.load(Ordering::Acquire);
+        let played = if since == i64::MAX { 0 } else { scaled(steady.0 - since, self.speed) };
+        Timestamp(self.origin.load(Ordering::Relaxed).saturating_add(played))
+    }
+
+    /// When a recorded time is due on the steady clock.
+    pub(crate) fn due(&self, recorded: Timestamp) -> Timestamp {
+        let ahead = recorded.0.saturating_sub(self.origin.load(Ordering::Relaxed));
+        Timestamp(self.since.load(Ordering::Acquire).saturating_add(scaled(ahead, 1.0 / self.speed)))
+    }
+
+    /// Everything that is not due yet is due later by this.
+    pub(crate) fn slip(&self, late: Duration) {
+        self.since.fetch_add(i64::try_from(late.as_nanos()).unwrap_or(0), Ordering::AcqRel);
+    }
+
+    /// With speed 0: the recording has come to this time.
+    pub(crate) fn reach(&self, recorded: Timestamp) {
+        self.origin.fetch_max(recorded.0, Ordering::Relaxed);
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "exact up to 2^53 ns, 104 days"
+)]
+fn scaled(nanos: i64, factor: f64) -> i64 {
+    if (factor - 1.0).abs() < f64::EPSILON { nanos } else { (nanos as f64 * factor).round() as i64 }
 }
 
 /// Lets the calling thread's sleeps end when they should: the kernel's default is up to 50 µs later, to save wake-ups.

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use tapedeck_sdk::{Batch, Next, Source, Timestamp};
+use tapedeck_sdk::{Batch, Error, Next, Source, Timestamp};
 
-use crate::clock::{SessionClock, sleep_precisely};
+use crate::clock::{SessionClock, SessionTime, sleep_precisely};
 use crate::ledger::LedgerWriter;
 use crate::pacing::Ticker;
 use crate::stats::{StageStats, StreamStats, duration_histogram, guarded, record};
@@ -31,12 +31,37 @@ pub(crate) struct Outlet {
     pub(crate) next_seq: u64,
 }
 
+impl Outlet {
+    /// Takes over the numbers of a recorded batch. Those between are skipped: the recording does not have them.
+    fn keep_numbers(&mut self, batch: &Batch) -> Result<(), Error> {
+        let seq = batch.seq();
+        let (Some(&first), Some(&last)) = (seq.first(), seq.last()) else { return Ok(()) };
+        if first < self.next_seq || last == u64::MAX || !seq.is_sorted_by(|one, next| one < next) {
+            let name = batch.schema().name();
+            return Err(Error::data(format!("the numbers of stream \"{name}\" do not rise at seq {first}"))
+                .with_hint("play its files one by one, or write it anew with `tapedeck convert`"));
+        }
+        let skipped = last + 1 - self.next_seq - batch.rows() as u64;
+        if skipped > 0 {
+            let skipped = self.stats.skipped.fetch_add(skipped, Ordering::Relaxed) + skipped;
+            self.ledger.set_skipped(skipped);
+        }
+        self.next_seq = last + 1;
+        self.ledger.set_next_seq(self.next_seq);
+        Ok(())
+    }
+}
+
 /// Everything that a source's thread does.
 pub(crate) struct Feed {
     pub(crate) source: Box<dyn Source>,
     pub(crate) outlets: Vec<Outlet>,
     pub(crate) stats: Arc<StageStats>,
-    pub(crate) clock: SessionClock,
+    pub(crate) time: SessionTime,
+    /// Whether frames have their numbers and times already.
+    pub(crate) recorded: bool,
+    /// Whether the thread is to be woken before all others.
+    pub(crate) realtime: bool,
     pub(crate) rate_hz: Option<f64>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) times: FeedTimes,
@@ -62,6 +87,12 @@ impl Feed {
     /// Runs from `start` until the source ends, the session stops or `end` is reached.
     pub(crate) fn run(mut self, start: Timestamp, end: Option<Timestamp>) -> FeedTimes {
         sleep_precisely();
+        if self.realtime
+            && let Err(error) = crate::threads::raise_priority()
+        {
+            self.stats
+                .remark(format!("no realtime priority: {error}: frames may be later on a busy machine"));
+        }
         match self.rate_hz {
             Some(rate_hz) => self.run_paced(Ticker::new(start, rate_hz), end),
             None => self.run_free(end),
@@ -74,6 +105,10 @@ impl Feed {
         times
     }
 
+    fn clock(&self) -> SessionClock {
+        self.time.clock()
+    }
+
     /// Takes what the source must not be cut off from.
     fn come_to_an_end(&mut self) {
         let source = &mut self.source;
@@ -82,9 +117,9 @@ impl Feed {
             Ok(false) => return,
             Err(error) => return self.stats.fail(error),
         }
-        let end = self.clock.now() + STOP_MAX;
+        let end = self.clock().now() + STOP_MAX;
         loop {
-            let now = self.clock.now();
+            let now = self.clock().now();
             if now >= end || !self.take(end.min(now + CALL_MAX), now, false) {
                 return;
             }
@@ -100,7 +135,7 @@ impl Feed {
             if !self.wait_for(ticker.due()) {
                 return;
             }
-            let now = self.clock.now();
+            let now = self.clock().now();
             if let Some(end) = end.filter(|&end| now >= end) {
                 // The whole tick at hand has passed too, and none after the end counts.
                 let arrival = ticker.arrive(end - Duration::from_nanos(1));
@@ -119,7 +154,7 @@ impl Feed {
 
     fn run_free(&mut self, end: Option<Timestamp>) {
         while !self.stop.load(Ordering::Relaxed) {
-            let now = self.clock.now();
+            let now = self.clock().now();
             if end.is_some_and(|end| now >= end) {
                 return;
             }
@@ -136,26 +171,28 @@ impl Feed {
             if self.stop.load(Ordering::Relaxed) {
                 return false;
             }
-            let now = self.clock.now();
+            let now = self.clock().now();
             if now >= due {
                 return true;
             }
             if self.rate_hz.is_some_and(|rate_hz| rate_hz >= AWAKE_HZ_MIN) {
                 std::hint::spin_loop();
             } else {
-                self.clock.sleep_until(due.min(now + CALL_MAX));
+                self.clock().sleep_until(due.min(now + CALL_MAX));
             }
         }
     }
 
     /// Calls the source once, at `now`; false when it has ended.
     fn take(&mut self, deadline: Timestamp, now: Timestamp, paced: bool) -> bool {
+        // What a plugin is told of time is the time that frames are stamped with.
+        let deadline = self.time.at(deadline);
         let source = &mut self.source;
         match guarded(&self.stats.id, "next", || source.next(deadline)) {
             Ok(Next::Batch { output, batch }) => {
-                let after = self.clock.now();
+                let after = self.clock().now();
                 record(&mut self.times.busy, after.since(now));
-                self.give(output, batch, if paced { now } else { after })
+                self.give(output, batch, self.time.at(if paced { now } else { after }))
             }
             Ok(Next::Idle) => true,
             Ok(Next::End) => {
@@ -183,9 +220,18 @@ impl Feed {
             self.stats.fail(wrong_output(&self.stats.id, output));
             return false;
         };
-        batch.stamp(outlet.next_seq, unset);
-        outlet.next_seq += frames;
-        outlet.ledger.set_next_seq(outlet.next_seq);
+        if self.recorded {
+            if let Err(error) = outlet.keep_numbers(&batch) {
+                self.ended = true;
+                self.stats.failed.add(frames);
+                self.stats.fail(error);
+                return false;
+            }
+        } else {
+            batch.stamp(outlet.next_seq, unset);
+            outlet.next_seq += frames;
+            outlet.ledger.set_next_seq(outlet.next_seq);
+        }
         let stats = &outlet.stats;
         if let (Some(first), Some(last)) = (batch.timestamps().first(), batch.timestamps().last()) {
             if stats.frames.load(Ordering::Relaxed) == 0 {
@@ -213,8 +259,9 @@ impl Feed {
 
 /// What the source itself could not give, or read only in part, is shown at its first stream.
 fn share_failed(stats: &StageStats, outlets: &[Outlet]) {
-    let (failed, partial) = (stats.failed.get(), stats.partial.get());
-    if let Some(outlet) = outlets.first().filter(|_| failed + partial > 0) {
+    let (failed, partial, dropped) = (stats.failed.get(), stats.partial.get(), stats.dropped.get());
+    if let Some(outlet) = outlets.first().filter(|_| failed + partial + dropped > 0) {
+        outlet.stats.dropped.store(dropped, Ordering::Relaxed);
         outlet.stats.failed.store(failed, Ordering::Relaxed);
         outlet.stats.partial.store(partial, Ordering::Relaxed);
         outlet.ledger.set_partial(partial);

@@ -218,7 +218,8 @@ impl Look {
                 record(&mut self.intervals, Timestamp(timestamp).since(Timestamp(last)));
             }
             found.timestamps = Some((found.timestamps.map_or(timestamp, |(first, _)| first), timestamp));
-            let expected = found.seq.map_or(0, |(_, last)| last.saturating_add(1));
+            // A recording may begin anywhere: one that was cut misses nothing.
+            let expected = found.seq.map_or(seq, |(_, last)| last.saturating_add(1));
             if seq > expected {
                 found.gap_count += 1;
                 found.missing += seq - expected;

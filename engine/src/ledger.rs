@@ -16,8 +16,8 @@ use crate::session::open_regular;
 const MAGIC: u64 = u64::from_le_bytes(*b"TDLEDGR2");
 /// `u64` words before the first stream: the magic number, how many streams, how many counts.
 const HEAD: usize = 3;
-/// `u64` words of one stream: next `seq`, late, read in part.
-const WORDS: usize = 3;
+/// `u64` words of one stream: next `seq`, late, read in part, skipped.
+const WORDS: usize = 4;
 /// The most bytes of a ledger that is read.
 const BYTES_MAX: u64 = 64 << 20;
 
@@ -30,12 +30,14 @@ pub(crate) struct LedgerLine {
     pub(crate) late: u64,
     /// Frames that the source could read only in part.
     pub(crate) partial: u64,
+    /// Numbers that a replayed recording does not have.
+    pub(crate) skipped: u64,
 }
 
 impl LedgerLine {
     /// Frames that the source gave.
     pub(crate) fn given(self) -> u64 {
-        self.next_seq.saturating_sub(self.late)
+        self.next_seq.saturating_sub(self.late + self.skipped)
     }
 }
 
@@ -113,6 +115,11 @@ impl LedgerWriter {
         self.ledger.word(self.word + 1).store(late.to_le(), Ordering::Relaxed);
     }
 
+    /// How many numbers a replayed recording does not have.
+    pub(crate) fn set_skipped(&self, skipped: u64) {
+        self.ledger.word(self.word + 3).store(skipped.to_le(), Ordering::Relaxed);
+    }
+
     /// How many frames were read only in part.
     pub(crate) fn set_partial(&self, partial: u64) {
         self.ledger.word(self.word + 2).store(partial.to_le(), Ordering::Relaxed);
@@ -180,7 +187,12 @@ pub(crate) fn read(path: &Path) -> io::Result<Entries> {
         return Err(invalid("the ledger is not whole"));
     }
     let (lines, counts) = words.split_at(words.len() - usize::try_from(*counts).unwrap_or(0));
-    let line = |line: &[u64; WORDS]| LedgerLine { next_seq: line[0], late: line[1], partial: line[2] };
+    let line = |line: &[u64; WORDS]| LedgerLine {
+        next_seq: line[0],
+        late: line[1],
+        partial: line[2],
+        skipped: line[3],
+    };
     Ok(Entries { streams: lines.as_chunks::<WORDS>().0.iter().map(line).collect(), counts: counts.to_vec() })
 }
 
@@ -207,7 +219,8 @@ mod tests {
         line.set_next_seq(70);
         line.set_late(3);
         line.set_partial(1);
-        let expected = LedgerLine { next_seq: 70, late: 3, partial: 1 };
+        line.set_skipped(2);
+        let expected = LedgerLine { next_seq: 70, late: 3, partial: 1, skipped: 2 };
         assert_eq!(
             read(&path).unwrap(),
             Entries { streams: vec![LedgerLine::default(), expected], counts: vec![0, 5, 0] },

@@ -10,11 +10,12 @@ use tapedeck_sdk::{
     Transform,
 };
 
-use crate::clock::SessionClock;
+use crate::clock::{SessionClock, SessionTime};
 use crate::diagnostic::Diagnostics;
 use crate::layout;
 use crate::pipeline::{Input, Journal, Pipeline, QueueConfig};
 use crate::registry::Registry;
+use crate::replay;
 use crate::session::{JOURNAL, SessionFolder, StageHost};
 use crate::stats::{StageStats, guarded};
 
@@ -74,6 +75,9 @@ pub(crate) struct OpenNode {
 pub(crate) struct Opened {
     pub(crate) nodes: Vec<OpenNode>,
     pub(crate) clock: SessionClock,
+    pub(crate) time: SessionTime,
+    /// Whether a recording is played as fast as possible: nothing then depends on the time that passes.
+    pub(crate) untimed: bool,
     pub(crate) info: SessionInfo,
     pub(crate) folder: Arc<OnceLock<SessionFolder>>,
 }
@@ -96,10 +100,23 @@ pub(crate) fn open(
     SessionFolder::check(&path).map_err(OpenError::Folder)?;
     let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let (text, started_at) = (pipeline.text.clone(), clock.anchor());
-    let info = SessionInfo { id, pipeline: text, folder: path.clone(), started_at };
+    let mut info = SessionInfo { id, pipeline: text, folder: path.clone(), started_at };
+    let replays = replays(pipeline, registry);
+    if pipeline.session.as_recorded {
+        let recorded =
+            replays.first().and_then(|(_, options)| replay::recorded_session(options.path.as_slice()));
+        let recorded = recorded.ok_or_else(|| {
+            let error = Error::environment("`as_recorded` takes a replay of a session's folder");
+            OpenError::Folder(error.with_hint("leave it out, or name a folder such as recordings/<session>"))
+        })?;
+        info = SessionInfo { folder: info.folder, ..recorded };
+    }
+    let untimed = replays.iter().any(|(_, options)| options.timing == replay::Timing::None);
+    let time = SessionTime::new(clock);
     let folder = Arc::new(OnceLock::new());
-    let nodes = pipeline.nodes.iter().map(|node| blank(&node.id, clock, &folder)).collect();
-    let mut opening = Opening { pipeline, opened: Opened { nodes, clock, info, folder } };
+    let nodes = pipeline.nodes.iter().map(|node| blank(&node.id, &time, &folder)).collect();
+    let opened = Opened { nodes, clock, time, untimed, info, folder };
+    let mut opening = Opening { pipeline, registry, opened };
     let order = layout::topological(pipeline);
     for kind in [PluginKind::Source, PluginKind::Transform] {
         for &node in order.iter().filter(|&&node| pipeline.nodes[node].kind == kind) {
@@ -149,10 +166,10 @@ fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) 
     free.expect("there are endless names")
 }
 
-fn blank(id: &str, clock: SessionClock, folder: &Arc<OnceLock<SessionFolder>>) -> OpenNode {
+fn blank(id: &str, time: &SessionTime, folder: &Arc<OnceLock<SessionFolder>>) -> OpenNode {
     let stats = StageStats::new(id);
     let host = StageHost {
-        clock,
+        time: time.clone(),
         stats: stats.clone(),
         folder: folder.clone(),
         below: None,
@@ -162,8 +179,18 @@ fn blank(id: &str, clock: SessionClock, folder: &Arc<OnceLock<SessionFolder>>) -
     OpenNode { stage: None, inputs: Vec::new(), outputs: Vec::new(), host: Arc::new(host), stats }
 }
 
+/// The replays of a pipeline, with their options.
+fn replays(pipeline: &Pipeline, registry: &Registry) -> Vec<(usize, replay::ReplayOptions)> {
+    let nodes = pipeline.nodes.iter().enumerate().filter(|(_, node)| registry.is_replay(&node.factory));
+    // Options that can't be read are told when the replay is opened.
+    nodes
+        .filter_map(|(node, declared)| Some((node, serde_json::from_value(declared.options.clone()).ok()?)))
+        .collect()
+}
+
 struct Opening<'a> {
     pipeline: &'a Pipeline,
+    registry: &'a Registry,
     opened: Opened,
 }
 
@@ -184,6 +211,13 @@ impl Opening<'_> {
         let declared = &self.pipeline.nodes[node];
         let context = self.context(node);
         let (stage, outputs) = match declared.factory.opener() {
+            Opener::Source(_) if self.registry.is_replay(&declared.factory) => {
+                let (time, stats) = (&self.opened.time, &self.opened.nodes[node].stats);
+                let open = || replay::open(self.registry, &declared.options, &declared.id, time, stats);
+                let source = guarded(&declared.id, "open", open)?;
+                let outputs = tapedeck_sdk::Source::streams(&source).to_vec();
+                (Stage::Source(Box::new(source)), outputs)
+            }
             Opener::Source(open) => {
                 let source = guarded(&declared.id, "open", || open(&declared.options, context))?;
                 let outputs = source.streams().to_vec();
@@ -199,7 +233,9 @@ impl Opening<'_> {
             }
             Opener::Sink(_) => unreachable!("sinks are opened by open_sink"),
         };
-        check_names(&declared.id, &outputs)?;
+        if !declared.factory.descriptor().recorded {
+            check_names(&declared.id, &outputs)?;
+        }
         let open = &mut self.opened.nodes[node];
         (open.stage, open.outputs) = (Some(stage), outputs);
         Ok(())
@@ -230,8 +266,10 @@ impl Opening<'_> {
     /// The streams of the stage above that an input names.
     fn matching(&self, input: &Input) -> Vec<(usize, Arc<StreamSchema>)> {
         let from = &self.pipeline.nodes[input.from].id;
+        let recorded = self.pipeline.nodes[input.from].factory.descriptor().recorded;
         let part = |name: &str| {
-            let part = name.strip_prefix(from.as_str()).unwrap_or_default();
+            // A recorded stream keeps its name, whatever the source is called.
+            let part = if recorded { name } else { name.strip_prefix(from.as_str()).unwrap_or_default() };
             part.strip_prefix('.').unwrap_or(part).to_owned()
         };
         let named = |schema: &StreamSchema| {
@@ -296,7 +334,7 @@ impl Opening<'_> {
     ) -> Result<Box<dyn Sink>, Error> {
         let own = &self.opened.nodes[node];
         let host = StageHost {
-            clock: self.opened.clock,
+            time: self.opened.time.clone(),
             stats: own.stats.clone(),
             folder: self.opened.folder.clone(),
             below: Some(PathBuf::from(JOURNAL)),

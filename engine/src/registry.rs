@@ -23,13 +23,18 @@ pub struct Registry {
     factories: Vec<Arc<Factory>>,
     finder: Option<Arc<dyn Finder>>,
     journal: Option<Arc<Factory>>,
+    /// The engine's own source, which plays what all formats read.
+    replay: Option<Arc<Factory>>,
 }
 
 impl Registry {
-    /// A registry of these plugins.
+    /// A registry of these plugins, and of the engine's own source `replay`.
     #[must_use]
     pub fn new(factories: impl IntoIterator<Item = Factory>) -> Self {
-        Self { factories: factories.into_iter().map(Arc::new).collect(), finder: None, journal: None }
+        let mut factories: Vec<_> = factories.into_iter().map(Arc::new).collect();
+        let replay = Arc::new(crate::replay::factory());
+        factories.push(replay.clone());
+        Self { factories, finder: None, journal: None, replay: Some(replay) }
     }
 
     /// Names the sink that keeps journals: one that needs none itself and whose files read back.
@@ -79,6 +84,11 @@ impl Registry {
         self.factories
             .iter()
             .find(|factory| factory.descriptor().kind == kind && factory.descriptor().name == name)
+    }
+
+    /// Whether it is the engine's own source `replay`.
+    pub(crate) fn is_replay(&self, factory: &Arc<Factory>) -> bool {
+        self.replay.as_ref().is_some_and(|replay| Arc::ptr_eq(replay, factory))
     }
 
     /// The sink that keeps journals.

@@ -324,7 +324,8 @@ impl Session {
         let above_sinks = self.stages.iter().filter(|stage| !of_sink(stage));
         Loss {
             late: self.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
-            dropped: edges.iter().map(|edge| edge.dropped()).sum(),
+            dropped: edges.iter().map(|edge| edge.dropped()).sum::<u64>()
+                + self.stages.iter().map(|stage| stage.dropped.get()).sum::<u64>(),
             // What a sink has refused stands at its inputs.
             failed: above_sinks.map(|stage| stage.failed.get()).sum::<u64>()
                 + inputs.map(|input| input.failed.get() + input.refused.get()).sum::<u64>(),

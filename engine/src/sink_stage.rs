@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use hdrhistogram::Histogram;
 use tapedeck_sdk::{Batch, Description, Error, Sink, StreamSchema, Timestamp};
 
-use crate::clock::SessionClock;
+use crate::clock::SessionTime;
 use crate::gathering::Gathering;
 use crate::stats::{InputStats, StageStats, duration_histogram, guarded, record};
 
@@ -26,7 +26,7 @@ pub(crate) struct SinkStage {
     unflushed: Vec<u64>,
     /// How many frames the sink has refused by itself, as far as this was seen.
     refused: u64,
-    clock: SessionClock,
+    time: SessionTime,
     /// Time from a frame's timestamp until the stage had taken it.
     latency: Histogram<u64>,
     /// Time that this took.
@@ -49,7 +49,7 @@ impl SinkStage {
         schemas: &[Arc<StreamSchema>],
         stats: Arc<StageStats>,
         inputs: Vec<Arc<InputStats>>,
-        clock: SessionClock,
+        time: SessionTime,
     ) -> Self {
         let durable = !description.needs_journal || journal.is_some();
         if !durable {
@@ -69,7 +69,7 @@ impl SinkStage {
             gathering,
             unflushed,
             refused: 0,
-            clock,
+            time,
             latency,
             busy,
         }
@@ -89,7 +89,7 @@ impl SinkStage {
             self.inputs[input].failed.add(frames);
             return;
         }
-        let before = self.clock.now();
+        let before = self.time.clock().now();
         let last = Timestamp(batch.timestamps().last().map_or(before.0, |&nanos| nanos));
         self.unflushed[input] += frames;
         match self.gathering.as_mut().filter(|_| Gathering::takes(&batch)) {
@@ -103,8 +103,8 @@ impl SinkStage {
                 self.write_now(input, batch);
             }
         }
-        let now = self.clock.now();
-        record(&mut self.latency, now.since(last));
+        let now = self.time.clock().now();
+        record(&mut self.latency, self.time.at(now).since(last));
         record(&mut self.busy, now.since(before));
     }
 

@@ -34,6 +34,10 @@ pub(crate) struct StreamStats {
     pub(crate) late: AtomicU64,
     /// Frames that the source could read only in part. All streams of a source share its count; it is shown at the first.
     pub(crate) partial: AtomicU64,
+    /// Numbers that a recorded stream does not have: those before its first one, and those in its gaps. No loss of this session.
+    pub(crate) skipped: AtomicU64,
+    /// Frames that a replay has left out because they were too late. As for `partial`.
+    pub(crate) dropped: AtomicU64,
     /// Frames that the source had and could not give. As for `partial`.
     pub(crate) failed: AtomicU64,
     pub(crate) first_timestamp: AtomicI64,
@@ -49,6 +53,8 @@ impl StreamStats {
             bytes: AtomicU64::new(0),
             late: AtomicU64::new(0),
             partial: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             first_timestamp: AtomicI64::new(i64::MIN),
             last_timestamp: AtomicI64::new(i64::MIN),
@@ -100,6 +106,8 @@ pub(crate) struct StageStats {
     pub(crate) id: String,
     /// Frames that this stage could not take.
     pub(crate) failed: LossCount,
+    /// Frames that a replay has left out because they were too late.
+    pub(crate) dropped: LossCount,
     /// Frames that it has handed on, or written, with a value missing.
     pub(crate) partial: LossCount,
     /// The first thing that went wrong.
@@ -125,6 +133,7 @@ impl StageStats {
         Arc::new(Self {
             id: id.to_owned(),
             failed: LossCount::default(),
+            dropped: LossCount::default(),
             partial: LossCount::default(),
             error: Mutex::default(),
             ended: AtomicBool::new(false),

@@ -1,4 +1,4 @@
-//! The only file that starts threads.
+//! The only file that starts threads, and that says which is woken first.
 
 use std::thread::{Builder, JoinHandle};
 
@@ -12,4 +12,21 @@ pub fn start<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
     Builder::new().name(name.chars().take(15).collect()).spawn(run)
+}
+
+/// The calling thread is woken before all that are not as urgent (`SCHED_FIFO`, priority 10).
+///
+/// # Errors
+/// The system refuses: it takes `CAP_SYS_NICE`, or a limit of `ulimit -r`.
+#[expect(unsafe_code, reason = "no safe crate of ours has this call")]
+pub(crate) fn raise_priority() -> std::io::Result<()> {
+    const PRIORITY: i32 = 10;
+    // SAFETY: a plain C structure of numbers, for which zeros are valid.
+    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameters.sched_priority = PRIORITY;
+    // SAFETY: 0 is the calling thread, and the structure outlives the call.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }

@@ -124,7 +124,9 @@ impl Mark {
         let origins = ends.iter().flat_map(|end| &end.input.origins).map(|&stream| &streams[stream]);
         // A tick that the source missed has a number, too.
         let sent = |stream: &Arc<StreamStats>| {
-            stream.frames.load(Ordering::Relaxed) + stream.late.load(Ordering::Relaxed)
+            stream.frames.load(Ordering::Relaxed)
+                + stream.late.load(Ordering::Relaxed)
+                + stream.skipped.load(Ordering::Relaxed)
         };
         origins.map(sent).max().unwrap_or(0)
     }

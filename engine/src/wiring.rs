@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 use tapedeck_sdk::PluginKind;
 
@@ -20,6 +21,10 @@ use crate::sink_stage::SinkStage;
 use crate::stats::{InputStats, StageStats, StreamStats};
 use crate::watermark::{End, Mark, Reach};
 use crate::worker::{Inlet, Route, Slot, Target, Worker};
+
+/// How long a session that plays as fast as possible waits with what is not finished: what is written when must follow from the recording
+/// alone.
+const UNTIMED: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// Everything that is to run, and the counters that are read meanwhile.
 pub(crate) struct Wired {
@@ -259,13 +264,13 @@ impl Wiring {
         for (node, input, receiver) in mine {
             inlets.push(Inlet { receiver, slot: self.places[&node].1, input });
         }
-        let flush_interval = pipeline.session.flush_interval;
+        let flush_interval = if opened.untimed { UNTIMED } else { pipeline.session.flush_interval };
         let mut streams: Vec<usize> = nodes.iter().flat_map(|&node| self.marks_at(opened, node)).collect();
         streams.sort_unstable();
         streams.dedup();
         let marks = streams.into_iter().map(|stream| self.marks[stream].clone()).collect();
         let last = *nodes.last().expect("a thread has at least one stage");
-        (last, Worker { slots, inlets, marks, flush_interval, clock: opened.clock })
+        (last, Worker { slots, inlets, marks, flush_interval, time: opened.time.clone() })
     }
 
     fn slot(&mut self, pipeline: &Pipeline, opened: &mut Opened, node: usize) -> Slot {
@@ -294,7 +299,7 @@ impl Wiring {
                     &schemas,
                     stats,
                     inputs,
-                    opened.clock,
+                    opened.time.clone(),
                 )))
             }
             _ => unreachable!("sources have threads of their own, and each stage is taken once"),
@@ -324,7 +329,9 @@ impl Wiring {
             source,
             outlets: outlets.collect(),
             stats: opened.nodes[node].stats.clone(),
-            clock: opened.clock,
+            time: opened.time.clone(),
+            recorded: pipeline.nodes[node].factory.descriptor().recorded,
+            realtime: pipeline.session.realtime && pipeline.nodes[node].factory.descriptor().recorded,
             rate_hz: pipeline.nodes[node].rate_hz,
             stop: stop.clone(),
             times: FeedTimes::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, Select};
 use tapedeck_sdk::{Batch, Error, Outputs, StreamSchema, Timestamp, Transform};
 
-use crate::clock::SessionClock;
+use crate::clock::SessionTime;
 use crate::edge::{EdgeReceiver, EdgeSender};
 use crate::lineage::Lineage;
 use crate::sink_stage::{FinishedSink, SinkStage};
@@ -77,7 +77,7 @@ pub(crate) struct Worker {
     /// The watermarks of the streams that come here.
     pub(crate) marks: Vec<Arc<Mark>>,
     pub(crate) flush_interval: Duration,
-    pub(crate) clock: SessionClock,
+    pub(crate) time: SessionTime,
 }
 
 /// Hands what a transform makes to the slots after it.
@@ -249,7 +249,7 @@ impl Worker {
 
     fn patience(&self, due: Due) -> Duration {
         let next = [due.flush, due.held].into_iter().flatten().min();
-        next.map_or(IDLE, |next| next.since(self.clock.now()))
+        next.map_or(IDLE, |next| next.since(self.time.clock().now()))
     }
 
     /// Has the transforms hand on what they hold back and flushes the sink, each in time, and tells those who follow how far
@@ -259,11 +259,12 @@ impl Worker {
         // Begun early, so that it has ended when the pipeline's interval has.
         let interval = self.flush_interval * 3 / 4;
         if self.slots.iter().any(|slot| matches!(slot, Slot::Transform { .. })) {
-            let now = self.clock.now();
+            let now = self.time.clock().now();
             let held =
                 *due.held.get_or_insert(now + if followed { FOLLOWED_HELD_INTERVAL } else { interval });
             if now >= held {
                 due.held = None;
+                let now = self.time.at(now);
                 self.call_transforms("flush", |transform, out| transform.flush(now, out));
             }
         }
@@ -306,7 +307,7 @@ impl Worker {
 
     /// Flushes the sink in time: so long after the first frame that needs it. Returns when that is due next.
     fn flush_when_due(&mut self, due: Option<Timestamp>, after: Duration) -> Option<Timestamp> {
-        let clock = self.clock;
+        let clock = self.time.clock();
         let sink = self.sink()?;
         if !sink.is_dirty() {
             return None;

@@ -52,6 +52,9 @@ pub struct Description {
     /// Whether a source makes sense only with a `rate`.
     #[serde(default)]
     pub needs_rate: bool,
+    /// Whether a source gives frames that have their numbers and times already: the engine keeps them.
+    #[serde(default)]
+    pub recorded: bool,
     /// Whether nothing that a sink was given reaches anybody before `flush`: the engine then hands it single frames in blocks.
     #[serde(default)]
     pub takes_blocks: bool,
@@ -69,6 +72,7 @@ impl Description {
             extension: None,
             needs_journal: false,
             needs_rate: false,
+            recorded: false,
             takes_blocks: false,
         }
     }
@@ -131,6 +135,14 @@ impl Description {
     #[must_use]
     pub fn takes_blocks(mut self) -> Self {
         self.takes_blocks = true;
+        self
+    }
+
+    /// The source gives frames that were recorded before: each keeps its `seq`, which rises within a stream, and its time. A gap in the
+    /// numbers is one of the recording, and no loss of this session.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

@@ -37,6 +37,19 @@ fn is_missing(entry: &Entry) -> bool {
     entry.value.tree == Tree::Missing
 }
 
+/// `true` or `false`.
+pub(super) fn truth(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<bool> {
+    match &entry.value.tree {
+        Tree::Scalar(Value::Bool(truth)) => Some(*truth),
+        Tree::Variable(text) if matches!(text.as_str(), "true" | "false") => Some(text == "true"),
+        Tree::Missing => None,
+        _ => {
+            diagnostics.push(wrong_type(entry, "a boolean", "write `true` or `false`"));
+            None
+        }
+    }
+}
+
 /// A table.
 pub(super) fn table<'e>(entry: &'e Entry, diagnostics: &mut Diagnostics) -> Option<&'e Table> {
     match &entry.value.tree {

@@ -59,6 +59,10 @@ pub struct SessionConfig {
     pub flush_interval: Duration,
     /// The session ends cleanly when the disk has fewer bytes free than this. Default 256 MiB.
     pub disk_free_min: u64,
+    /// Whether the session has the id, start and pipeline text of the session that it replays.
+    pub as_recorded: bool,
+    /// Whether replays are woken before all other threads (`priority = "realtime"`).
+    pub realtime: bool,
     /// Whether a journal is kept beside sinks whose files are unreadable until they are finished.
     pub journal: Journal,
 }
@@ -139,6 +143,8 @@ impl Default for SessionConfig {
             duration: None,
             flush_interval: Duration::from_secs(1),
             disk_free_min: 256 << 20,
+            as_recorded: false,
+            realtime: false,
             journal: Journal::Auto,
         }
     }

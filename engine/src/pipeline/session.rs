@@ -21,7 +21,9 @@ const QUEUE_BYTES_MAX: u64 = 1 << 40;
 /// The most of a disk that may be asked to stay free.
 const DISK_FREE_MAX: u64 = 1 << 50;
 
-const SESSION_KEYS: &[&str] = &["directory", "duration", "flush_interval", "disk_free_min", "journal"];
+const SESSION_KEYS: &[&str] =
+    &["directory", "duration", "flush_interval", "disk_free_min", "journal", "as_recorded", "priority"];
+const PRIORITIES: &[(&str, bool)] = &[("normal", false), ("realtime", true)];
 const QUEUE_KEYS: &[&str] = &["frames", "bytes", "time", "when_full"];
 const JOURNALS: &[(&str, Journal)] =
     &[("auto", Journal::Auto), ("keep", Journal::Keep), ("off", Journal::Off)];
@@ -44,6 +46,8 @@ pub(super) fn session(table: Option<&Table>, diagnostics: &mut Diagnostics) -> S
             "disk_free_min" => {
                 assign(&mut session.disk_free_min, fields::bytes(entry, 0..=DISK_FREE_MAX, diagnostics));
             }
+            "priority" => assign(&mut session.realtime, fields::choice(entry, PRIORITIES, diagnostics)),
+            "as_recorded" => assign(&mut session.as_recorded, fields::truth(entry, diagnostics)),
             "journal" => assign(&mut session.journal, fields::choice(entry, JOURNALS, diagnostics)),
             _ => diagnostics.push(fields::unknown_key(entry, SESSION_KEYS, "in [session]")),
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapedeck_sdk::{Batch, Error, Extent, Format, Recording, StreamSchema, Timestamp, Wanted};
+use tapedeck_sdk::{Batch, Error, Extent, Format, Recording, SessionInfo, StreamSchema, Timestamp, Wanted};
 
 use crate::formats::format_of;
 use crate::registry::Registry;
@@ -100,6 +100,17 @@ impl Track {
         self.row += count;
         Some((batch, rows))
     }
+}
+
+/// The session that was recorded, if one of the paths is a session's folder: its id, pipeline and start.
+pub(crate) fn recorded_session(paths: &[PathBuf]) -> Option<SessionInfo> {
+    let manifest = paths.iter().find_map(|path| Manifest::read(path).ok())?;
+    Some(SessionInfo {
+        id: manifest.session,
+        pipeline: manifest.pipeline,
+        folder: PathBuf::new(),
+        started_at: Timestamp(manifest.started_at_ns),
+    })
 }
 
 /// Every stream of what is at a path.

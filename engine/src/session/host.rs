@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use tapedeck_sdk::{Error, Follower, Host, Loss, Role, Timestamp};
 
 use super::{Artifact, SessionFolder};
-use crate::clock::SessionClock;
+use crate::clock::SessionTime;
 use crate::stats::{InputStats, StageStats, StreamStats};
 use crate::watermark::Mark;
 
 /// The engine as one stage sees it.
 pub(crate) struct StageHost {
-    pub(crate) clock: SessionClock,
+    pub(crate) time: SessionTime,
     pub(crate) stats: Arc<StageStats>,
     /// Where files go; not there yet while sources are opened, which make none.
     pub(crate) folder: Arc<OnceLock<SessionFolder>>,
@@ -32,7 +32,7 @@ pub(crate) struct Accounts {
 
 impl Host for StageHost {
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.time.now()
     }
 
     fn failed(&self, frames: u64) {

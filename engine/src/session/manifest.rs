@@ -90,6 +90,9 @@ pub struct ManifestStream {
     pub loss: Loss,
     /// The timestamps of the first and the last frame, in ns.
     pub timestamps: Option<(i64, i64)>,
+    /// Numbers that a replayed recording does not have: those before its first frame, and those in its gaps. No loss of this session.
+    #[serde(default)]
+    pub skipped: u64,
     /// Whether `frames` and `loss` are not known: the session was killed and its ledger is gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unknown: bool,

@@ -105,7 +105,7 @@ inputs = ["gane", "desk"]
     9 | plugin = "hdf5"
       |          ^^^^^^
       |
-      = hint: put it into `[sinks.desk]`, or choose one of the sources: "memory", "screen"
+      = hint: put it into `[sinks.desk]`, or choose one of the sources: "memory", "screen", "replay"
 
     error[E018]: the input "gane" matches nothing
       --> game.toml:13:11

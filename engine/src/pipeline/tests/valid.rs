@@ -109,6 +109,8 @@ fn the_session_has_what_the_file_says_and_defaults_where_it_says_nothing() {
         duration: Some(Duration::from_secs(90)),
         flush_interval: Duration::from_millis(250),
         disk_free_min: 1 << 30,
+        as_recorded: false,
+        realtime: false,
         journal: Journal::Keep,
     };
     assert_eq!(full().session, expected);

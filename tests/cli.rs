@@ -17,9 +17,10 @@ fn printed(arguments: &[&str]) -> String {
 #[test]
 fn help_is_as_it_was() {
     insta::assert_snapshot!("help", printed(&["--help"]));
-    for command in
-        ["run", "rec", "play", "check", "graph", "plugins", "inspect", "recover", "convert", "bench"]
-    {
+    for command in [
+        "run", "rec", "play", "check", "graph", "plugins", "inspect", "recover", "convert", "bench", "at",
+        "sessions",
+    ] {
         insta::assert_snapshot!(format!("help-{command}"), printed(&[command, "--help"]));
     }
 }

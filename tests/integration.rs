@@ -16,6 +16,7 @@
 //! - `strict`: SSH sessions that must not outrun their recording
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
 //! - `play`: `play` before a person: keys, timing, the terminal put back; marks and pauses of `rec`; `convert` to text
+//! - `replay`: recordings given back: `replay`, `at`, `convert` of parts, `sessions`
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
@@ -34,6 +35,7 @@ mod kill;
 mod peers;
 mod pipelines;
 mod play;
+mod replay;
 mod seat;
 mod strict;
 mod terminals;

@@ -1,0 +1,218 @@
+//! Recordings that are given back: played into another recording, looked at by the moment, cut and merged.
+
+use serde_json::Value;
+
+use crate::util::{Dir, Done};
+
+const FORMATS: [(&str, &str); 5] =
+    [("arrow", "arrows"), ("parquet", "parquet"), ("hdf5", "h5"), ("csv", "csv"), ("jsonl", "jsonl")];
+
+/// Records `frames` frames of one source at 500 Hz in every format, as session `first`.
+fn recorded(dir: &Dir, frames: u64) {
+    let mut text = format!(
+        "[session]\ndisk_free_min = \"0B\"\n[sources.made]\nplugin = \"synthetic\"\nrate = 500\ncount = {frames}\nseed = 3\n\
+         [sources.made.fields.a]\ntype = \"f64\"\npattern = \"random\"\nnulls = 0.1\n\
+         [sources.made.fields.b]\ntype = \"i64\"\n[sources.made.fields.c]\ntype = \"utf8\"\n"
+    );
+    for (plugin, _) in FORMATS {
+        text.push_str(&format!("[sinks.{plugin}]\nplugin = \"{plugin}\"\ninputs = [\"made\"]\n"));
+    }
+    run(dir, &text, "first", &[0, 3]);
+}
+
+/// Runs a pipeline to its end.
+fn run(dir: &Dir, pipeline: &str, session: &str, codes: &[i32]) -> Value {
+    dir.write(&format!("{session}.toml"), pipeline);
+    let file = format!("{session}.toml");
+    let done = dir.tapedeck(&["run", &file, "--directory", "out", "--session", session, "--json"]).run();
+    assert!(codes.contains(&done.code), "{done:?}");
+    let last = done.stdout.lines().last().unwrap_or_default();
+    serde_json::from_str::<Value>(last).unwrap_or_else(|error| panic!("{error}: {done:?}"))["report"].clone()
+}
+
+/// A pipeline that plays `path` into one sink called `plugin`.
+fn replay(path: &str, options: &str, session: &str, plugin: &str) -> String {
+    format!(
+        "[session]\ndisk_free_min = \"0B\"\n{session}\n[sources.again]\nplugin = \"replay\"\npath = \"{path}\"\n{options}\n\
+         [sinks.{plugin}]\nplugin = \"{plugin}\"\ninputs = [\"again\"]\n"
+    )
+}
+
+/// The frames of a file as text.
+fn rows(dir: &Dir, path: &str) -> Vec<String> {
+    let name = format!("{}.text.csv", path.replace('/', "-"));
+    let done = dir.tapedeck(&["convert", path, &name]).run();
+    assert_eq!(done.code, 0, "{path}: {done:?}");
+    std::fs::read_to_string(dir.path(&name)).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn json(done: &Done) -> Value {
+    serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
+}
+
+#[test]
+fn every_format_gives_every_frame_back_with_its_number_its_time_and_its_nulls() {
+    let dir = Dir::new();
+    recorded(&dir, 300);
+    let original = rows(&dir, "out/first/arrow.arrows");
+    assert_eq!(original.len(), 301);
+    for (plugin, extension) in FORMATS {
+        let session = format!("again-{plugin}");
+        let from = format!("out/first/{plugin}.{extension}");
+        let report = run(&dir, &replay(&from, "timing = \"none\"", "", "arrow"), &session, &[0]);
+        assert_eq!(report["streams"][0]["frames"], 300, "{plugin}: {report}");
+        let again = rows(&dir, &format!("out/{session}/arrow.arrows"));
+        assert_eq!(again[1..], original[1..], "{plugin}");
+    }
+}
+
+#[test]
+fn a_replay_as_recorded_writes_the_same_bytes_again() {
+    let dir = Dir::new();
+    recorded(&dir, 400);
+    for (plugin, extension) in FORMATS {
+        let file = format!("{plugin}.{extension}");
+        let bytes = |session: &str| std::fs::read(dir.path(&format!("out/{session}/{file}"))).unwrap();
+        let (one, two) = (format!("one-{plugin}"), format!("two-{plugin}"));
+        for (from, to) in [("first", &one), (&one, &two)] {
+            let pipeline = replay(&format!("out/{from}"), "timing = \"none\"", "as_recorded = true", plugin);
+            // A recording that was late has gaps; that is no loss of its replay.
+            run(&dir, &pipeline, to, &[0]);
+        }
+        assert!(bytes(&one) == bytes(&two), "{plugin}: a replay of a replay is the same");
+        if matches!(plugin, "csv" | "jsonl") {
+            assert!(bytes("first") == bytes(&one), "{plugin}: and the same as the recording");
+        }
+    }
+}
+
+#[test]
+fn frames_are_given_when_they_are_due_and_windows_are_kept() {
+    let dir = Dir::new();
+    recorded(&dir, 500);
+    let from = "out/first/arrow.arrows";
+    let report = run(&dir, &replay(from, "speed = 2.0", "", "csv"), "twice", &[0]);
+    let seconds = report["duration_seconds"].as_f64().unwrap();
+    assert_eq!(report["streams"][0]["frames"], 500);
+    assert!(seconds >= 0.49, "one second at double speed takes half of one: {report}");
+    let window = "start = \"300ms\"\nduration = \"200ms\"\ntiming = \"none\"";
+    run(&dir, &replay(from, window, "", "csv"), "window", &[0]);
+    let (all, cut) = (rows(&dir, from), rows(&dir, "out/window/csv.csv"));
+    let first = all.iter().position(|row| row == &cut[1]).unwrap();
+    assert_eq!(cut[1..], all[first..first + cut.len() - 1]);
+    assert!((80..=101).contains(&(cut.len() - 1)), "200 ms at 500 Hz: {}", cut.len() - 1);
+    let manifest = json(&dir.tapedeck(&["inspect", "out/window", "--json"]).run())["manifest"].clone();
+    assert_eq!(manifest["loss"]["late"], 0, "what is before the window is skipped, and not lost: {manifest}");
+    assert!(manifest["streams"][0]["skipped"].as_u64().unwrap() >= 100, "{manifest}");
+}
+
+#[test]
+fn a_loop_goes_on_with_rising_numbers_and_times() {
+    let dir = Dir::new();
+    recorded(&dir, 50);
+    let options = "loop = 3\ntiming = \"none\"";
+    let report = run(&dir, &replay("out/first/parquet.parquet", options, "", "jsonl"), "loop", &[0]);
+    assert_eq!(report["streams"][0]["frames"], 150, "{report}");
+    let text = std::fs::read_to_string(dir.path("out/loop/jsonl.jsonl")).unwrap();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for pair in rows.windows(2) {
+        assert!(pair[0]["seq"].as_u64() < pair[1]["seq"].as_u64(), "{pair:?}");
+        assert!(pair[0]["timestamp"].as_str() < pair[1]["timestamp"].as_str(), "{pair:?}");
+    }
+    for (one, next) in rows[..50].iter().zip(&rows[50..100]) {
+        assert_eq!(one["b"], next["b"], "the frames themselves are the same");
+    }
+}
+
+#[test]
+fn streams_of_several_recordings_are_merged_in_the_order_of_time() {
+    let dir = Dir::new();
+    let mut text = "[session]\ndisk_free_min = \"0B\"\n".to_owned();
+    for (id, rate) in [("one", 500), ("two", 70), ("three", 200)] {
+        text.push_str(&format!("[sources.{id}]\nplugin = \"synthetic\"\nrate = {rate}\n"));
+    }
+    for (id, plugin) in [("one", "hdf5"), ("two", "parquet"), ("three", "csv")] {
+        text.push_str(&format!("[sinks.of_{id}]\nplugin = \"{plugin}\"\ninputs = [\"{id}\"]\n"));
+    }
+    dir.write("three.toml", &text);
+    let arguments =
+        ["run", "three.toml", "--duration", "1s", "--directory", "out", "--session", "first", "-q"];
+    assert!(matches!(dir.tapedeck(&arguments).run().code, 0 | 3));
+    let done = dir.tapedeck(&["convert", "out/first", "merged.h5", "--json"]).run();
+    let frames = json(&done)["frames"].as_u64().unwrap();
+    assert!(frames > 600, "{done:?}");
+    let inspected = json(&dir.tapedeck(&["inspect", "merged.h5", "--json"]).run());
+    let names: Vec<&str> = inspected["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["schema"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["one", "two", "of_three"], "{inspected}");
+    let only = dir.tapedeck(&["convert", "out/first", "two.csv", "--stream", "tw*"]).run();
+    assert_eq!(only.code, 0, "{only:?}");
+    let absent = dir.tapedeck(&["convert", "out/first", "x.csv", "--stream", "four"]).run();
+    assert_eq!(absent.code, 2);
+    assert!(
+        absent.stderr.contains("no stream is called \"four\"") && absent.stderr.contains("two"),
+        "{absent:?}"
+    );
+}
+
+#[test]
+fn the_nearest_frame_is_shown_as_a_line_of_json() {
+    let dir = Dir::new();
+    recorded(&dir, 200);
+    let text = std::fs::read_to_string(dir.path("out/first/jsonl.jsonl")).unwrap();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let wanted = &rows[123];
+    for (plugin, extension) in FORMATS {
+        let file = format!("out/first/{plugin}.{extension}");
+        let found = json(&dir.tapedeck(&["at", &file, wanted["timestamp"].as_str().unwrap()]).run());
+        assert_eq!((&found["seq"], &found["timestamp"]), (&wanted["seq"], &wanted["timestamp"]), "{plugin}");
+        assert_eq!((&found["values"]["a"], &found["values"]["c"]), (&wanted["a"], &wanted["c"]), "{plugin}");
+    }
+    let session = dir.tapedeck(&["at", "out/first", "100ms", "--tolerance", "50ms"]).run();
+    assert_eq!(session.code, 0, "{session:?}");
+    assert!(json(&session)["distance_seconds"].as_f64().unwrap().abs() <= 0.05);
+    let far = dir.tapedeck(&["at", "out/first", "1h", "--tolerance", "1s"]).run();
+    assert_eq!((far.code, far.stdout.as_str()), (1, ""), "{far:?}");
+    assert_eq!(dir.tapedeck(&["at", "out/first", "soon"]).run().code, 2);
+}
+
+#[test]
+fn what_can_not_be_played_is_said_before_a_file_is_made() {
+    let dir = Dir::new();
+    dir.write("text.txt", "hello\n");
+    for (path, options, said) in [
+        ("nowhere.parquet", "", "there is no such file or folder"),
+        ("text.txt", "", "of no known format"),
+        ("text.txt", "speed = 0.0", "speed"),
+        ("text.txt", "start = \"soon\"", "a moment is"),
+    ] {
+        dir.write("p.toml", &replay(path, options, "", "csv"));
+        let done = dir.tapedeck(&["run", "p.toml", "--directory", "out", "--session", "s"]).run();
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.stderr.contains(said), "{said}: {done:?}");
+        assert!(!dir.path("out").exists(), "{done:?}");
+    }
+}
+
+#[test]
+fn sessions_are_listed_by_their_manifests() {
+    let dir = Dir::new();
+    recorded(&dir, 20);
+    std::fs::create_dir_all(dir.path("out/broken")).unwrap();
+    dir.write("out/broken/session.json", "{");
+    std::fs::create_dir_all(dir.path("out/other")).unwrap();
+    let listed = json(&dir.tapedeck(&["sessions", "out", "--json"]).run());
+    let sessions = listed.as_array().unwrap();
+    assert_eq!(sessions.len(), 2, "{listed}");
+    assert_eq!((&sessions[0]["session"], &sessions[0]["status"]), (&"first".into(), &"complete".into()));
+    assert_eq!(sessions[0]["streams"][0], "made");
+    assert!(sessions[0]["bytes"].as_u64().unwrap() > 1000, "{listed}");
+    assert!(sessions[1]["error"]["message"].as_str().unwrap().contains("manifest"), "{listed}");
+    let shown = dir.tapedeck(&["sessions", "out"]).run();
+    assert!(shown.stdout.contains("first") && shown.stdout.contains("unreadable"), "{shown:?}");
+    assert_eq!(dir.tapedeck(&["sessions", "nowhere"]).run().code, 2);
+}

@@ -18,7 +18,7 @@ fn printed(arguments: &[&str]) -> String {
 fn help_is_as_it_was() {
     insta::assert_snapshot!("help", printed(&["--help"]));
     for command in
-        ["run", "rec", "play", "check", "graph", "plugins", "inspect", "recover", "convert", "bench"]
+        ["run", "rec", "play", "check", "graph", "plugins", "inspect", "sessions", "recover", "convert", "bench"]
     {
         insta::assert_snapshot!(format!("help-{command}"), printed(&[command, "--help"]));
     }

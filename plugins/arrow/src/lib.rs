@@ -3,9 +3,12 @@
 //! Knows the stream format and where its files lie; when to flush is the engine's business.
 
 mod message;
+mod messages;
 mod output;
 mod reader;
 mod scan;
+#[cfg(test)]
+mod seeking_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,16 +1,25 @@
 //! Reads Arrow IPC streams back and mends torn ones. Knows nothing of how ours are written, beyond the format.
 
+use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom, Take, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
+use arrow_schema::SchemaRef;
 use tapedeck_sdk::batch::ArrowImport;
+use tapedeck_sdk::blocks::{BlockCache, Blocks, Place, TimeIndex};
 use tapedeck_sdk::prelude::*;
 
 use crate::message::END_OF_STREAM;
-use crate::scan::{Ending, Scan, scan};
+use crate::messages::Messages;
+use crate::scan::{Ending, Placed, Scan, begins_stream, scan};
+
+/// The most bytes that become one batch, unless a row has more.
+const PART_BYTES_MAX: u64 = 8 << 20;
+/// What a row takes in a batch at least: `seq` and `timestamp`.
+const ROW_BYTES_MIN: u64 = 16;
 
 /// Arrow IPC streams (`.arrows`).
 pub struct ArrowFormat;
@@ -24,22 +33,34 @@ impl Format for ArrowFormat {
         &["arrows"]
     }
 
+    fn matches(&self, head: &[u8], _path: &Path) -> bool {
+        begins_stream(head)
+    }
+
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let mut file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let found = walk(&mut file, path)?;
         if found.messages == 0 {
             return Err(not_a_stream(&mut file, path, &found));
         }
-        file.seek(SeekFrom::Start(0)).map_err(|error| Error::io("read the recording", path, &error))?;
-        let wrong = |error| {
-            Error::data(format!("can't read the schema of the Arrow stream: {error}: {}", path.display()))
-        };
-        let reader = StreamReader::try_new(BufReader::new(file.take(found.end)), None).map_err(wrong)?;
+        let schema = schema(&file, path, found.end)?;
         let name =
             path.file_stem().map_or_else(|| "stream".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        let import = ArrowImport::new(&reader.schema(), &name)?;
-        let streams = vec![import.schema().clone()];
-        Ok(Box::new(ArrowSource { reader, import, streams, rest: None, found, path: path.to_owned() }))
+        let import = ArrowImport::new(&schema, &name)?;
+        Ok(Box::new(ArrowSource {
+            messages: Messages { file, path: path.to_owned(), schema, columns: None },
+            lead: import.lead(),
+            streams: vec![import.schema().clone()],
+            import,
+            parts: parts(&found.batches),
+            found,
+            wanted: true,
+            index: OnceCell::new(),
+            at: (0, 0),
+            failed: false,
+            held: None,
+            cache: BlockCache::default(),
+        }))
     }
 
     fn repair(&self, path: &Path) -> Result<Repair, Error> {
@@ -76,6 +97,16 @@ fn walk(file: &mut File, path: &Path) -> Result<Scan, Error> {
     scan(file).map_err(|error| Error::io("read the recording", path, &error))
 }
 
+/// The columns of a stream that ends at byte `end`.
+fn schema(mut file: &File, path: &Path, end: u64) -> Result<SchemaRef, Error> {
+    file.seek(SeekFrom::Start(0)).map_err(|error| Error::io("read the recording", path, &error))?;
+    let reader = StreamReader::try_new(BufReader::new(file.take(end)), None);
+    let reader = reader.map_err(|error| {
+        Error::data(format!("can't read the schema of the Arrow stream: {error}: {}", path.display()))
+    })?;
+    Ok(reader.schema())
+}
+
 fn not_a_stream(file: &mut File, path: &Path, found: &Scan) -> Error {
     let mut magic = [0; 6];
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut magic));
@@ -90,33 +121,145 @@ fn not_a_stream(file: &mut File, path: &Path, found: &Scan) -> Error {
     }
 }
 
+/// Rows of a record batch that become one batch.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    message: Placed,
+    /// The first row, in the record batch and in the file.
+    from: usize,
+    first_row: u64,
+    rows: usize,
+}
+
+/// Cuts record batches that would make batches too large.
+fn parts(messages: &[Placed]) -> Vec<Part> {
+    let (mut parts, mut first_row) = (Vec::with_capacity(messages.len()), 0);
+    for &message in messages {
+        let row_bytes = (message.body_bytes / message.rows).max(ROW_BYTES_MIN);
+        let rows_max = (PART_BYTES_MAX / row_bytes).max(1);
+        let mut from = 0;
+        while from < message.rows {
+            let rows = (message.rows - from).min(rows_max);
+            let [Ok(from_here), Ok(rows_here)] = [from, rows].map(usize::try_from) else { break };
+            parts.push(Part { message, from: from_here, first_row: first_row + from, rows: rows_here });
+            from += rows;
+        }
+        first_row += message.rows;
+    }
+    parts
+}
+
 /// A recording that is read back.
 struct ArrowSource {
-    reader: StreamReader<BufReader<Take<File>>>,
+    messages: Messages,
     import: ArrowImport,
+    /// Where `seq` and `timestamp` stand in the file.
+    lead: [Option<usize>; StreamSchema::LEAD],
     streams: Vec<Arc<StreamSchema>>,
-    /// What is left of a record batch that is larger than a batch should be.
-    rest: Option<RecordBatch>,
     found: Scan,
-    path: PathBuf,
+    parts: Vec<Part>,
+    wanted: bool,
+    /// Made when it is first asked for: that reads the times of all rows.
+    index: OnceCell<TimeIndex>,
+    /// The part, and the row there, that comes next.
+    at: Place,
+    failed: bool,
+    /// The record batch that was read last, and where it lies.
+    held: Option<(u64, RecordBatch)>,
+    cache: BlockCache,
 }
 
 impl ArrowSource {
-    fn damaged(&self, what: &dyn std::fmt::Display) -> Error {
-        Error::data(format!("the recording is damaged: {what}: {}", self.path.display()))
+    fn index(&self) -> Result<&TimeIndex, Error> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let mut index = TimeIndex::default();
+        for part in &self.parts {
+            let rows = part.from..part.from + part.rows;
+            let times: Vec<i64> = match self.lead[1] {
+                Some(column) => {
+                    let words = self.messages.words(part.message, column, rows)?;
+                    words.into_iter().map(i64::from_le_bytes).collect()
+                }
+                None => vec![0; part.rows],
+            };
+            index.push(&times);
+        }
+        Ok(self.index.get_or_init(|| index))
     }
 
-    fn record(&mut self) -> Result<Option<RecordBatch>, Error> {
-        if self.rest.is_some() {
-            return Ok(self.rest.take());
+    /// The first and the last `seq`.
+    fn seq_range(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.parts.first()?, self.parts.last()?);
+        let Some(column) = self.lead[0] else { return Some((0, self.found.rows - 1)) };
+        let seq = |part: &Part, row: usize| {
+            let words = self.messages.words(part.message, column, row..row + 1).ok()?;
+            words.first().copied().map(u64::from_le_bytes)
+        };
+        Some((seq(first, first.from)?, seq(last, last.from + last.rows - 1)?))
+    }
+
+    /// The rows of a part from one of them on.
+    fn rows_from(&mut self, part: Part, row: usize) -> Result<Batch, Error> {
+        if self.held.as_ref().is_none_or(|(at, _)| *at != part.message.at) {
+            // The memory of the one before is not needed any more.
+            self.held = None;
+            self.held = Some((part.message.at, self.messages.record(part.message)?));
         }
-        match self.reader.next() {
-            Some(Ok(record)) => Ok(Some(record)),
-            Some(Err(error)) => Err(self.damaged(&error)),
-            None => match &self.found.ending {
-                Ending::Damaged(what) => Err(self.damaged(&format!("at byte {}: {what}", self.found.end))),
-                Ending::Marked | Ending::Torn => Ok(None),
-            },
+        let Some((_, record)) = &self.held else { return Err(Error::plugin("a record batch was not kept")) };
+        if part.from + part.rows > record.num_rows() {
+            return Err(self.messages.damaged(&"a message has fewer rows than it says"));
+        }
+        let slice = record.slice(part.from + row, part.rows - row);
+        let batch = self.import.batch(&slice, part.first_row + row as u64);
+        batch.map_err(|error| self.messages.damaged(&error))
+    }
+
+    fn advance(&mut self) -> Result<Option<Batch>, Error> {
+        let (block, row) = self.at;
+        let Some(&part) = self.parts.get(block) else { return self.end().map(|()| None) };
+        let batch = match self.cache.get(block) {
+            Some(batch) if row == 0 => batch.clone(),
+            _ => self.rows_from(part, row)?,
+        };
+        self.at = (block + 1, 0);
+        Ok(Some(batch))
+    }
+}
+
+impl Blocks for ArrowSource {
+    fn blocks(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn rows(&self, block: usize) -> usize {
+        self.parts[block].rows
+    }
+
+    fn is_sorted(&self) -> bool {
+        self.index.get().is_some_and(TimeIndex::is_sorted)
+    }
+
+    fn first_block(&mut self, to: Timestamp) -> Result<Option<usize>, Error> {
+        Ok(self.index()?.first_block(to))
+    }
+
+    fn batch(&mut self, block: usize) -> Result<Batch, Error> {
+        if let Some(batch) = self.cache.get(block) {
+            return Ok(batch.clone());
+        }
+        let batch = self.rows_from(self.parts[block], 0)?;
+        self.cache.put(block, &batch);
+        Ok(batch)
+    }
+
+    fn end(&self) -> Result<(), Error> {
+        match &self.found.ending {
+            Ending::Damaged(what) => {
+                Err(self.messages.damaged(&format!("at byte {}: {what}", self.found.end)))
+            }
+            Ending::Marked | Ending::Torn => Ok(()),
         }
     }
 }
@@ -126,20 +269,48 @@ impl Recording for ArrowSource {
         &self.streams
     }
 
-    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
-        let mut record = loop {
-            match self.record()? {
-                Some(record) if record.num_rows() == 0 => {}
-                Some(record) => break record,
-                None => return Ok(None),
-            }
-        };
-        let rows = ArrowImport::rows_max(&record);
-        if rows < record.num_rows() {
-            self.rest = Some(record.slice(rows, record.num_rows() - rows));
-            record = record.slice(0, rows);
+    fn extent(&self, stream: usize) -> Option<Extent> {
+        let timestamps = || self.index().ok().and_then(TimeIndex::range);
+        (stream == 0).then(|| Extent {
+            frames: self.found.rows,
+            seq: self.seq_range(),
+            timestamps: timestamps(),
+        })
+    }
+
+    fn select(&mut self, wanted: &[Wanted]) -> Result<(), Error> {
+        let streams = Wanted::of_streams(wanted, &self.streams)?;
+        if let [Wanted::Columns(columns)] = wanted {
+            let (import, from) = self.import.projected(columns)?;
+            (self.import, self.messages.columns) = (import, Some(from));
         }
-        let batch = self.import.batch(&record).map_err(|error| self.damaged(&error))?;
-        Ok(Some((0, batch)))
+        self.wanted = wanted != [Wanted::Nothing];
+        self.streams = streams;
+        Ok(())
+    }
+
+    fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
+        let found = self.find(to);
+        self.failed = found.is_err();
+        self.at = found?.unwrap_or((self.parts.len(), 0));
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+        if self.failed || !self.wanted {
+            return Ok(None);
+        }
+        let next = self.advance();
+        self.failed = next.is_err();
+        Ok(next?.map(|batch| (0, batch)))
+    }
+
+    fn closest(&mut self, stream: usize, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
+        if stream != 0 || !self.wanted {
+            return Ok(None);
+        }
+        let found = self.nearest(to);
+        self.failed |= found.is_err();
+        found
     }
 }

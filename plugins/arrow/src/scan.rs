@@ -18,6 +18,19 @@ pub(crate) enum Ending {
     Damaged(String),
 }
 
+/// Where a record batch lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Where its message begins, in bytes from the start of the file.
+    pub(crate) at: u64,
+    /// Bytes before the body: marker, length and metadata.
+    pub(crate) head_bytes: u64,
+    /// Bytes of the body.
+    pub(crate) body_bytes: u64,
+    /// Rows.
+    pub(crate) rows: u64,
+}
+
 /// What a walk found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scan {
@@ -27,28 +40,52 @@ pub(crate) struct Scan {
     pub(crate) messages: u64,
     /// Rows in them.
     pub(crate) rows: u64,
+    /// Those that have rows.
+    pub(crate) batches: Vec<Placed>,
     /// Bytes of the file.
     pub(crate) length: u64,
     /// What comes at `end`.
     pub(crate) ending: Ending,
 }
 
+/// Whether a file that begins so begins with a message that has a schema. Of a long one there may be only the beginning, where the
+/// root of its metadata lies: tables are written from the last to the first.
+pub(crate) fn begins_stream(head: &[u8]) -> bool {
+    let header_type = || {
+        let (marker, rest) = head.split_first_chunk::<4>()?;
+        let (length, metadata) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(i32::from_le_bytes(*length)).ok().filter(|&length| length > 0)?;
+        let metadata = &metadata[..metadata.len().min(length)];
+        let bytes = |at: usize| metadata.get(at..)?.first_chunk::<4>().copied();
+        let root = usize::try_from(u32::from_le_bytes(bytes(0)?)).ok()?;
+        let table = i64::try_from(root).ok()?.checked_sub(i32::from_le_bytes(bytes(root)?).into())?;
+        let field = usize::try_from(table).ok()?.checked_add(usize::from(Message::VT_HEADER_TYPE))?;
+        let [low, high, ..] = bytes(field)?;
+        let place = root.checked_add(usize::from(u16::from_le_bytes([low, high])))?;
+        (*marker == CONTINUATION && place > root).then(|| metadata.get(place).copied())?
+    };
+    header_type() == Some(MessageHeader::Schema.0)
+}
+
 /// What stands at one place of a stream.
 enum Step {
-    Message { bytes: u64, rows: u64 },
+    Message { head_bytes: u64, body_bytes: u64, rows: u64 },
     End(Ending),
 }
 
 /// Walks a stream from its start.
 pub(crate) fn scan<R: Read + Seek>(file: &mut R) -> io::Result<Scan> {
     let length = file.seek(SeekFrom::End(0))?;
-    let mut found = Scan { end: 0, messages: 0, rows: 0, length, ending: Ending::Torn };
+    let mut found = Scan { end: 0, messages: 0, rows: 0, batches: Vec::new(), length, ending: Ending::Torn };
     let mut metadata = Vec::new();
     loop {
         file.seek(SeekFrom::Start(found.end))?;
         match step(file, length - found.end, found.messages == 0, &mut metadata)? {
-            Step::Message { bytes, rows } => {
-                found.end += bytes;
+            Step::Message { head_bytes, body_bytes, rows } => {
+                if rows > 0 {
+                    found.batches.push(Placed { at: found.end, head_bytes, body_bytes, rows });
+                }
+                found.end += head_bytes + body_bytes;
                 found.messages += 1;
                 found.rows += rows;
             }
@@ -104,7 +141,7 @@ fn judge(message: &Message<'_>, first: bool, head_bytes: u64, left: u64) -> Step
     if body_bytes > left - head_bytes {
         return Step::End(Ending::Torn);
     }
-    Step::Message { bytes: head_bytes + body_bytes, rows }
+    Step::Message { head_bytes, body_bytes, rows }
 }
 
 /// The number of rows, if every buffer lies inside the body and every column has that many rows.

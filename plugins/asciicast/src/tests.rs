@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tapedeck_sdk::terminal::SINGLE_KEY;
-use tapedeck_sdk::testing::conformance::{self, moments};
+use tapedeck_sdk::testing::conformance;
 use tapedeck_sdk::testing::{FakeHost, joined, open_sink, read_all, samples};
 
 use super::*;
@@ -435,7 +435,7 @@ proptest! {
     fn any_moment_is_found(pauses in prop::collection::vec(0..3_u32, 0..40), version in 1..=3_u8) {
         let folder = tempfile::tempdir().unwrap();
         write_pauses(&folder.path().join("x.cast"), version, &pauses);
-        prop_assert_eq!(moments::check(&AsciicastFormat, &folder.path().join("x.cast")), Ok(()));
+        prop_assert_eq!(conformance::recording(&AsciicastFormat, &folder.path().join("x.cast")), Ok(()));
     }
 
     #[test]
@@ -649,12 +649,12 @@ fn a_recording_is_read_in_any_order_in_each_version() {
     for version in 1..=3 {
         for pauses in [&pauses[..], &[1], &[0; 2345], &[]] {
             write_pauses(&path, version, pauses);
-            moments::check(&AsciicastFormat, &path).unwrap();
+            conformance::recording(&AsciicastFormat, &path).unwrap();
             if version > 1 {
                 // A torn end changes nothing.
                 let text = std::fs::read_to_string(&path).unwrap();
                 std::fs::write(&path, format!("{text}[9, \"o")).unwrap();
-                moments::check(&AsciicastFormat, &path).unwrap();
+                conformance::recording(&AsciicastFormat, &path).unwrap();
             }
         }
     }
@@ -662,11 +662,11 @@ fn a_recording_is_read_in_any_order_in_each_version() {
     let header = "{\"version\": 2, \"width\": 80, \"height\": 24}\n";
     std::fs::write(&path, format!("{header}[2, \"o\", \"a\"]\n[1, \"o\", \"b\"]\n[3, \"o\", \"c\"]\n"))
         .unwrap();
-    moments::check(&AsciicastFormat, &path).unwrap();
+    conformance::recording(&AsciicastFormat, &path).unwrap();
     // So do those that no timestamp has room for.
     std::fs::write(&path, format!("{header}[1, \"o\", \"a\"]\n[1e30, \"o\", \"b\"]\n[1e30, \"o\", \"c\"]\n"))
         .unwrap();
-    moments::check(&AsciicastFormat, &path).unwrap();
+    conformance::recording(&AsciicastFormat, &path).unwrap();
 }
 
 #[test]

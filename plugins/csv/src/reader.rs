@@ -28,6 +28,10 @@ impl Format for CsvFormat {
             .is_some_and(|rest| matches!(rest, [b',' | b'\n', ..] | [b'\r', b'\n', ..]))
     }
 
+    fn keeps_types(&self) -> bool {
+        false
+    }
+
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let Some((cursor, guesses)) = survey(path)? else {
             let what = "no header line: not comma-separated values";

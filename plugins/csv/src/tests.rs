@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::json;
-use tapedeck_sdk::testing::conformance::moments;
+use tapedeck_sdk::testing::conformance;
 use tapedeck_sdk::testing::{FakeHost, all_types, joined, open_sink, read_all, sample};
 
 use super::*;
@@ -100,7 +100,7 @@ proptest! {
     fn any_times_are_found(times in prop::collection::vec(-50..50_i64, 0..40)) {
         let folder = tempfile::tempdir().unwrap();
         write_times(&folder.path().join("x.csv"), &times);
-        prop_assert_eq!(moments::check(&CsvFormat, &folder.path().join("x.csv")), Ok(()));
+        prop_assert_eq!(conformance::recording(&CsvFormat, &folder.path().join("x.csv")), Ok(()));
     }
 
     #[test]
@@ -274,11 +274,11 @@ fn a_file_is_read_in_any_order_whatever_its_times() {
     let mixed: Vec<i64> = (0..3456).map(|row| row * 7919 % 3001).collect();
     for times in [&rising[..], &falling, &mixed, &[5], &[0; 2345], &[i64::MAX, i64::MIN, 0], &[]] {
         write_times(&path, times);
-        moments::check(&CsvFormat, &path).unwrap();
+        conformance::recording(&CsvFormat, &path).unwrap();
         // A torn end changes nothing.
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{text}9999,12")).unwrap();
-        moments::check(&CsvFormat, &path).unwrap();
+        conformance::recording(&CsvFormat, &path).unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use tapedeck_sdk::{Error, Repair};
 use crate::disk::explain;
 use crate::plan::StreamDescription;
 use crate::raw::{Dataset, Failure, File, Group, Mode, Node};
-use crate::reader::{cut_at, description};
+use crate::reader::{SIGNATURE, beginnings, cut_at, description};
 use crate::tail::blocks;
 
 /// The most bytes of a tail.
@@ -41,12 +41,9 @@ pub(crate) fn repair(path: &Path) -> Result<Repair, Error> {
 /// Whether the file begins like HDF5, at one of the places that the format allows. The library takes an empty file that it may write
 /// for a new one.
 fn has_signature(path: &Path) -> io::Result<bool> {
-    const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
     let mut file = std::fs::File::open(path)?;
     let length = file.metadata()?.len();
-    let places =
-        std::iter::once(0).chain(std::iter::successors(Some(512), |&place: &u64| place.checked_mul(2)));
-    for place in places.take_while(|place| place + 8 <= length) {
+    for place in beginnings().take_while(|place| place + 8 <= length) {
         let mut found = [0; 8];
         file.seek(SeekFrom::Start(place))?;
         file.read_exact(&mut found)?;

@@ -27,6 +27,10 @@ impl Format for JsonlFormat {
         parse::begins_as_lines(head)
     }
 
+    fn keeps_types(&self) -> bool {
+        false
+    }
+
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let (cursor, guesses) = survey(path)?;
         let rows = cursor.extent().map_or(0, |extent| extent.frames);

@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tapedeck_sdk::HEAD_BYTES;
-use tapedeck_sdk::testing::conformance::moments;
+use tapedeck_sdk::testing::conformance;
 use tapedeck_sdk::testing::{FakeHost, all_types, joined, open_sink, read_all, sample};
 
 use super::*;
@@ -150,7 +150,7 @@ proptest! {
     fn any_times_are_found(times in prop::collection::vec(-50..50_i64, 1..40)) {
         let folder = tempfile::tempdir().unwrap();
         write_times(&folder.path().join("x.jsonl"), &times);
-        prop_assert_eq!(moments::check(&JsonlFormat, &folder.path().join("x.jsonl")), Ok(()));
+        prop_assert_eq!(conformance::recording(&JsonlFormat, &folder.path().join("x.jsonl")), Ok(()));
     }
 
     #[test]
@@ -312,11 +312,11 @@ fn a_file_is_read_in_any_order_whatever_its_times() {
     let mixed: Vec<i64> = (0..3456).map(|row| row * 7919 % 3001).collect();
     for times in [&rising[..], &falling, &mixed, &[5], &[0; 2345], &[i64::MAX, i64::MIN, 0]] {
         write_times(&path, times);
-        moments::check(&JsonlFormat, &path).unwrap();
+        conformance::recording(&JsonlFormat, &path).unwrap();
         // A torn end changes nothing.
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{text}{{\"seq\":9999,\"ti")).unwrap();
-        moments::check(&JsonlFormat, &path).unwrap();
+        conformance::recording(&JsonlFormat, &path).unwrap();
     }
 }
 

@@ -3,9 +3,12 @@
 //! A Parquet file is unreadable until its footer is written, at the very end: the engine keeps a journal beside it.
 
 mod file;
+mod groups;
 mod options;
 mod reader;
 mod recording;
+#[cfg(test)]
+mod seeking_tests;
 #[cfg(test)]
 mod tests;
 

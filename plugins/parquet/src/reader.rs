@@ -1,28 +1,21 @@
 //! Reads Parquet files back, ours and other programs'. Knows nothing of how ours are laid out, beyond the format.
 
 use std::fs::File;
-use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
 use parquet::file::metadata::ParquetMetaDataReader;
 use tapedeck_sdk::batch::ArrowImport;
+use tapedeck_sdk::blocks::{BlockCache, Blocks};
 use tapedeck_sdk::prelude::*;
 
+use crate::groups::{Groups, guarded};
 use crate::recording::{LOSS_KEY, SCHEMA_KEY};
 
-/// The most rows, and about the most values, that are read at once.
-const READ_ROWS_MAX: usize = 8192;
-const READ_VALUES_MAX: usize = 1 << 20;
-
-/// Calls the format's library, which panics on some files that are damaged (parquet 60: a run of levels that is too long).
-fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    // What the call leaves behind is not used again: an error ends the reading.
-    std::panic::catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|_| Err("its pages make no sense".to_owned()))
-}
+/// What a Parquet file begins with.
+const MAGIC: &[u8] = b"PAR1";
 
 /// Parquet files.
 pub struct ParquetFormat;
@@ -36,6 +29,10 @@ impl Format for ParquetFormat {
         &["parquet"]
     }
 
+    fn matches(&self, head: &[u8], _path: &Path) -> bool {
+        head.starts_with(MAGIC)
+    }
+
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let file = File::open(path).map_err(|error| Error::io("open the recording", path, &error))?;
         let refuse = |error: String| {
@@ -44,24 +41,29 @@ impl Format for ParquetFormat {
                 "If its writer was killed, \"tapedeck recover\" makes it again from the session's journal.",
             )
         };
-        let builder =
-            guarded(|| ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string()));
-        let builder = builder.map_err(refuse)?;
-        let columns = builder.schema().fields().len();
-        let rows = (READ_VALUES_MAX / columns.max(1)).clamp(1, READ_ROWS_MAX);
-        let mut metadata = builder.schema().metadata().clone();
+        let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let footer = guarded(|| load().map_err(|error| error.to_string())).map_err(refuse)?;
+        let mut metadata = footer.schema().metadata().clone();
         // The schema in the file is this stream's own, and what was lost is the file's: neither is the stream's metadata.
         metadata.retain(|key, _| {
             key != SCHEMA_KEY && key != LOSS_KEY && !key.starts_with("ARROW:") && key != "pandas"
         });
-        let schema = Schema::new_with_metadata(builder.schema().fields().clone(), metadata);
+        let schema = Schema::new_with_metadata(footer.schema().fields().clone(), metadata);
         let name =
             path.file_stem().map_or_else(|| "stream".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let import = ArrowImport::new(&schema, &name)?;
-        let reader = guarded(|| builder.with_batch_size(rows).build().map_err(|error| error.to_string()))
-            .map_err(refuse)?;
-        let streams = vec![import.schema().clone()];
-        Ok(Box::new(ParquetSource { reader, import, streams, rest: None, path: path.to_owned() }))
+        let groups = guarded(|| Groups::new(file, path.to_owned(), footer, import.lead())).map_err(refuse)?;
+        Ok(Box::new(ParquetSource {
+            groups,
+            streams: vec![import.schema().clone()],
+            import,
+            wanted: true,
+            at: 0,
+            reader: None,
+            rest: None,
+            failed: false,
+            cache: BlockCache::default(),
+        }))
     }
 
     fn repair(&self, path: &Path) -> Result<Repair, Error> {
@@ -77,12 +79,80 @@ impl Format for ParquetFormat {
 
 /// A recording that is read back.
 struct ParquetSource {
-    reader: ParquetRecordBatchReader,
+    groups: Groups,
     import: ArrowImport,
     streams: Vec<Arc<StreamSchema>>,
+    wanted: bool,
+    /// The row of the file that comes next.
+    at: u64,
+    /// What reads on from there, once something was read.
+    reader: Option<ParquetRecordBatchReader>,
     /// What is left of a record batch that is larger than a batch should be.
     rest: Option<RecordBatch>,
-    path: PathBuf,
+    failed: bool,
+    cache: BlockCache,
+}
+
+impl ParquetSource {
+    /// Reads on from the row that comes next.
+    fn advance(&mut self) -> Result<Option<Batch>, Error> {
+        let mut record = match self.rest.take() {
+            Some(rest) => rest,
+            None => {
+                let reader = match &mut self.reader {
+                    Some(reader) => reader,
+                    none => none.insert(self.groups.read_from(self.at)?),
+                };
+                match self.groups.checked(|| reader.next().transpose().map_err(|error| error.to_string()))? {
+                    Some(record) => record,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let rows = ArrowImport::rows_max(&record);
+        if rows < record.num_rows() {
+            self.rest = Some(record.slice(rows, record.num_rows() - rows));
+            record = record.slice(0, rows);
+        }
+        let batch = self.import.batch(&record, self.at).map_err(|error| self.groups.damaged(&error))?;
+        self.at += record.num_rows() as u64;
+        Ok(Some(batch))
+    }
+
+    fn go_to(&mut self, row: u64) {
+        (self.at, self.reader, self.rest) = (row, None, None);
+    }
+}
+
+impl Blocks for ParquetSource {
+    fn blocks(&self) -> usize {
+        self.groups.blocks()
+    }
+
+    fn rows(&self, block: usize) -> usize {
+        self.groups.place(block).rows
+    }
+
+    fn is_sorted(&self) -> bool {
+        // The footer says how far the times of a group go, not in which order.
+        false
+    }
+
+    fn first_block(&mut self, to: Timestamp) -> Result<Option<usize>, Error> {
+        self.groups.first_block(to)
+    }
+
+    fn batch(&mut self, block: usize) -> Result<Batch, Error> {
+        if let Some(batch) = self.cache.get(block) {
+            return Ok(batch.clone());
+        }
+        let place = self.groups.place(block);
+        let record = self.groups.read_block(place)?;
+        let batch =
+            self.import.batch(&record, place.first_row).map_err(|error| self.groups.damaged(&error))?;
+        self.cache.put(block, &batch);
+        Ok(batch)
+    }
 }
 
 impl Recording for ParquetSource {
@@ -90,24 +160,45 @@ impl Recording for ParquetSource {
         &self.streams
     }
 
-    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
-        let damaged = |path: &Path, what: &dyn std::fmt::Display| {
-            Error::data(format!("the recording is damaged: {what}: {}", path.display()))
-        };
-        let mut record = match self.rest.take() {
-            Some(rest) => rest,
-            None => match guarded(|| self.reader.next().transpose().map_err(|error| error.to_string())) {
-                Ok(Some(record)) => record,
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(damaged(&self.path, &error)),
-            },
-        };
-        let rows = ArrowImport::rows_max(&record);
-        if rows < record.num_rows() {
-            self.rest = Some(record.slice(rows, record.num_rows() - rows));
-            record = record.slice(0, rows);
+    fn extent(&self, stream: usize) -> Option<Extent> {
+        (stream == 0).then(|| self.groups.extent())
+    }
+
+    fn select(&mut self, wanted: &[Wanted]) -> Result<(), Error> {
+        let streams = Wanted::of_streams(wanted, &self.streams)?;
+        if let [Wanted::Columns(columns)] = wanted {
+            let (import, from) = self.import.projected(columns)?;
+            self.groups.select(from);
+            self.import = import;
         }
-        let batch = self.import.batch(&record).map_err(|error| damaged(&self.path, &error))?;
-        Ok(Some((0, batch)))
+        self.wanted = wanted != [Wanted::Nothing];
+        self.streams = streams;
+        Ok(())
+    }
+
+    fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
+        let found = self.find(to);
+        self.failed = found.is_err();
+        let place = found?.map(|(block, row)| self.groups.place(block).first_row + row as u64);
+        self.go_to(place.unwrap_or(self.groups.rows()));
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+        if self.failed || !self.wanted {
+            return Ok(None);
+        }
+        let next = self.advance();
+        self.failed = next.is_err();
+        Ok(next?.map(|batch| (0, batch)))
+    }
+
+    fn closest(&mut self, stream: usize, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
+        if stream != 0 || !self.wanted {
+            return Ok(None);
+        }
+        let found = self.nearest(to);
+        self.failed |= found.is_err();
+        found
     }
 }

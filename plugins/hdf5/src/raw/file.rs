@@ -15,8 +15,9 @@ use hdf5_sys::h5i::{H5I_DATASET, H5I_GROUP, H5Iget_type, hid_t};
 use hdf5_sys::h5l::{H5Lexists, H5Lget_name_by_idx};
 use hdf5_sys::h5o::H5Oopen;
 use hdf5_sys::h5p::{
-    H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset, H5Pset_attr_phase_change,
-    H5Pset_file_locking, H5Pset_libver_bounds, H5Pset_metadata_read_attempts,
+    H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_CLS_GROUP_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset,
+    H5Pset_attr_phase_change, H5Pset_file_locking, H5Pset_libver_bounds, H5Pset_metadata_read_attempts,
+    H5Pset_obj_track_times,
 };
 
 use super::{Dataset, Failure, Id, call, name};
@@ -80,6 +81,9 @@ impl File {
         call(|| unsafe {
             H5Pset_attr_phase_change(creation.0, ROOT_ATTRIBUTES_MAX, ROOT_ATTRIBUTES_MAX / 2)
         })?;
+        // The same frames make the same bytes, whenever they are written.
+        // SAFETY: as above.
+        call(|| unsafe { H5Pset_obj_track_times(creation.0, 0) })?;
         let flags = H5F_ACC_TRUNC | if swmr { H5F_ACC_SWMR_WRITE } else { 0 };
         let path = path_name(path)?;
         // SAFETY: the path ends in NUL, the property lists are open.
@@ -148,9 +152,13 @@ impl Group {
     /// Makes a group inside this one.
     pub(crate) fn group(&self, group: &str) -> Result<Self, Failure> {
         let group = name(group);
-        // SAFETY: the name ends in NUL, the location is open.
+        // SAFETY: property lists are this function's own.
+        let creation = Id::new(|| unsafe { H5Pcreate(*H5P_CLS_GROUP_CREATE) })?;
+        // SAFETY: as above.
+        call(|| unsafe { H5Pset_obj_track_times(creation.0, 0) })?;
+        // SAFETY: the name ends in NUL, the location and the property list are open.
         let id = Id::new(|| unsafe {
-            H5Gcreate2(self.id.0, group.as_ptr(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)
+            H5Gcreate2(self.id.0, group.as_ptr(), H5P_DEFAULT, creation.0, H5P_DEFAULT)
         })?;
         Ok(Self { id })
     }

@@ -56,7 +56,8 @@ pub(super) fn tracks(root: &Group, stem: &str) -> Result<Vec<Track>, Failure> {
     });
     let schema = builder.build().map_err(invalid)?;
     let times = (root.dataset(TIMESTAMPS)?, clock);
-    let values = Track::new(Datasets { schema, parts, seq, times, validity: None, lengths: None })?;
+    let values =
+        Track::new(Datasets { schema, parts, size: None, seq, times, validity: None, lengths: None })?;
     let frames = pictures(root, FRAMES, None, (root.dataset(TIMESTAMPS)?, clock))?;
     Ok([values].into_iter().chain(frames).collect())
 }
@@ -136,8 +137,17 @@ pub(super) fn pictures(
         .field("width", DataType::UInt32)
         .field("height", DataType::UInt32);
     let schema = builder.push(format).push(pixels).build().map_err(invalid)?;
-    let parts = vec![(dataset, Part::Picture { width, height })];
-    Track::new(Datasets { schema, parts, seq, times, validity: None, lengths: None }).map(Some)
+    let parts = vec![(dataset, Part::Pixels)];
+    Track::new(Datasets {
+        schema,
+        parts,
+        size: Some([width, height]),
+        seq,
+        times,
+        validity: None,
+        lengths: None,
+    })
+    .map(Some)
 }
 
 /// The column that a dataset can be.

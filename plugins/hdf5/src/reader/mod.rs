@@ -1,19 +1,33 @@
 //! Reads recordings back: our own exactly, other programs' as far as they have the recording guide's shape. Which dataset is
-//! which column is found out in `ours` and `foreign`; how rows come out of them is `track`'s.
+//! which column is found out in `ours` and `foreign`; which rows come out of them is `track`'s.
 
+mod block;
 mod foreign;
+mod moments;
 mod ours;
 mod track;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tapedeck_sdk::{Batch, Error, ErrorKind, Format, Recording, Repair, StreamSchema};
+use tapedeck_sdk::blocks::Blocks;
+use tapedeck_sdk::{
+    Batch, Error, ErrorKind, Extent, Format, Recording, Repair, StreamSchema, Timestamp, Wanted,
+};
 
 use crate::disk::explain;
 use crate::plan::{DESCRIPTION, Description, FORMAT, INTERNAL, internal};
 use crate::raw::{Failure, File, Group, Mode};
+use moments::Moments;
 use track::Track;
+
+/// What an HDF5 file begins with, perhaps behind a block of the user's whose length is a power of two.
+pub(crate) const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+/// Where a file can begin.
+pub(crate) fn beginnings() -> impl Iterator<Item = u64> {
+    std::iter::once(0).chain(std::iter::successors(Some(512), |&place: &u64| place.checked_mul(2)))
+}
 
 /// The most bytes of a description.
 const DESCRIPTION_BYTES_MAX: usize = 256 << 20;
@@ -28,6 +42,11 @@ impl Format for Hdf5Format {
 
     fn extensions(&self) -> &'static [&'static str] {
         &["h5", "hdf5"]
+    }
+
+    fn matches(&self, head: &[u8], _path: &Path) -> bool {
+        let mut places = beginnings().map_while(|place| head.get(usize::try_from(place).ok()?..));
+        places.any(|rest| rest.starts_with(&SIGNATURE))
     }
 
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
@@ -46,7 +65,7 @@ impl Format for Hdf5Format {
             tracks.iter_mut().try_for_each(|track| track.cut(end)).map_err(broken)?;
         }
         let schemas = tracks.iter().map(|track| track.schema().clone()).collect();
-        Ok(Box::new(Reader { schemas, tracks, path: path.to_owned(), _file: file }))
+        Ok(Box::new(Reader { schemas, tracks, path: path.to_owned(), failed: false, _file: file }))
     }
 
     fn repair(&self, path: &Path) -> Result<Repair, Error> {
@@ -107,15 +126,12 @@ struct Reader {
     schemas: Vec<Arc<StreamSchema>>,
     tracks: Vec<Track>,
     path: std::path::PathBuf,
+    failed: bool,
     _file: File,
 }
 
-impl Recording for Reader {
-    fn streams(&self) -> &[Arc<StreamSchema>] {
-        &self.schemas
-    }
-
-    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+impl Reader {
+    fn advance(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         // The stream that is furthest behind goes on, so that streams come roughly in the order of their time.
         let unread = self.tracks.iter_mut().enumerate().filter(|(_, track)| !track.is_read());
         let Some((output, track)) = unread.min_by_key(|(_, track)| track.time()) else {
@@ -123,5 +139,58 @@ impl Recording for Reader {
         };
         let batch = track.read().map_err(|failure| not_a_recording(&self.path, &failure))?;
         Ok(Some((output, batch)))
+    }
+
+    fn seek_all(&mut self, to: Timestamp) -> Result<(), Error> {
+        let path = &self.path;
+        let mut wanted = self.tracks.iter_mut().filter(|track| track.is_wanted());
+        wanted.try_for_each(|track| Moments { track, path }.seek(to))
+    }
+}
+
+impl Recording for Reader {
+    fn streams(&self) -> &[Arc<StreamSchema>] {
+        &self.schemas
+    }
+
+    fn extent(&self, stream: usize) -> Option<Extent> {
+        self.tracks.get(stream).map(Track::extent)
+    }
+
+    fn select(&mut self, wanted: &[Wanted]) -> Result<(), Error> {
+        let schemas = Wanted::of_streams(wanted, &self.schemas)?;
+        for (wanted, track) in wanted.iter().zip(&mut self.tracks) {
+            match wanted {
+                Wanted::All => {}
+                Wanted::Columns(columns) => track.select(columns)?,
+                Wanted::Nothing => track.leave_out(),
+            }
+        }
+        self.schemas = schemas;
+        Ok(())
+    }
+
+    fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
+        let found = self.seek_all(to);
+        self.failed = found.is_err();
+        found
+    }
+
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+        if self.failed {
+            return Ok(None);
+        }
+        let next = self.advance();
+        self.failed = next.is_err();
+        next
+    }
+
+    fn closest(&mut self, stream: usize, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
+        let Some(track) = self.tracks.get_mut(stream).filter(|track| track.is_wanted()) else {
+            return Ok(None);
+        };
+        let found = Moments { track, path: &self.path }.nearest(to);
+        self.failed |= found.is_err();
+        found
     }
 }

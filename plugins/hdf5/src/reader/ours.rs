@@ -56,6 +56,7 @@ fn columns(group: &Group, stream: &StreamDescription) -> Result<Track, Failure> 
     Track::new(Datasets {
         schema: Arc::new(schema.clone()),
         parts,
+        size: None,
         seq: Some(group.dataset(datasets::SEQ)?),
         times: (group.dataset(&internal(datasets::TIMESTAMP))?, Clock::Integer { nanoseconds: 1 }),
         validity: optional(datasets::VALIDITY, any_nullable)?,
@@ -70,6 +71,7 @@ fn matrix(group: &Group, stream: &StreamDescription) -> Result<Track, Failure> {
     Track::new(Datasets {
         schema,
         parts,
+        size: None,
         seq: Some(group.dataset(&internal(siphon::SEQ))?),
         times: (group.dataset(&internal(siphon::TIMESTAMP))?, Clock::Integer { nanoseconds: 1 }),
         validity: None,

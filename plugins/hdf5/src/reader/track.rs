@@ -1,9 +1,14 @@
-//! One stream of a file: which datasets its columns come from, and how their rows become a batch.
+//! One stream of a file: which datasets its columns come from, and which of their rows are read. How rows become a batch is
+//! `block`'s.
 
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::sync::Arc;
 
-use tapedeck_sdk::{Batch, BatchBuilder, BatchPool, Field, StreamSchema, Timestamp};
+use tapedeck_sdk::blocks::{BlockCache, TimeIndex};
+use tapedeck_sdk::{Batch, BatchPool, Error, Extent, Field, StreamSchema};
 
+use super::block::Block;
 use crate::raw::{Dataset, Element, Failure};
 
 /// Bytes that are read at a time, at the most, unless one row has more.
@@ -12,6 +17,10 @@ const BLOCK_BYTES: usize = 4 << 20;
 const BLOCK_ROWS: usize = 8192;
 /// The most bytes of a row.
 const ROW_BYTES_MAX: usize = 256 << 20;
+/// Times that are read at a time: a multiple of any block's.
+const TIMES_ROWS: u64 = 8 * BLOCK_ROWS as u64;
+/// The column of pictures that has their points.
+pub(super) const PIXELS: usize = 3;
 
 /// What times are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +29,16 @@ pub(super) enum Clock {
     Integer { nanoseconds: i64 },
     /// A floating-point number of seconds.
     Seconds,
+}
+
+impl Clock {
+    /// A value of the dataset of times, in nanoseconds.
+    pub(super) fn nanoseconds(self, word: [u8; 8]) -> i64 {
+        match self {
+            Self::Integer { nanoseconds } => i64::from_le_bytes(word).saturating_mul(nanoseconds),
+            Self::Seconds => nanoseconds(f64::from_le_bytes(word)),
+        }
+    }
 }
 
 /// How a dataset's elements become columns. Columns are payload columns.
@@ -34,14 +53,16 @@ pub(super) enum Part {
     Matrix { first: usize },
     /// Bytes side by side, `bool` columns from this one on.
     Flags { first: usize },
-    /// BGRA pictures; columns `width`, `height`, `format` and `pixels`, in this order.
-    Picture { width: u32, height: u32 },
+    /// BGRA pictures, of which this is column [`PIXELS`] behind `width`, `height` and `format`.
+    Pixels,
 }
 
 /// The datasets of a stream, before anything was checked.
 pub(super) struct Datasets {
     pub(super) schema: Arc<StreamSchema>,
     pub(super) parts: Vec<(Dataset, Part)>,
+    /// Width and height of pictures.
+    pub(super) size: Option<[u32; 2]>,
     pub(super) seq: Option<Dataset>,
     pub(super) times: (Dataset, Clock),
     pub(super) validity: Option<Dataset>,
@@ -51,6 +72,10 @@ pub(super) struct Datasets {
 /// One stream being read.
 pub(super) struct Track {
     datasets: Datasets,
+    /// The columns that are wanted.
+    schema: Arc<StreamSchema>,
+    /// Which of them each column of the datasets' schema is.
+    places: Vec<Option<usize>>,
     pool: BatchPool,
     /// The bytes of the block in hand of each part, of `seq`, the times, `validity` and `lengths`.
     blocks: Vec<Vec<u8>>,
@@ -58,6 +83,10 @@ pub(super) struct Track {
     at: u64,
     block_rows: usize,
     time: i64,
+    wanted: bool,
+    /// Made when it is first asked for: that reads all times.
+    index: OnceCell<TimeIndex>,
+    cache: BlockCache,
 }
 
 impl Datasets {
@@ -104,24 +133,76 @@ impl Track {
             .filter(|&bytes| bytes <= ROW_BYTES_MAX)
             .ok_or_else(|| wrong("its rows are too large"))?;
         let rows = datasets.all().map(Dataset::rows).min().unwrap_or(0);
-        let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);
-        let block_rows =
-            if block_rows.is_power_of_two() { block_rows } else { block_rows.next_power_of_two() / 2 };
-        let blocks = datasets.all().map(|_| Vec::new()).collect();
-        Ok(Self { pool: BatchPool::new(schema), datasets, blocks, rows, at: 0, block_rows, time: i64::MIN })
+        let block_rows = block_rows(row_bytes);
+        Ok(Self {
+            places: (0..schema.payload().len()).map(Some).collect(),
+            pool: BatchPool::new(schema.clone()),
+            blocks: datasets.all().map(|_| Vec::new()).collect(),
+            datasets,
+            schema,
+            rows,
+            at: 0,
+            block_rows,
+            time: i64::MIN,
+            wanted: true,
+            index: OnceCell::new(),
+            cache: BlockCache::default(),
+        })
     }
 
     pub(super) fn schema(&self) -> &Arc<StreamSchema> {
-        &self.datasets.schema
+        &self.schema
+    }
+
+    /// Only these columns are read from here on.
+    pub(super) fn select(&mut self, columns: &[usize]) -> Result<(), Error> {
+        let schema = self.schema.projected(columns)?;
+        self.places = self.places.iter().map(|place| columns.binary_search(&(*place)?).ok()).collect();
+        let Datasets { parts, validity, lengths, schema: all, .. } = &mut self.datasets;
+        let is_wanted = |columns: Range<usize>| self.places[columns].iter().any(Option::is_some);
+        parts.retain(|(dataset, part)| is_wanted(part.columns(dataset)));
+        let nullable =
+            all.payload().iter().zip(&self.places).any(|(field, to)| field.nullable && to.is_some());
+        let measured = parts.iter().any(|(_, part)| matches!(part, Part::Padded { length: Some(_), .. }));
+        validity.take_if(|_| !nullable);
+        lengths.take_if(|_| !measured);
+        self.blocks = self.datasets.all().map(|_| Vec::new()).collect();
+        self.block_rows = block_rows(self.datasets.all().filter_map(Dataset::row_bytes).sum());
+        (self.index, self.cache) = (OnceCell::new(), BlockCache::default());
+        self.pool = BatchPool::new(schema.clone());
+        self.schema = schema;
+        Ok(())
+    }
+
+    /// No frame is read from here on.
+    pub(super) fn leave_out(&mut self) {
+        self.wanted = false;
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted
     }
 
     pub(super) fn is_read(&self) -> bool {
-        self.at >= self.rows
+        !self.wanted || self.at >= self.rows
     }
 
-    /// The time of the last row that was read.
+    /// The time of the last row that was read, or of the one that a seek has found.
     pub(super) fn time(&self) -> i64 {
         self.time
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn block_rows(&self) -> usize {
+        self.block_rows
+    }
+
+    /// Reads on from a row, which is of that time.
+    pub(super) fn go_to(&mut self, row: u64, time: i64) {
+        (self.at, self.time) = (row, time);
     }
 
     /// Ends the stream where the file does.
@@ -132,26 +213,108 @@ impl Track {
         Ok(())
     }
 
+    /// What the stream holds. Reads all times, once.
+    pub(super) fn extent(&self) -> Extent {
+        let timestamps = self.index().ok().and_then(TimeIndex::range);
+        Extent { frames: self.rows, seq: self.seq_range(), timestamps }
+    }
+
+    fn seq_range(&self) -> Option<(u64, u64)> {
+        let last = self.rows.checked_sub(1)?;
+        let seq = |row: u64| {
+            let Some(dataset) = &self.datasets.seq else { return Some(row) };
+            let mut word = [0; 8];
+            dataset.read_rows(row, &mut word).ok().map(|()| u64::from_le_bytes(word))
+        };
+        Some((seq(0)?, seq(last)?))
+    }
+
+    /// The times of rows.
+    pub(super) fn times(&self, rows: Range<u64>) -> Result<Vec<i64>, Failure> {
+        let count = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
+        let mut words = vec![[0; 8]; count];
+        let (times, clock) = &self.datasets.times;
+        times.read_rows(rows.start, words.as_flattened_mut())?;
+        Ok(words.into_iter().map(|word| clock.nanoseconds(word)).collect())
+    }
+
+    /// The times of all blocks.
+    pub(super) fn index(&self) -> Result<&TimeIndex, Failure> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let (mut index, mut row) = (TimeIndex::default(), 0);
+        while row < self.rows {
+            let end = self.rows.min(row + TIMES_ROWS);
+            self.times(row..end)?.chunks(self.block_rows).for_each(|times| index.push(times));
+            row = end;
+        }
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    /// Whether times are known never to go back.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.index.get().is_some_and(TimeIndex::is_sorted)
+    }
+
+    /// The rows of a block.
+    pub(super) fn block(&mut self, block: usize) -> Result<Batch, Failure> {
+        if let Some(batch) = self.cache.get(block) {
+            return Ok(batch.clone());
+        }
+        let batch = self.read_to_block_end((block * self.block_rows) as u64)?;
+        self.cache.put(block, &batch);
+        Ok(batch)
+    }
+
     /// The next rows. There are some.
     pub(super) fn read(&mut self) -> Result<Batch, Failure> {
-        let rows = usize::try_from(self.rows - self.at).unwrap_or(usize::MAX).min(self.block_rows);
-        for (dataset, block) in self.datasets.all().zip(&mut self.blocks) {
-            block.resize(dataset.row_bytes().unwrap_or(0) * rows, 0);
-            dataset.read_rows(self.at, block)?;
-        }
-        let view = Block { datasets: &self.datasets, blocks: &self.blocks, first_row: self.at, rows };
-        let mut builder = self.pool.builder(rows);
-        if self.datasets.schema.fields().iter().any(|field| field.data_type.is_variable()) {
-            view.fill_rows(&mut builder)?;
-        } else {
-            view.fill_columns(&mut builder);
-        }
-        view.fill_lead(&mut builder);
-        let batch = builder.finish();
-        self.at += rows as u64;
+        let block = usize::try_from(self.at / self.block_rows as u64).ok();
+        let begins = self.at.is_multiple_of(self.block_rows as u64);
+        let batch = match block.and_then(|block| self.cache.get(block)).filter(|_| begins) {
+            Some(batch) => batch.clone(),
+            None => self.read_to_block_end(self.at)?,
+        };
+        self.at += batch.rows() as u64;
         self.time = batch.timestamps().last().copied().unwrap_or(self.time);
         Ok(batch)
     }
+
+    /// The rows from one on that are in its block.
+    fn read_to_block_end(&mut self, row: u64) -> Result<Batch, Failure> {
+        let block_rows = self.block_rows as u64;
+        let rows = (self.rows - row).min(block_rows - row % block_rows);
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        for (dataset, block) in self.datasets.all().zip(&mut self.blocks) {
+            block.resize(dataset.row_bytes().unwrap_or(0) * rows, 0);
+            dataset.read_rows(row, block)?;
+        }
+        let (datasets, places) = (&self.datasets, &self.places);
+        let mut builder = self.pool.builder(rows);
+        Block { datasets, places, blocks: &self.blocks, first_row: row, rows }.fill(&mut builder)?;
+        Ok(builder.finish())
+    }
+}
+
+impl Part {
+    /// The columns that come from the dataset.
+    fn columns(&self, dataset: &Dataset) -> Range<usize> {
+        let width = dataset.row_bytes().unwrap_or(0);
+        match *self {
+            Self::Fixed { column } | Self::Bool { column } | Self::Padded { column, .. } => {
+                column..column + 1
+            }
+            Self::Matrix { first } => first..first + width / 4,
+            Self::Flags { first } => first..first + width,
+            Self::Pixels => PIXELS..PIXELS + 1,
+        }
+    }
+}
+
+/// Rows that are read at a time: a power of two.
+fn block_rows(row_bytes: usize) -> usize {
+    let rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);
+    if rows.is_power_of_two() { rows } else { rows.next_power_of_two() / 2 }
 }
 
 /// Whether a dataset can be what it is taken for.
@@ -174,189 +337,10 @@ fn fits(dataset: &Dataset, part: &Part, datasets: &Datasets) -> bool {
             }
             Part::Matrix { first } => element == Element::Float(4) && within(*first, row_bytes / 4),
             Part::Flags { first } => element == Element::Unsigned(1) && within(*first, row_bytes),
-            Part::Picture { width, height } => row_bytes as u64 == u64::from(*width) * u64::from(*height) * 4,
+            Part::Pixels => datasets
+                .size
+                .is_some_and(|[width, height]| row_bytes as u64 == u64::from(width) * u64::from(height) * 4),
         }
-}
-
-/// The bytes of some rows of every dataset.
-struct Block<'track> {
-    datasets: &'track Datasets,
-    blocks: &'track [Vec<u8>],
-    first_row: u64,
-    rows: usize,
-}
-
-impl Block<'_> {
-    fn parts(&self) -> impl Iterator<Item = (&Part, &[u8], usize)> {
-        let parts = self.datasets.parts.iter().zip(self.blocks);
-        parts.map(|((_, part), block)| (part, block.as_slice(), block.len() / self.rows))
-    }
-
-    /// The blocks of `seq`, the times, `validity` and `lengths`.
-    fn others(&self) -> [Option<&[u8]>; 4] {
-        let mut rest = self.blocks[self.datasets.parts.len()..].iter();
-        let mut take = |there: bool| if there { rest.next().map(Vec::as_slice) } else { None };
-        let seq = take(self.datasets.seq.is_some());
-        let times = take(true);
-        [seq, times, take(self.datasets.validity.is_some()), take(self.datasets.lengths.is_some())]
-    }
-
-    fn is_null(&self, validity: Option<&[u8]>, column: usize, row: usize) -> bool {
-        let bits = self.datasets.schema.payload().len().div_ceil(8);
-        self.datasets.schema.payload()[column].nullable
-            && validity.is_some_and(|block| block[row * bits + column / 8] & (1 << (column % 8)) == 0)
-    }
-
-    fn fill_lead(&self, builder: &mut BatchBuilder<'_>) {
-        let [seq, times, ..] = self.others();
-        let words = |block: Option<&[u8]>| block.map_or(&[][..], |block| block.as_chunks::<8>().0).to_vec();
-        for (row, slot) in (0..).zip(builder.seq_mut()) {
-            *slot = self.first_row + row;
-        }
-        for (slot, word) in builder.seq_mut().iter_mut().zip(words(seq)) {
-            *slot = u64::from_le_bytes(word);
-        }
-        for (slot, word) in builder.timestamps_mut().iter_mut().zip(words(times)) {
-            *slot = match self.datasets.times.1 {
-                Clock::Integer { nanoseconds } => i64::from_le_bytes(word).saturating_mul(nanoseconds),
-                Clock::Seconds => nanoseconds(f64::from_le_bytes(word)),
-            };
-        }
-    }
-
-    /// All columns have a fixed width: column by column.
-    fn fill_columns(&self, builder: &mut BatchBuilder<'_>) {
-        builder.push_rows(self.rows);
-        for (part, block, width) in self.parts() {
-            match part {
-                Part::Fixed { column } => {
-                    let begin = builder.slot(*column, 0).start;
-                    builder.slab_mut()[begin..begin + block.len()].copy_from_slice(block);
-                }
-                Part::Bool { column } => {
-                    block.iter().zip(0..).for_each(|(&byte, row)| builder.set_bool(*column, row, byte != 0))
-                }
-                Part::Matrix { first } => {
-                    for (place, word) in block.as_chunks::<4>().0.iter().enumerate() {
-                        let (row, column) = (place / (width / 4), place % (width / 4));
-                        builder.set(first + column, row, f32::from_le_bytes(*word));
-                    }
-                }
-                Part::Flags { first } => {
-                    for (place, &byte) in block.iter().enumerate() {
-                        builder.set_bool(first + place % width, place / width, byte != 0);
-                    }
-                }
-                Part::Padded { .. } | Part::Picture { .. } => {}
-            }
-        }
-        let [_, _, validity, _] = self.others();
-        for column in (0..self.datasets.schema.payload().len()).filter(|_| validity.is_some()) {
-            let nulls = (0..self.rows).filter(|&row| self.is_null(validity, column, row));
-            nulls.for_each(|row| builder.set_null(column, row));
-        }
-    }
-
-    /// Some column varies in length: row by row.
-    fn fill_rows(&self, builder: &mut BatchBuilder<'_>) -> Result<(), Failure> {
-        let [_, _, validity, lengths] = self.others();
-        for row in 0..self.rows {
-            let mut writer = builder.push_row(Timestamp(0));
-            for (part, block, width) in self.parts() {
-                let bytes = &block[row * width..(row + 1) * width];
-                match part {
-                    Part::Fixed { column } | Part::Bool { column } | Part::Padded { column, .. }
-                        if self.is_null(validity, *column, row) =>
-                    {
-                        writer.set_null(*column);
-                    }
-                    Part::Fixed { column } => set_fixed(
-                        &mut writer,
-                        *column,
-                        bytes,
-                        self.datasets.schema.payload()[*column].data_type,
-                    ),
-                    Part::Bool { column } => drop(writer.set_bool(*column, bytes[0] != 0)),
-                    Part::Padded { column, length } => {
-                        let places = lengths.map_or(0, |block| block.len() / self.rows / 4);
-                        let known = length.zip(lengths).map(|(place, block)| {
-                            let word = block[(row * places + place) * 4..]
-                                .first_chunk()
-                                .map_or(0, |word| u32::from_le_bytes(*word));
-                            usize::try_from(word).unwrap_or(usize::MAX)
-                        });
-                        let end = || bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-                        let value = &bytes[..known.unwrap_or_else(end).min(width)];
-                        set_variable(
-                            &mut writer,
-                            *column,
-                            value,
-                            self.datasets.schema.payload()[*column].data_type,
-                        )?;
-                    }
-                    Part::Matrix { first } => {
-                        for (place, word) in bytes.as_chunks::<4>().0.iter().enumerate() {
-                            writer.set(first + place, f32::from_le_bytes(*word));
-                        }
-                    }
-                    Part::Flags { first } => {
-                        bytes.iter().enumerate().for_each(|(place, &byte)| {
-                            writer.set_bool(first + place, byte != 0);
-                        });
-                    }
-                    Part::Picture { width, height } => {
-                        writer.set(0, *width).set(1, *height).set_str(2, "bgra8").set_bytes(3, bytes);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-type RowWriter<'builder, 'pool> = tapedeck_sdk::RowWriter<'builder, 'pool>;
-
-fn set_fixed(writer: &mut RowWriter<'_, '_>, column: usize, bytes: &[u8], data_type: tapedeck_sdk::DataType) {
-    use tapedeck_sdk::DataType;
-    macro_rules! number {
-        ($type:ty) => {
-            bytes.first_chunk().map(|bytes| writer.set(column, <$type>::from_le_bytes(*bytes))).is_some()
-        };
-    }
-    let set = match data_type {
-        DataType::Int8 => number!(i8),
-        DataType::Int16 => number!(i16),
-        DataType::Int32 => number!(i32),
-        DataType::Int64 | DataType::TimestampNs => number!(i64),
-        DataType::UInt8 => number!(u8),
-        DataType::UInt16 => number!(u16),
-        DataType::UInt32 => number!(u32),
-        DataType::UInt64 => number!(u64),
-        DataType::Float32 => number!(f32),
-        DataType::Float64 => number!(f64),
-        DataType::FixedBinary(_) => {
-            writer.set_bytes(column, bytes);
-            true
-        }
-        DataType::Bool | DataType::Utf8 | DataType::Binary => false,
-    };
-    debug_assert!(set, "`fits` lets no other type through");
-}
-
-fn set_variable(
-    writer: &mut RowWriter<'_, '_>,
-    column: usize,
-    value: &[u8],
-    data_type: tapedeck_sdk::DataType,
-) -> Result<(), Failure> {
-    if data_type == tapedeck_sdk::DataType::Utf8 {
-        let text = std::str::from_utf8(value)
-            .map_err(|error| Failure::new(format!("a text is not UTF-8: {error}")))?;
-        writer.set_str(column, text);
-    } else {
-        writer.set_bytes(column, value);
-    }
-    Ok(())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "what is out of range is saturated")]

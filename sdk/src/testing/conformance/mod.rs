@@ -25,7 +25,7 @@ mod cells;
 mod descriptor;
 #[cfg(test)]
 mod faults;
-pub mod moments;
+mod moments;
 mod read_back;
 mod sink;
 mod source;
@@ -35,6 +35,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use cells::Fidelity;
+pub use moments::recording;
 pub use sink::{SinkCase, sink};
 pub use source::source;
 pub use transform::transform;

@@ -13,11 +13,11 @@ use crate::{Batch, Extent, Format, HEAD_BYTES, Recording, StreamSchema, Timestam
 /// Rows one after the other, whatever the batches.
 type Rows<'a> = Vec<(&'a Batch, usize)>;
 
-/// Checks the reader of one file. The error says what is not so.
+/// Checks the reader of one file: `matches`, `extent`, `select`, `seek` and `closest` against what it reads from the beginning.
 ///
 /// # Errors
-/// Something is not so.
-pub fn check(format: &dyn Format, file: &Path) -> Result<(), String> {
+/// What was found to break the contract.
+pub fn recording(format: &dyn Format, file: &Path) -> Result<(), String> {
     let wrong = |wrong: String| format!("{}: {wrong}", name(file));
     let open = || format.open(file).map_err(|error| wrong(told("it does not open", &error)));
     knows_its_own(format, file).map_err(wrong)?;

@@ -201,7 +201,7 @@ fn finds(factory: &Factory, options: &Value, case: &SinkCase) -> Result<(), Stri
     open.write(&all)?;
     let (scratch, host) = open.finish()?;
     let files = files(format.as_ref(), &host, &scratch, &scratch);
-    files.iter().try_for_each(|file| moments::check(format.as_ref(), file))
+    files.iter().try_for_each(|file| moments::recording(format.as_ref(), file))
 }
 
 /// Looks at the files as they are after a flush, when more is being written: everything flushed must be there.

@@ -82,7 +82,7 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
     };
     let made = factory.check(&options).and_then(|()| {
         rewriting.write(&inputs, |writer| {
-            while let Some((stream, batch)) = reel.next()? {
+            while let Some((stream, batch)) = reel.read()? {
                 frames += batch.rows() as u64;
                 writer.write(stream, batch)?;
             }

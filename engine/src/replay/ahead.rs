@@ -83,7 +83,7 @@ impl Reader {
                 self.reel.show(window)?;
             }
             let mut frames = 0;
-            while let Some((stream, batch)) = self.reel.next()? {
+            while let Some((stream, batch)) = self.reel.read()? {
                 frames += batch.rows();
                 let batch = self.passes.place(stream, batch);
                 if !self.send(stream, batch) {

@@ -124,7 +124,7 @@ impl Reel {
         Ok(())
     }
 
-    /// The streams, in the order of the index that [`next`](Self::next) gives.
+    /// The streams, in the order of the index that [`read`](Self::read) gives.
     #[must_use]
     pub fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
@@ -207,7 +207,7 @@ impl Reel {
     ///
     /// # Errors
     /// Reading failed.
-    pub fn next(&mut self) -> Result<Option<(usize, Batch)>, Error> {
+    pub fn read(&mut self) -> Result<Option<(usize, Batch)>, Error> {
         let Some((track, time)) = self.earliest()? else { return Ok(None) };
         if self.end.is_some_and(|end| time >= end.0) {
             return Ok(None);
@@ -230,7 +230,7 @@ impl Reel {
         Ok(Some((stream, builder.finish())))
     }
 
-    /// The frame of a stream that is nearest to a moment, as a batch and its row there. Moves where [`next`](Self::next) goes on.
+    /// The frame of a stream that is nearest to a moment, as a batch and its row there. Moves where [`read`](Self::read) goes on.
     ///
     /// # Errors
     /// Reading failed.

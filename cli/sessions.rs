@@ -32,6 +32,14 @@ pub(crate) fn sessions(arguments: &SessionsArguments) -> u8 {
     0
 }
 
+/// The folder's name, and the session's id where that is another: it was recorded elsewhere.
+fn name(session: &ListedSession) -> String {
+    let folder =
+        session.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let text = if folder == session.session { folder } else { format!("{folder} ({})", session.session) };
+    text.escape_debug().to_string()
+}
+
 fn row(session: &ListedSession) -> Vec<String> {
     let dash = || "-".to_owned();
     let status = match session.status {
@@ -50,7 +58,7 @@ fn row(session: &ListedSession) -> Vec<String> {
         streams.push(format!("and {} more", session.streams.len() - STREAMS_SHOWN));
     }
     vec![
-        session.session.escape_debug().to_string(),
+        name(session),
         status.to_owned(),
         started,
         session.duration_seconds.map_or_else(dash, |seconds| format!("{seconds:.1} s")),

@@ -42,7 +42,7 @@ pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired
         sinks,
         artifacts: artifacts(opened.folder()),
         journals: journals(opened.folder()),
-        pipeline: pipeline.text.clone(),
+        pipeline: opened.info.pipeline.clone(),
     }
 }
 
@@ -136,7 +136,9 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
     let all_whole = session.sinks.iter().all(|(node, _)| whole(*node));
     let mut manifest = session.manifest.clone();
     manifest.status = if all_whole { Status::Complete } else { Status::Interrupted };
-    let end = session.opened.clock.now();
+    // A session that is as recorded ends when its recording did.
+    let as_recorded = pipeline.session.as_recorded;
+    let end = if as_recorded { session.opened.time.now() } else { session.opened.clock.now() };
     (manifest.ended_at, manifest.ended_at_ns, manifest.ended_by) =
         (Some(end.to_iso8601()), Some(end.0), Some(ended.by));
     manifest.loss = session.total_loss();

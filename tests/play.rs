@@ -115,7 +115,7 @@ fn what_can_not_be_played_is_told() {
     );
     for (call, words) in [
         (&["play", "gone.cast"][..], "gone.cast"),
-        (&["play", "empty.cast"], "not an asciicast"),
+        (&["play", "empty.cast"], "nothing is recorded"),
         (&["play", "rows.csv"], "terminal"),
         (&["play", "demo.cast", "--connection", "bob"], "Its connections are: demo."),
         (&["play", "demo.cast", "--speed", "0"], "from 0.01 to 1000"),

@@ -51,16 +51,18 @@ impl Live {
         }
     }
 
-    pub(crate) fn show(&self, progress: &Progress) {
+    pub(crate) fn show(&self, progress: &Progress, remarks: &[Remark]) {
         if matches!(self.place, Place::Terminal | Place::Lines) {
             let clear = if matches!(self.place, Place::Terminal) { "\r\x1b[K" } else { "" };
-            for Remark { stage, text } in &progress.remarks {
+            for Remark { stage, text, .. } in remarks {
                 output::print_error_text(&format!("{clear}{stage}: {text}\n"));
             }
         }
         match self.place {
             Place::Nowhere => {}
-            Place::Json => output::print_json(&serde_json::json!({ "progress": progress })),
+            Place::Json => {
+                output::print_json(&serde_json::json!({ "progress": progress, "remarks": remarks }))
+            }
             Place::Terminal => output::print_error_text(&format!("\r\x1b[K{}", line(progress))),
             Place::Lines => output::print_error_text(&format!("{}\n", line(progress))),
         }

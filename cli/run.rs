@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
         session: arguments.session.clone(),
         name: stem(&arguments.pipeline.path),
         duration: arguments.duration.map(|text| text.0),
-        unmeasured: false,
+        ..RunOptions::default()
     };
     let session = match start(pipeline, &registry, &options, json) {
         Ok(session) => session,
@@ -41,16 +41,22 @@ pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
     };
     let live = Live::of(arguments);
     live.begin(session.folder());
-    let ended = session.wait(live.interval(), |progress| live.show(progress));
+    let watch = session.watch();
+    let mut heard = 0;
+    let ended = session.wait(live.interval(), |progress| {
+        let remarks = watch.remarks_since(heard);
+        heard = remarks.last().map_or(heard, |remark| remark.number + 1);
+        live.show(progress, &remarks);
+    });
     live.end();
     match ended {
         Ok(ended) => {
             if json {
-                output::print_json(&serde_json::json!({ "report": ended }));
+                output::print_json(&serde_json::json!({ "report": report::json(&ended) }));
             } else {
                 report::print(&ended, arguments.quiet);
             }
-            ended.exit_code
+            report::exit_code(&ended)
         }
         Err(error) => {
             output::print_error(&error, json);

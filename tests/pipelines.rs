@@ -33,7 +33,8 @@ fn recorded(done: &Done) -> bool {
 fn every_pipeline_runs_as_it_stands() {
     let dir = checkout();
     // What the replay plays.
-    let arguments = ["run", "pipelines/game.toml", "--duration", "300ms", "--session", "game-20261121-120000"];
+    let arguments =
+        ["run", "pipelines/game.toml", "--duration", "300ms", "--session", "game-20261121-120000"];
     assert!(recorded(&dir.tapedeck(&arguments).run()));
     let mut count = 0;
     for entry in std::fs::read_dir(root().join("pipelines")).unwrap() {

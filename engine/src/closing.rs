@@ -14,8 +14,8 @@ use crate::pipeline::{Journal, Pipeline};
 use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
 use crate::run::{Ended, Session, count};
 use crate::session::{
-    Artifact, ArtifactRole, EndedBy, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact,
-    ManifestInput, ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
+    Artifact, ArtifactRole, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact, ManifestInput,
+    ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
 };
 use crate::stats::{InputStats, StreamStats};
 use crate::wiring::Wired;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tapedeck_engine::report::{Progress, Remark};
 
-use crate::arguments::RunArguments;
 use crate::output;
+use crate::run::Telling;
 
 /// Where the progress goes.
 enum Place {
@@ -23,8 +23,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn of(arguments: &RunArguments) -> Self {
-        let place = match (arguments.pipeline.json, arguments.quiet) {
+    pub(crate) fn of(telling: Telling) -> Self {
+        let place = match (telling.json, telling.quiet) {
             (true, _) => Place::Json,
             (false, true) => Place::Nowhere,
             (false, false) if std::io::stderr().is_terminal() => Place::Terminal,

@@ -17,7 +17,7 @@ use crate::pipeline::{Input, Journal, Pipeline, QueueConfig};
 use crate::registry::Registry;
 use crate::remarks::Remarks;
 use crate::replay;
-use crate::session::{Events, JOURNAL, SessionFolder, StageHost};
+use crate::session::{Events, JOURNAL, SessionFolder, StageHost, check_name, free_name};
 use crate::stats::{StageStats, guarded};
 
 /// What the command line says beyond the pipeline.
@@ -161,45 +161,16 @@ fn undo(pipeline: &Pipeline, node: usize, folder: &Path, error: Error) -> OpenEr
     }
 }
 
-/// The most characters of a session's name.
-const NAME_CHARS_MAX: usize = 128;
-
-/// Whether it can be a session's name: of a folder, an address and a command line alike.
-fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    name.len() <= NAME_CHARS_MAX
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(plain)
-}
-
 fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) -> Result<PathBuf, Error> {
     if let Some(folder) = &options.folder {
         return Ok(folder.clone());
     }
     let directory = options.directory.as_ref().unwrap_or(&pipeline.session.directory);
     if let Some(session) = &options.session {
-        if !is_name(session) {
-            return Err(Error::environment(format!("{session:?} can't be a session's name"))
-                .with_hint("take a letter or digit, then up to 127 letters, digits, `.`, `_` and `-`"));
-        }
+        check_name(session)?;
         return Ok(directory.join(session));
     }
     Ok(free_name(directory, &options.name, clock))
-}
-
-/// A folder of that name and the time that is not there yet.
-fn free_name(directory: &Path, name: &str, clock: &SessionClock) -> PathBuf {
-    // What a name can't have is left out; the time and a number need 20 characters.
-    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let stem: String = name.chars().filter(plain).take(NAME_CHARS_MAX - 28).collect();
-    let stem = stem.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    let stem = if stem.is_empty() { "session" } else { stem };
-    let time: String =
-        clock.anchor().to_iso8601().chars().take(19).filter(|c| c.is_ascii_alphanumeric()).collect();
-    let name = format!("{stem}-{}", time.replace('T', "-"));
-    let free = (1..).map(|count| if count == 1 { name.clone() } else { format!("{name}-{count}") });
-    let free = free.map(|name| directory.join(name)).find(|path| path.symlink_metadata().is_err());
-    free.expect("there are endless names")
 }
 
 /// Makes the session's folder. One that was named by us takes the next free name, should somebody else have been quicker.

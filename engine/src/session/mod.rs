@@ -5,6 +5,7 @@ mod folder;
 mod host;
 mod list;
 mod manifest;
+mod naming;
 
 pub(crate) use events::{Ears, Events};
 pub(crate) use folder::{Artifact, SessionFolder, hash_file, open_regular};
@@ -14,6 +15,8 @@ pub use manifest::{
     ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestEvent, ManifestInput,
     ManifestJournal, ManifestSink, ManifestStream, SessionEvent, Status,
 };
+pub use naming::check_name;
+pub(crate) use naming::free_name;
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "session.json";

@@ -354,5 +354,8 @@ pub(crate) struct BenchArguments {
 
 /// A session's name, as the engine takes it.
 pub(crate) fn session_name(name: &str) -> Result<String, String> {
-    tapedeck_engine::session::check_name(name).map(|()| name.to_owned()).map_err(|error| error.to_string())
+    tapedeck_engine::session::check_name(name).map(|()| name.to_owned()).map_err(|error| {
+        let hint = error.hint.unwrap_or_default();
+        format!("{}: {hint}", error.message)
+    })
 }

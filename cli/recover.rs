@@ -5,10 +5,11 @@ use tapedeck_engine::recover::{RecoveredStream, Recovery, recover as mend};
 use crate::arguments::RecoverArguments;
 use crate::builtins;
 use crate::output::{print, print_error, print_json, thousands};
+use crate::run::environment;
 
 /// `tapedeck recover`.
 pub(crate) fn recover(arguments: &RecoverArguments) -> u8 {
-    match mend(&builtins::registry(), &arguments.path) {
+    match mend(&builtins::registry(), &environment(), &arguments.path) {
         Ok(recovery) => {
             if arguments.json {
                 print_json(&recovery);

@@ -162,9 +162,14 @@ pub(crate) fn read(
     load(path, &variables, registry).map_err(|diagnostics| refuse_pipeline(&diagnostics, json))
 }
 
+/// The variables that the environment has.
+pub(crate) fn environment() -> Variables {
+    Variables::new(|name| std::env::var(name).ok())
+}
+
 /// The variables of a pipeline: what the command line sets, else the environment.
 pub(crate) fn variables(settings: &[String]) -> Result<Variables, u8> {
-    let mut variables = Variables::new(|name| std::env::var(name).ok());
+    let mut variables = environment();
     for setting in settings {
         variables = variables.with_setting(setting).map_err(|problem| {
             output::print_error_text(&format!("error: --set {setting}: {problem}\n"));

@@ -270,3 +270,35 @@ fn several_streams_in_files_of_their_own_are_each_held_against_their_source() {
         assert!(number("frames") > 50 && number("lost") <= 60, "{stream}");
     }
 }
+
+#[test]
+fn a_value_of_the_environment_is_kept_by_name_and_looked_up_again() {
+    let dir = Dir::new();
+    dir.write(
+        "pipeline.toml",
+        "[session]\nflush_interval = \"100ms\"\ndisk_free_min = \"0B\"\n\
+        [sources.made]\nplugin = \"synthetic\"\nrate = 200\n\
+        [sinks.rows]\nplugin = \"parquet\"\ninputs = [\"made\"]\ncompression = \"${TAPEDECK_TEST_SECRET}\"\nlevel = \"${TAPEDECK_TEST_LEVEL:-3}\"\n",
+    );
+    let run = ["run", "pipeline.toml", "--directory", "out", "--session", "s", "--quiet"];
+    let secret = |command: crate::util::Tapedeck| command.set("TAPEDECK_TEST_SECRET", "snappy");
+    let mut child = secret(dir.tapedeck(&run)).spawn();
+    wait_until("the session runs", || dir.path("out/s/session.json").exists());
+    std::thread::park_timeout(std::time::Duration::from_millis(400));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let text = std::fs::read_to_string(dir.path("out/s/session.json")).unwrap();
+    assert!(
+        !text.contains("snappy") && text.contains("\"compression\": \"${TAPEDECK_TEST_SECRET}\""),
+        "{text}"
+    );
+    assert!(text.contains("\"level\": 3"), "{text}");
+
+    let refused = dir.tapedeck(&["recover", "out/s"]).run();
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stdout.contains("came from the variable \"TAPEDECK_TEST_SECRET\""), "{refused:?}");
+    let recovered = secret(dir.tapedeck(&["recover", "out/s", "--json"])).run();
+    let recovery = json(&recovered);
+    assert!(recovery["streams"][0]["frames"].as_u64() > Some(20), "{recovery}");
+    balances(&dir, "out/s");
+}

@@ -117,6 +117,12 @@ impl Done {
 }
 
 impl Tapedeck {
+    /// Sets a variable of the environment.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Runs to the end.
     pub(crate) fn run(mut self) -> Done {
         let output = self.command.output().unwrap();

@@ -27,6 +27,15 @@ pub(crate) struct Found {
     pub(crate) stream: StreamInspection,
 }
 
+/// What the files of a sink hold.
+pub(crate) struct FoundInSink {
+    pub(crate) streams: Vec<Found>,
+    /// Whether a missing frame is a lost one: a format may leave frames out by intent.
+    pub(crate) holds_every_frame: bool,
+    /// Whether the journal holds no more frames.
+    pub(crate) complete: bool,
+}
+
 /// What was lost of one input on its way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct OnTheWay {
@@ -106,12 +115,12 @@ impl Account {
         }
     }
 
-    /// Writes into the manifest what a sink's files hold (`None`: they can't tell) and what is missing.
+    /// Writes into the manifest what a sink's files hold (`None`: no reader) and what is missing.
     pub(crate) fn settle(
         &self,
         manifest: &mut Manifest,
         sink: usize,
-        found: Option<&[Found]>,
+        found: Option<&FoundInSink>,
     ) -> Vec<RecoveredStream> {
         let rates: Vec<f64> =
             manifest.streams.iter().map(|stream| rate(stream.frames, stream.timestamps)).collect();
@@ -127,11 +136,12 @@ impl Account {
             let streams_of = |found: &'_ [Found]| {
                 found.iter().filter(of_input).map(|found| found.stream.clone()).collect()
             };
-            let read: Option<Vec<StreamInspection>> = found.map(streams_of);
+            let read: Option<Vec<StreamInspection>> = found.map(|found| streams_of(&found.streams));
+            let all_held = found.is_some_and(|found| found.holds_every_frame);
             let rate = input.origins.iter().filter_map(|&origin| rates.get(origin)).copied();
             let read_rates = read.iter().flatten().map(|stream| stream.frames_per_second);
             let rate = rate.chain(read_rates).fold(0.0, f64::max);
-            let mut stream = self.settle_input(input, read.as_deref(), &sink.id);
+            let mut stream = self.settle_input(input, read.as_deref(), all_held, &sink.id);
             stream.lost_seconds = stream.lost.map(|lost| if rate > 0.0 { count(lost) / rate } else { 0.0 });
             streams.push(stream);
         }
@@ -142,6 +152,7 @@ impl Account {
         &self,
         input: &mut ManifestInput,
         read: Option<&[StreamInspection]>,
+        all_held: bool,
         sink: &str,
     ) -> RecoveredStream {
         let frames = read.map(|read| read.iter().map(|stream| stream.frames).sum::<u64>());
@@ -164,7 +175,7 @@ impl Account {
         let way = self.on_the_way(input);
         (stream.given, stream.dropped) = (Some(given), Some(way.dropped));
         let loss = self.loss_before(input);
-        let Some(frames) = frames else {
+        let Some(frames) = frames.filter(|_| all_held) else {
             stream.failed = Some(way.failed + way.own);
             input.loss = Loss { failed: way.failed + way.own, ..loss };
             return stream;

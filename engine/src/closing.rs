@@ -10,7 +10,7 @@ use tapedeck_sdk::{Error, Loss, Role, Timestamp};
 
 use crate::feed::FeedTimes;
 use crate::opening::Opened;
-use crate::pipeline::{Journal, Pipeline};
+use crate::pipeline::{Journal, Pipeline, without_values};
 use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
 use crate::run::{Ended, Session, count};
 use crate::session::{
@@ -92,7 +92,8 @@ fn sinks(
         ManifestSink {
             id: declared.id.clone(),
             plugin: declared.factory.descriptor().name.clone(),
-            options: declared.options.clone(),
+            options: without_values(&declared.options, &declared.references),
+            environment: declared.references.clone(),
             inputs: inputs.collect(),
             error: open.stats.error(),
         }

@@ -8,10 +8,11 @@ use rustix::fs::FlockOperation;
 use serde::Serialize;
 use tapedeck_sdk::{Error, Format, PluginKind, Repair, SessionInfo, StreamSchema, Timestamp};
 
-use crate::accounting::{Account, Found};
+use crate::accounting::{Account, Found, FoundInSink};
 use crate::closing::measure;
 use crate::inspect::read;
 use crate::ledger;
+use crate::pipeline::{Variables, with_values};
 use crate::registry::Registry;
 use crate::rewriting::{self, Rewriting};
 use crate::session::{
@@ -30,7 +31,7 @@ pub struct Recovery {
     pub files: Vec<RecoveredFile>,
     /// What each sink has of each stream.
     pub streams: Vec<RecoveredStream>,
-    /// 0: nothing is lost. 3: recovered with loss. 1: a file could not be recovered.
+    /// 0: nothing is lost. 3: recovered with loss, or nobody knows. 1: a file could not be recovered.
     pub exit_code: u8,
 }
 
@@ -67,10 +68,11 @@ pub struct RecoveredStream {
 }
 
 /// Makes the files of a session whole. Doing it twice does no harm: the numbers are counted from the ledger and the files each time.
+/// Options that came from the environment are looked up in `variables` again, where a file must be written anew.
 ///
 /// # Errors
 /// There is no such session, it still runs, somebody else recovers it, or the disk refuses.
-pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
+pub fn recover(registry: &Registry, variables: &Variables, folder: &Path) -> Result<Recovery, Error> {
     let _lock = lock(folder)?;
     let mut manifest = Manifest::read(folder)?;
     if ledger::is_live(&folder.join(LEDGER)) {
@@ -96,20 +98,25 @@ pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
             Account::unknown()
         }
     };
-    let mut needed = Vec::new();
+    let mending = Mending { registry, variables, folder, account: &account };
+    let (mut needed, mut uncertain) = (Vec::new(), account.is_unknown());
     for index in 0..manifest.sinks.len() {
         let sink = &manifest.sinks[index];
-        let (found, complete) = recover_sink(registry, folder, &manifest, sink, &account, &mut recovery);
-        if !complete {
+        let found = mending.sink(&manifest, sink, &mut recovery);
+        if found.as_ref().is_some_and(|found| !found.complete) {
             needed.push(sink.id.clone());
         }
-        let streams = account.settle(&mut manifest, index, found.as_deref());
+        uncertain |= match &found {
+            Some(found) => !found.holds_every_frame,
+            None => !recordings(&manifest, sink).is_empty(),
+        };
+        let streams = account.settle(&mut manifest, index, found.as_ref());
         recovery.streams.extend(streams);
     }
     account.settle_streams(&mut manifest);
     let whole = needed.is_empty() && recovery.files.iter().all(|file| file.readable);
-    let unknown = recovery.streams.iter().any(|stream| stream.lost.is_none()) && account.is_unknown();
-    let lossy = manifest.loss.any() || unknown;
+    // What is not known is not taken for none.
+    let lossy = manifest.loss.any() || uncertain;
     recovery.exit_code = if whole { u8::from(lossy) * 3 } else { 1 };
     finish(folder, manifest, whole)?;
     Ok(recovery)
@@ -145,54 +152,96 @@ fn finish(folder: &Path, mut manifest: Manifest, whole: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// Recovers the files of one sink. Returns what they hold, where that can be held against the numbers of the source, and whether
-/// its journal can go.
-fn recover_sink(
-    registry: &Registry,
-    folder: &Path,
-    manifest: &Manifest,
-    sink: &ManifestSink,
-    account: &Account,
-    recovery: &mut Recovery,
-) -> (Option<Vec<Found>>, bool) {
-    let Some(format) =
-        registry.find(PluginKind::Sink, &sink.plugin).and_then(|factory| factory.format()).cloned()
-    else {
-        return (None, true);
-    };
-    let artifacts = recordings(manifest, sink);
-    let mut outcomes = Vec::new();
-    for artifact in &artifacts {
-        outcomes.push(mend(format.as_ref(), &folder.join(&artifact.path)));
+/// Mends the files of a session's sinks.
+struct Mending<'a> {
+    registry: &'a Registry,
+    variables: &'a Variables,
+    folder: &'a Path,
+    account: &'a Account,
+}
+
+impl Mending<'_> {
+    /// Recovers the files of one sink. Returns what they hold; `None` without a reader.
+    fn sink(&self, manifest: &Manifest, sink: &ManifestSink, recovery: &mut Recovery) -> Option<FoundInSink> {
+        let Self { registry, folder, .. } = *self;
+        let format = registry.find(PluginKind::Sink, &sink.plugin)?.format()?.clone();
+        let artifacts = recordings(manifest, sink);
+        let mut outcomes = Vec::new();
+        for artifact in &artifacts {
+            outcomes.push(mend(format.as_ref(), &folder.join(&artifact.path)));
+        }
+        let unreadable = outcomes.iter().any(|outcome| matches!(outcome, Repair::Unreadable(_)));
+        // A file may be whole and yet hold less than was safe: one whose writer could only save what it could.
+        let kept = journal_frames(registry, folder, manifest, sink);
+        let behind = kept
+            > artifacts.iter().map(|artifact| frames(format.as_ref(), &folder.join(&artifact.path))).sum();
+        let rebuilt = (unreadable || behind).then(|| self.rebuild(manifest, sink));
+        let mut streams: Vec<Found> = Vec::new();
+        for (artifact, outcome) in artifacts.iter().zip(outcomes) {
+            let path = folder.join(&artifact.path);
+            let (found, error) = match path.exists().then(|| read(format.as_ref(), &path)) {
+                None => (Vec::new(), None),
+                Some(Ok((found, error))) => (found, error),
+                Some(Err(error)) => (Vec::new(), Some(error)),
+            };
+            streams.extend(found.into_iter().map(|stream| Found { input: artifact.input, stream }));
+            let outcome = match (&rebuilt, outcome) {
+                (Some(Ok(())), _) => "written again from the journal".to_owned(),
+                (Some(Err(error)), _) => format!("can't be written again: {error}"),
+                (None, _) if !path.exists() => "was not begun".to_owned(),
+                (None, Repair::Intact) => "whole".to_owned(),
+                (None, Repair::Mended(what)) => format!("mended: {what}"),
+                (None, Repair::Unreadable(why)) => format!("unreadable: {why}"),
+            };
+            let readable = error.is_none();
+            recovery.files.push(RecoveredFile { path: artifact.path.clone(), outcome, readable });
+        }
+        let holds_every_frame = format.holds_every_frame();
+        let complete = !holds_every_frame || kept <= streams.iter().map(|found| found.stream.frames).sum();
+        Some(FoundInSink { streams, holds_every_frame, complete })
     }
-    let unreadable = outcomes.iter().any(|outcome| matches!(outcome, Repair::Unreadable(_)));
-    // A file may be whole and yet hold less than was safe: one whose writer could only save what it could.
-    let kept = journal_frames(registry, folder, manifest, sink);
-    let behind =
-        kept > artifacts.iter().map(|artifact| frames(format.as_ref(), &folder.join(&artifact.path))).sum();
-    let rebuilt = (unreadable || behind).then(|| rebuild(registry, folder, manifest, sink, account));
-    let mut streams: Vec<Found> = Vec::new();
-    for (artifact, outcome) in artifacts.iter().zip(outcomes) {
-        let path = folder.join(&artifact.path);
-        let (found, error) = match path.exists().then(|| read(format.as_ref(), &path)) {
-            None => (Vec::new(), None),
-            Some(Ok((found, error))) => (found, error),
-            Some(Err(error)) => (Vec::new(), Some(error)),
+
+    /// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole.
+    fn rebuild(&self, manifest: &Manifest, sink: &ManifestSink) -> Result<(), Error> {
+        let Self { registry, folder, .. } = *self;
+        let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
+        let format = registry.journal().and_then(|factory| factory.format());
+        let (Some(format), false) = (format, journals.is_empty()) else {
+            return Err(Error::data("no journal was kept").with_hint("set `journal = \"auto\"` in [session]"));
         };
-        streams.extend(found.into_iter().map(|stream| Found { input: artifact.input, stream }));
-        let outcome = match (&rebuilt, outcome) {
-            (Some(Ok(())), _) => "written again from the journal".to_owned(),
-            (Some(Err(error)), _) => format!("can't be written again: {error}"),
-            (None, _) if !path.exists() => "was not begun".to_owned(),
-            (None, Repair::Intact) => "whole".to_owned(),
-            (None, Repair::Mended(what)) => format!("mended: {what}"),
-            (None, Repair::Unreadable(why)) => format!("unreadable: {why}"),
-        };
-        let readable = error.is_none();
-        recovery.files.push(RecoveredFile { path: artifact.path.clone(), outcome, readable });
+        let factory = registry.find(PluginKind::Sink, &sink.plugin).expect("the caller has found its format");
+        let schemas: Vec<_> = sink.inputs.iter().map(|input| Arc::new(input.schema.clone())).collect();
+        let options = with_values(&sink.options, &sink.environment, self.variables)?;
+        let fresh = folder.join(RECOVERING);
+        let inputs = sink.inputs.iter();
+        let made = Rewriting {
+            factory,
+            id: &sink.id,
+            options: &options,
+            folder: &fresh,
+            session: SessionInfo {
+                id: manifest.session.clone(),
+                pipeline: manifest.pipeline.clone(),
+                folder: fresh.clone(),
+                started_at: Timestamp(manifest.started_at_ns),
+            },
+            loss: inputs.map(|input| (input.stream.clone(), self.account.loss_before(input))).collect(),
+        }
+        .write(&schemas, |writer| {
+            for journal in &journals {
+                let path = folder.join(&journal.path);
+                format.repair(&path)?;
+                let mut recording = format.open(&path)?;
+                check_journal(journal, sink, recording.streams())?;
+                rewriting::replay(recording.as_mut(), |_, batch| writer.write(journal.input, batch))?;
+            }
+            Ok(())
+        })?;
+        for name in made.files {
+            rewriting::put(&fresh.join(&name), &folder.join(&name))?;
+        }
+        fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
     }
-    let complete = kept <= streams.iter().map(|found| found.stream.frames).sum();
-    if format.holds_every_frame() { (Some(streams), complete) } else { (None, true) }
 }
 
 /// Mends a file. One that was registered and never begun is as whole as it gets.
@@ -225,52 +274,6 @@ fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink:
         frames(format.as_ref(), path)
     };
     journals.map(|journal| frames(&folder.join(&journal.path))).sum()
-}
-
-/// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole.
-fn rebuild(
-    registry: &Registry,
-    folder: &Path,
-    manifest: &Manifest,
-    sink: &ManifestSink,
-    account: &Account,
-) -> Result<(), Error> {
-    let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
-    let format = registry.journal().and_then(|factory| factory.format());
-    let (Some(format), false) = (format, journals.is_empty()) else {
-        return Err(Error::data("no journal was kept").with_hint("set `journal = \"auto\"` in [session]"));
-    };
-    let factory = registry.find(PluginKind::Sink, &sink.plugin).expect("the caller has found its format");
-    let schemas: Vec<_> = sink.inputs.iter().map(|input| Arc::new(input.schema.clone())).collect();
-    let fresh = folder.join(RECOVERING);
-    let inputs = sink.inputs.iter();
-    let made = Rewriting {
-        factory,
-        id: &sink.id,
-        options: &sink.options,
-        folder: &fresh,
-        session: SessionInfo {
-            id: manifest.session.clone(),
-            pipeline: manifest.pipeline.clone(),
-            folder: fresh.clone(),
-            started_at: Timestamp(manifest.started_at_ns),
-        },
-        loss: inputs.map(|input| (input.stream.clone(), account.loss_before(input))).collect(),
-    }
-    .write(&schemas, |writer| {
-        for journal in &journals {
-            let path = folder.join(&journal.path);
-            format.repair(&path)?;
-            let mut recording = format.open(&path)?;
-            check_journal(journal, sink, recording.streams())?;
-            rewriting::replay(recording.as_mut(), |_, batch| writer.write(journal.input, batch))?;
-        }
-        Ok(())
-    })?;
-    for name in made.files {
-        rewriting::put(&fresh.join(&name), &folder.join(&name))?;
-    }
-    fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
 }
 
 /// Whether a journal holds what the manifest says: its rows go to a sink that has been promised these columns.

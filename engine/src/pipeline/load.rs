@@ -92,9 +92,10 @@ pub fn parse(
 
 /// The stage as a node. Every stage has a plugin once there was no error.
 fn node(stage: Stage, inputs: Vec<super::Input>) -> Option<Node> {
-    let options = stage.options_json();
+    let (options, references) = (stage.options_json(), stage.references());
     let factory = stage.factory?;
-    Some(Node { id: stage.id, kind: stage.kind, factory, options, rate_hz: stage.rate_hz, inputs })
+    let (id, kind, rate_hz) = (stage.id, stage.kind, stage.rate_hz);
+    Some(Node { id, kind, factory, options, references, rate_hz, inputs })
 }
 
 fn check_top_level(root: &Table, diagnostics: &mut Diagnostics) {

@@ -6,6 +6,7 @@ mod glob;
 mod inputs;
 mod load;
 mod options_table;
+mod references;
 mod schema;
 mod session;
 mod stages;
@@ -23,6 +24,8 @@ use tapedeck_sdk::{Factory, PluginKind};
 pub use glob::glob_matches;
 pub use load::{TEXT_BYTES_MAX, load, parse, read};
 pub use options_table::{OptionRow, option_rows};
+pub use references::Reference;
+pub(crate) use references::{with_values, without_values};
 pub use suggest::did_you_mean;
 pub use variables::Variables;
 
@@ -90,6 +93,8 @@ pub struct Node {
     pub factory: Arc<Factory>,
     /// The plugin's own options: everything in the table that isn't the engine's.
     pub options: Value,
+    /// Which of them hold a value of the environment.
+    pub references: Vec<Reference>,
     /// `rate` of a polled source, in Hz. From 2 kHz on its thread stays awake between ticks and uses a core.
     pub rate_hz: Option<f64>,
     /// Where frames come from; empty for a source.

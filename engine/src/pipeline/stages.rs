@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tapedeck_sdk::{Factory, PluginKind};
 
+use super::references::{self, Reference};
 use super::session::{QueuePatch, queue};
 use super::suggest::{closest, did_you_mean, list};
 use super::tree::{Entry, Located, Table, Tree};
@@ -87,7 +88,11 @@ fn stage(
         id_span: entry.key_span.clone(),
         kind,
         plugin_span,
-        options: Located { span: entry.value.span.clone(), tree: Tree::Table(Table::default()) },
+        options: Located {
+            span: entry.value.span.clone(),
+            tree: Tree::Table(Table::default()),
+            environment: None,
+        },
         rate_hz: None,
         has_rate: false,
         inputs: Vec::new(),
@@ -259,6 +264,11 @@ impl Stage {
         let Tree::Table(table) = &self.options.tree else { return None };
         let value = &table.get(name)?.value;
         value.as_text().map(|text| (text, value.span.clone()))
+    }
+
+    /// The options that come from the environment.
+    pub(super) fn references(&self) -> Vec<Reference> {
+        references::references(&self.options)
     }
 
     /// The options as the plugin takes them.

@@ -13,6 +13,8 @@ pub(crate) struct Located {
     pub(crate) span: Span,
     /// The value.
     pub(crate) tree: Tree,
+    /// The text as written, if a variable of the environment was replaced in it.
+    pub(crate) environment: Option<String>,
 }
 
 /// A value.
@@ -232,7 +234,7 @@ fn located(span: Span, value: DeValue<'_>, diagnostics: &mut Diagnostics) -> Loc
         }
         DeValue::Table(inner) => Tree::Table(table(inner, diagnostics)),
     };
-    Located { span, tree }
+    Located { span, tree, environment: None }
 }
 
 fn number(

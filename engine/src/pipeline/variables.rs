@@ -51,9 +51,38 @@ impl Variables {
         }
     }
 
-    fn find(&self, name: &str) -> Option<String> {
+    fn setting(&self, name: &str) -> Option<String> {
         let setting = self.settings.iter().rev().find(|(key, _)| key == name);
-        setting.map(|(_, value)| value.clone()).or_else(|| (self.lookup)(name))
+        setting.map(|(_, value)| value.clone())
+    }
+
+    fn find(&self, name: &str) -> Option<String> {
+        self.setting(name).or_else(|| (self.lookup)(name))
+    }
+
+    /// A text with its variables replaced.
+    ///
+    /// # Errors
+    /// The name of a variable that is not set.
+    pub(crate) fn expand(&self, text: &str) -> Result<String, String> {
+        let value = |piece: Piece<'_>| match piece {
+            Piece::Plain(text) | Piece::Broken(text, _) => Ok(text.to_owned()),
+            Piece::Variable { name, default } => self.value(name, default).ok_or_else(|| name.to_owned()),
+        };
+        pieces(text).into_iter().map(value).collect()
+    }
+
+    /// The value of a variable; one that is set but empty counts as missing where there is a default.
+    fn value(&self, name: &str, default: Option<&str>) -> Option<String> {
+        let found = self.find(name).filter(|value| default.is_none() || !value.is_empty());
+        found.or_else(|| default.map(str::to_owned))
+    }
+
+    /// Whether the value comes from the environment: not from a setting, nor from the pipeline's default.
+    fn is_environment(&self, piece: &Piece<'_>) -> bool {
+        let Piece::Variable { name, default } = *piece else { return false };
+        let found = (self.lookup)(name).filter(|value| default.is_none() || !value.is_empty());
+        self.setting(name).is_none() && found.is_some()
     }
 }
 
@@ -116,9 +145,12 @@ impl Replacer<'_> {
             Tree::Scalar(serde_json::Value::String(text)) if text.contains("${") => {
                 let pieces = pieces(text);
                 let whole = matches!(pieces[..], [Piece::Variable { .. }]);
+                let from_environment = pieces.iter().any(|piece| self.variables.is_environment(piece));
+                let environment = from_environment.then(|| text.clone());
                 let mut rest = value.span.clone();
                 let replaced: Vec<Option<String>> =
                     pieces.iter().map(|piece| self.piece(piece, &value.span, &mut rest)).collect();
+                value.environment = environment;
                 value.tree = match replaced.into_iter().collect::<Option<String>>() {
                     Some(text) if whole => Tree::Variable(text),
                     Some(text) => Tree::Scalar(serde_json::Value::String(text)),
@@ -149,16 +181,11 @@ impl Replacer<'_> {
             Piece::Variable { name, default } => {
                 self.used.push(name.to_owned());
                 let span = self.place(&format!("${{{name}"), whole, rest);
-                let found = self.variables.find(name);
-                match (found, default) {
-                    (Some(value), None) => Some(value),
-                    (Some(value), Some(_)) if !value.is_empty() => Some(value),
-                    (_, Some(default)) => Some(default.to_owned()),
-                    (None, None) => {
-                        self.missing(name, span.start..span.end + 1);
-                        None
-                    }
+                let found = self.variables.value(name, default);
+                if found.is_none() {
+                    self.missing(name, span.start..span.end + 1);
                 }
+                found
             }
         }
     }
@@ -229,7 +256,7 @@ mod tests {
     fn replaced(text: &str, variables: &Variables) -> (Tree, Vec<&'static str>) {
         let source = SourceText::new("test", "");
         let mut diagnostics = Diagnostics::new(std::sync::Arc::new(source.clone()));
-        let value = Located { span: 0..0, tree: Tree::Scalar(text.into()) };
+        let value = Located { span: 0..0, tree: Tree::Scalar(text.into()), environment: None };
         let entry = super::super::tree::Entry { key: "key".to_owned(), key_span: 0..0, value };
         let mut table = Table { entries: vec![entry] };
         replace(&source, &mut table, variables, &mut diagnostics);

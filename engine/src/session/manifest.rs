@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss, StreamSchema, Told};
 
 use super::{FRESH_MANIFEST, MANIFEST, open_regular};
+use crate::pipeline::Reference;
 
 /// How far a session got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +147,9 @@ pub struct ManifestSink {
     pub plugin: String,
     /// Its options, so that `recover` can write its file again.
     pub options: serde_json::Value,
+    /// Which of them stand for a value of the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<Reference>,
     /// Its input streams.
     pub inputs: Vec<ManifestInput>,
     /// Why it ended before its time.

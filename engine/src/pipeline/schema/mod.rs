@@ -125,8 +125,11 @@ impl Checker<'_> {
                 let text = text.clone();
                 let meanings = std::iter::once(Value::String(text.clone())).chain(readings(&text));
                 let span = value.span.clone();
-                let mut meanings =
-                    meanings.map(|meaning| Located { span: span.clone(), tree: Tree::Scalar(meaning) });
+                let mut meanings = meanings.map(|meaning| Located {
+                    span: span.clone(),
+                    tree: Tree::Scalar(meaning),
+                    environment: None,
+                });
                 if let Some(meant) = meanings.find(|meaning| self.type_is_right(schema, meaning)) {
                     value.tree = meant.tree;
                 }

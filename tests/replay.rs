@@ -107,6 +107,36 @@ fn frames_are_given_when_they_are_due_and_windows_are_kept() {
 }
 
 #[test]
+fn what_is_too_late_is_dropped_and_counted_where_the_pipeline_asks_for_it() {
+    let dir = Dir::new();
+    recorded(&dir, 1000);
+    for (behind, codes) in [("drop", [3]), ("slip", [0]), ("catch_up", [0])] {
+        let options = format!("behind = \"{behind}\"\nlate_max = \"50ms\"");
+        dir.write("late.toml", &replay("out/first/arrow.arrows", &options, "flush_interval = \"20ms\"", "csv"));
+        let child = dir
+            .tapedeck(&["run", "late.toml", "--directory", "out", "--session", behind, "--json"])
+            .pipe();
+        crate::util::wait_until("frames are given", || {
+            std::fs::metadata(dir.path(&format!("out/{behind}/csv.csv"))).is_ok_and(|file| file.len() > 500)
+        });
+        let signal = |signal| {
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        };
+        signal(rustix::process::Signal::STOP);
+        std::thread::park_timeout(std::time::Duration::from_millis(400));
+        signal(rustix::process::Signal::CONT);
+        let done = crate::util::ended(child);
+        assert!(codes.contains(&done.code), "{behind}: {done:?}");
+        let last: Value = serde_json::from_str(done.stdout.lines().last().unwrap()).unwrap();
+        let dropped = last["report"]["loss"]["dropped"].as_u64().unwrap();
+        assert_eq!(dropped > 100, behind == "drop", "{behind}: {last}");
+        let lines = std::fs::read_to_string(dir.path(&format!("out/{behind}/csv.csv"))).unwrap();
+        let kept = lines.lines().count() as u64 - 1;
+        assert_eq!(kept + dropped, 1000, "{behind}: {last}");
+    }
+}
+
+#[test]
 fn a_loop_goes_on_with_rising_numbers_and_times() {
     let dir = Dir::new();
     recorded(&dir, 50);

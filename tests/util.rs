@@ -131,10 +131,20 @@ impl Tapedeck {
         done
     }
 
+    /// Starts it and leaves it running; [`ended`] gives what it printed.
+    pub(crate) fn pipe(mut self) -> std::process::Child {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts it and leaves it running.
     pub(crate) fn spawn(mut self) -> std::process::Child {
         self.command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
+}
+
+/// What a call that was left running printed, once it has ended.
+pub(crate) fn ended(child: std::process::Child) -> Done {
+    Done::of(&child.wait_with_output().unwrap())
 }
 
 /// Asks again until something holds; fails after 30 s.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapedeck_engine::report::{Progress, Remark};
+use tapedeck_sdk::visible::one_line;
 
 use crate::output;
 use crate::run::Telling;
@@ -53,9 +54,9 @@ impl Live {
 
     pub(crate) fn show(&self, progress: &Progress, remarks: &[Remark]) {
         if matches!(self.place, Place::Terminal | Place::Lines) {
-            let clear = if matches!(self.place, Place::Terminal) { "\r\x1b[K" } else { "" };
+            self.end();
             for Remark { stage, text, .. } in remarks {
-                output::print_error_text(&format!("{clear}{stage}: {text}\n"));
+                output::print_error_text(&format!("{}: {text}\n", one_line(stage)));
             }
         }
         match self.place {
@@ -63,7 +64,7 @@ impl Live {
             Place::Json => {
                 output::print_json(&serde_json::json!({ "progress": progress, "remarks": remarks }))
             }
-            Place::Terminal => output::print_error_text(&format!("\r\x1b[K{}", line(progress))),
+            Place::Terminal => output::renew_line(&line(progress)),
             Place::Lines => output::print_error_text(&format!("{}\n", line(progress))),
         }
     }
@@ -71,7 +72,7 @@ impl Live {
     /// Takes the line away again.
     pub(crate) fn end(&self) {
         if matches!(self.place, Place::Terminal) {
-            output::print_error_text("\r\x1b[K");
+            output::renew_line("");
         }
     }
 }

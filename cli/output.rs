@@ -1,4 +1,4 @@
-//! Prints. A reader that closes its end (`| head`) is no error.
+//! Prints: text of others can't steer the terminal. A reader that closes its end (`| head`) is no error.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -6,23 +6,34 @@ use std::io::{IsTerminal, Write as _};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tapedeck_engine::diagnostic::{Diagnostics, Style};
 use tapedeck_sdk::Error;
+use tapedeck_sdk::visible::{one_line, visible, visible_json};
 
 /// Prints text to standard output.
 pub(crate) fn print(text: &str) {
     // Nothing is left to tell it to when the reader is gone.
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    drop(out.write_all(visible(text).as_bytes()).and_then(|()| out.flush()));
 }
 
 /// Prints a value as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) {
     let mut line = serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
     line.push('\n');
-    print(&line);
+    print(&visible_json(&line));
 }
 
 /// Prints text to standard error.
 pub(crate) fn print_error_text(text: &str) {
+    print_styled(&visible(text));
+}
+
+/// Prints a line to standard error that takes the place of the one before; an empty one takes it away.
+pub(crate) fn renew_line(text: &str) {
+    print_styled(&format!("\r\x1b[K{}", one_line(text)));
+}
+
+/// Prints text whose colours are ours.
+fn print_styled(text: &str) {
     let mut out = std::io::stderr().lock();
     drop(out.write_all(text.as_bytes()));
 }
@@ -32,11 +43,10 @@ pub(crate) fn print_error(error: &Error, json: bool) {
     if json {
         return print_json(&serde_json::json!({ "error": error }));
     }
-    let mut text = format!("error: {}\n", error.message);
+    // A message of several lines can't pass for a message of its own.
+    let mut text = format!("error: {}\n", error.message.replace('\n', "\n  "));
     if let Some(hint) = &error.hint {
-        text.push_str("  hint: ");
-        text.push_str(hint);
-        text.push('\n');
+        text.push_str(&format!("  hint: {}\n", hint.replace('\n', "\n  ")));
     }
     print_error_text(&text);
 }
@@ -47,7 +57,7 @@ pub(crate) fn print_diagnostics(diagnostics: &Diagnostics, json: bool) {
         return print_json(&serde_json::json!({ "diagnostics": diagnostics }));
     }
     let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-    print_error_text(&diagnostics.render(style));
+    print_styled(&diagnostics.render(style));
 }
 
 /// A table without lines: the first column and those named in `left` are flush left, the rest flush right.
@@ -55,7 +65,7 @@ pub(crate) fn table(header: &[&str], left: &[usize], rows: Vec<Vec<String>>) -> 
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.to_vec());
-    table.add_rows(rows);
+    table.add_rows(rows.iter().map(|row| row.iter().map(|cell| one_line(cell))));
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if !left.contains(&index) {

@@ -1,5 +1,7 @@
 //! Everything wrong that a user can say: one clear message with a hint, exit code 2, and no file touched.
 
+use serde_json::Value;
+
 use crate::util::{Dir, Done, example};
 
 const SINK: &str = "[sinks.x]\nplugin = \"arrow\"\ninputs = [\"game\"]\n";
@@ -146,4 +148,89 @@ fn rubbish_instead_of_a_recording_is_an_error_never_a_panic() {
     std::fs::create_dir(dir.path("session")).unwrap();
     dir.write("session/session.json", "{");
     assert_eq!(dir.tapedeck(&["recover", "session"]).run().code, 2);
+}
+
+/// Steers a terminal, by each kind of character that can: C0, C1, DEL, direction, and a line that passes for another.
+const HOSTILE: &str = "x\u{1b}]0;title\u{7}\u{9b}2J\u{202e}\u{7f}\nerror: forged";
+
+fn assert_harmless(done: &Done, what: &str) {
+    for text in [&done.stdout, &done.stderr] {
+        let active = text.chars().find(|&c| tapedeck_sdk::visible::is_active(c) && c != '\n' && c != '\t');
+        assert_eq!(active, None, "{what}: {done:?}");
+        assert!(!text.lines().any(|line| line.starts_with("error: forged")), "{what}: {done:?}");
+    }
+}
+
+/// A killed session whose manifest, column and stream names steer terminals.
+fn hostile_session(dir: &Dir) {
+    let pipeline = "[session]\nflush_interval = \"50ms\"\ndisk_free_min = \"0B\"\n\
+        [sources.made]\nplugin = \"synthetic\"\nrate = 100\ncount = 30\n\
+        [sinks.rows]\nplugin = \"csv\"\ninputs = [\"made\"]\n";
+    dir.write("made.toml", pipeline);
+    let run = ["run", "made.toml", "--directory", "out", "--session", "s", "--quiet"];
+    assert!(matches!(dir.tapedeck(&run).run().code, 0 | 3));
+    let path = dir.path("out/s/session.json");
+    let mut manifest: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    for key in ["session", "started_at", "ended_at", "end"] {
+        if manifest[key].is_string() {
+            manifest[key] = HOSTILE.into();
+        }
+    }
+    manifest["status"] = "recording".into();
+    manifest["sinks"][0]["id"] = HOSTILE.into();
+    manifest["sinks"][0]["inputs"][0]["stream"] = HOSTILE.into();
+    manifest["artifacts"][0]["sink"] = HOSTILE.into();
+    manifest["events"] =
+        serde_json::json!([{ "at_ns": manifest["started_at_ns"], "event": "mark", "label": HOSTILE }]);
+    std::fs::write(path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn text_of_others_steers_no_terminal_wherever_it_is_printed() {
+    let dir = Dir::new();
+    hostile_session(&dir);
+    let quoted = HOSTILE.replace('\n', "\\n");
+    dir.write("c.csv", &format!("seq,timestamp,{}\n0,2023-11-14T22:13:20Z,1\n", quoted.replace("\\n", " ")));
+    dir.write("words.jsonl", &format!("{}\n", serde_json::json!({ HOSTILE: HOSTILE, "seq": 0 })));
+    let toml = serde_json::to_string(HOSTILE).unwrap().replace('\u{7f}', "\\u007f");
+    let pipeline = |key: &str, plugin: &str| {
+        format!(
+            "# \u{9b}2J \u{202e}\n[session]\n[sources.a]\nplugin = {plugin}\n{key} = {toml}\nrate = 1\n[sinks.s]\nplugin = \"null\"\ninputs = [\"a\"] # \u{9b}31m\n"
+        )
+    };
+    dir.write("key.toml", &pipeline(&toml, "\"synthetic\""));
+    dir.write("value.toml", &pipeline("seed", "\"synthetic\""));
+    dir.write("plugin.toml", &pipeline("seed", &toml));
+    dir.write("process.toml", &pipeline("process", "\"memory\""));
+    dir.write("raw\u{9b}2J\u{202e}.toml", "[session\n");
+    let started = dir.path(&format!("gone{HOSTILE}"));
+    let started = started.to_str().unwrap();
+    let calls: [&[&str]; 19] = [
+        &["inspect", "out/s"],
+        &["inspect", "out/s", "--json"],
+        &["sessions", "out"],
+        &["sessions", "out", "--json"],
+        &["recover", "out/s"],
+        &["recover", "out/s", "--json"],
+        &["inspect", "c.csv"],
+        &["inspect", "words.jsonl"],
+        &["inspect", "words.jsonl", "--json"],
+        &["at", "words.jsonl", "0s"],
+        &["at", "words.jsonl", "0s", "--stream", HOSTILE],
+        &["convert", "c.csv", "c.jsonl", "--stream", HOSTILE],
+        &["play", "c.csv", "--stream", HOSTILE],
+        &["check", "key.toml"],
+        &["check", "key.toml", "--json"],
+        &["check", "value.toml"],
+        &["check", "plugin.toml"],
+        &["run", "process.toml", "--directory", "out"],
+        &["check", "raw\u{9b}2J\u{202e}.toml"],
+    ];
+    for call in calls {
+        assert_harmless(&dir.tapedeck(call).run(), &call.join(" "));
+    }
+    for verb in ["inspect", "recover", "check", "run", "play", "convert", "sessions"] {
+        let target: &[&str] = if verb == "convert" { &[verb, started, "x.csv"] } else { &[verb, started] };
+        assert_harmless(&dir.tapedeck(target).run(), verb);
+    }
 }

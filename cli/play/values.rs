@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tapedeck_engine::at::value;
 use tapedeck_sdk::batch::Column;
+use tapedeck_sdk::visible::is_active;
 use tapedeck_sdk::{Batch, DataType};
 
 /// The longest value and the longest name that are shown whole, in characters.
@@ -63,7 +64,7 @@ pub(super) fn short(text: &str) -> String {
     let mut shown = String::new();
     let mut used = 0;
     for char in text.chars() {
-        let one: String = if is_plain(char) { char.into() } else { char.escape_default().collect() };
+        let one: String = if is_active(char) { char.escape_default().collect() } else { char.into() };
         used += one.chars().count();
         if used > VALUE_CHARS_MAX {
             shown.push('…');
@@ -72,12 +73,6 @@ pub(super) fn short(text: &str) -> String {
         shown.push_str(&one);
     }
     shown
-}
-
-/// Whether a character is one that is seen and changes nothing else: no control character, and none that turns the direction of text.
-fn is_plain(char: char) -> bool {
-    let is_format = matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !char.is_control() && !is_format
 }
 
 /// A position: `1:02:03.456`, or without the hours.

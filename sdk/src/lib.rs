@@ -63,6 +63,7 @@ mod schema;
 pub mod terminal;
 pub mod testing;
 mod time;
+pub mod visible;
 #[cfg(target_family = "wasm")]
 pub mod wasm;
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
+use tapedeck_sdk::visible::{is_active, one_line, visible};
 
 use super::{Diagnostic, Diagnostics, Severity, SourceText};
 
@@ -36,7 +37,7 @@ pub(super) fn text(diagnostics: &Diagnostics, style: Style) -> String {
     if let Some(more @ 1..) = diagnostics.list.len().checked_sub(SHOWN_MAX) {
         parts.push(format!("… and {more} more"));
     }
-    parts.push(format!("{}: {}\n", diagnostics.source.name, count(diagnostics)));
+    parts.push(format!("{}: {}\n", one_line(&diagnostics.source.name), count(diagnostics)));
     parts.join("\n\n")
 }
 
@@ -50,24 +51,24 @@ fn count(diagnostics: &Diagnostics) -> String {
 }
 
 fn one(renderer: &Renderer, source: &SourceText, diagnostic: &Diagnostic) -> String {
-    let message = printable(&diagnostic.message);
-    let label = diagnostic.label.as_deref().map(printable);
-    let hint = diagnostic.hint.as_deref().map(printable);
+    let message = visible(&diagnostic.message);
+    let (name, text) = (one_line(&source.name), snippet(&source.text));
+    let other = diagnostic.other.as_ref().map(|(span, label)| (span, visible(label)));
+    let label = diagnostic.label.as_deref().map(visible);
+    let hint = diagnostic.hint.as_deref().map(visible);
     let level = match diagnostic.code.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(&*message).id(diagnostic.code.number()));
     group = match &diagnostic.span {
-        None => group.element(Origin::path(&*source.name)),
+        None => group.element(Origin::path(&*name)),
         Some(span) => {
             let primary = AnnotationKind::Primary.span(source.clamp(span)).label(label.as_deref());
-            let other = diagnostic.other.as_ref();
             let other = other
-                .map(|(span, label)| AnnotationKind::Context.span(source.clamp(span)).label(label.as_str()));
-            group.element(
-                Snippet::source(&*source.text).path(&*source.name).annotation(primary).annotations(other),
-            )
+                .as_ref()
+                .map(|(span, label)| AnnotationKind::Context.span(source.clamp(span)).label(&**label));
+            group.element(Snippet::source(&*text).path(&*name).annotation(primary).annotations(other))
         }
     };
     if let Some(hint) = &hint {
@@ -76,14 +77,18 @@ fn one(renderer: &Renderer, source: &SourceText, diagnostic: &Diagnostic) -> Str
     renderer.render(&[group])
 }
 
-/// The text with control characters spelled out: a name or a value from the file must not steer the terminal.
-fn printable(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() && c != '\n';
-    if !text.contains(steers) {
+/// The file's text for a snippet: each active character gives way to one of the same length, so that places stay right.
+fn snippet(text: &str) -> Cow<'_, str> {
+    let active = |c: char| is_active(c) && c != '\n' && c != '\t' && c != '\r';
+    if !text.contains(active) {
         return Cow::Borrowed(text);
     }
-    let spell = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(spell).collect())
+    let stand_in = |c: char| match c.len_utf8() {
+        1 => '?',
+        2 => '\u{b7}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    Cow::Owned(text.chars().map(|c| if active(c) { stand_in(c) } else { c }).collect())
 }
 
 /// One diagnostic as an object.

@@ -9,6 +9,7 @@
 mod attach;
 mod chain;
 mod errors;
+mod instruction;
 mod maps;
 mod opening;
 mod options;

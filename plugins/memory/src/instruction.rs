@@ -133,7 +133,9 @@ impl Neighbourhood<'_> {
         let (base, target) = (instruction.memory_base(), instruction.memory_displacement64());
         let is_table = base != Register::None || instruction.memory_index() != Register::None;
         match (self.mode, base) {
-            _ if matches!(instruction.memory_segment(), Register::FS | Register::GS) => (Rank::Relative, target),
+            _ if matches!(instruction.memory_segment(), Register::FS | Register::GS) => {
+                (Rank::Relative, target)
+            }
             _ if instruction.is_ip_rel_memory_operand() || !is_table => (Rank::Static, target),
             (Mode::Bits64, Register::None) => (Rank::Other, target),
             (Mode::Bits64, _) | (Mode::Bits32, Register::EBP | Register::ESP) => (Rank::Relative, target),

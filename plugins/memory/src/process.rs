@@ -54,7 +54,8 @@ pub(crate) fn names(pid: i32) -> Names {
     Names {
         asked: None,
         comm: read_text(pid, "comm").trim_end_matches('\n').to_owned(),
-        words: line.split_terminator('\0').map(str::to_owned).collect(),
+        // Who shortens its command line leaves NULs behind it.
+        words: line.trim_end_matches('\0').split('\0').map(str::to_owned).collect(),
         executable: executable(pid).unwrap_or_default(),
     }
 }

@@ -110,24 +110,21 @@ impl Names {
     /// program (Wine, `ld.so`). Its name, and where it is.
     pub(crate) fn program(&self, mappings: &[Mapping]) -> Option<(String, Module)> {
         let own = file_name(&self.executable);
-        let mut words = self.words.iter().map(|word| file_name(word));
-        let first = words.next().unwrap_or_default();
         let is_loader = LOADERS.iter().any(|loader| own.starts_with(loader));
-        let is_own = !is_loader && (first == own || self.comm == own || self.is_cut(own));
+        let words = || self.words.iter().map(|word| file_name(word));
         let mut candidates: Vec<&str> = self.asked.as_deref().into_iter().collect();
-        candidates.extend(is_own.then_some(self.executable.as_str()));
-        candidates.extend((!is_loader || is_windows(first)).then_some(first));
         candidates.push(&self.comm);
-        candidates.extend(maps::module_names(mappings).into_iter().filter(|name| self.is_cut(name)));
-        candidates.extend(words.filter(|word| is_loader || is_windows(word)));
-        candidates.retain(|name| !is_loader || LOADERS.iter().all(|loader| !name.starts_with(loader)));
+        if !self.is_cut(own) {
+            candidates.extend(maps::module_names(mappings).into_iter().filter(|name| self.is_cut(name)));
+        }
+        candidates.extend(words().filter(|word| word.to_ascii_lowercase().ends_with(".exe")));
+        candidates.extend(words().take(if is_loader { usize::MAX } else { 1 }));
+        candidates.retain(|&name| {
+            name != own && !(is_loader && LOADERS.iter().any(|loader| name.starts_with(loader)))
+        });
         candidates.push(&self.executable);
         candidates.into_iter().find_map(|name| find(mappings, name))
     }
-}
-
-fn is_windows(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".exe")
 }
 
 /// A module and its file's name. Windows knows no upper and lower case, so Wine's processes may be called otherwise than their files.

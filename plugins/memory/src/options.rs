@@ -40,7 +40,7 @@ pub struct MemoryOptions {
     #[serde(default)]
     pub reattach: bool,
     /// Bytes of a pointer in the target, 4 or 8. Default: as the header of each module says (ELF class, PE machine).
-    #[schemars(extend("x-unit" = "bytes", "enum" = [4, 8, null]))]
+    #[schemars(extend("x-unit" = "bytes"))]
     #[serde(default)]
     pub pointer_bytes: Option<u32>,
     /// How long to wait, at the start, for the process to be there, to have mapped its module and to hold the patterns. A
@@ -70,12 +70,14 @@ pub enum SpawnOutput {
 #[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttributeOptions {
-    /// Bytes to find in the module, in hexadecimal; `??` is any byte.
+    /// Bytes to find in the module, in hexadecimal; `??` is any byte. They hold an x86 instruction that names the variable, with `??`
+    /// in its address (`48 8B 05 ?? ?? ?? ??`).
     pub pattern: String,
     /// Which match of the pattern, by address, the first being 1. Needed when there are several.
     #[serde(rename = "match")]
     pub which: Option<u32>,
-    /// Where in the match the number is that leads to the variable. Default: see above; with `end`, the first `??`.
+    /// Where in the match the number is that leads to the variable. Default: the address in the decoded
+    /// instruction; with `end`, the first `??`.
     #[schemars(extend("x-unit" = "bytes"))]
     pub displacement: Option<u32>,
     /// Where the instruction ends, counted from the match's first byte: the start is match + `end` + the signed 32-bit number at

@@ -7,7 +7,7 @@ use tapedeck_engine::session::Status;
 
 use crate::arguments::InspectArguments;
 use crate::output::{print, print_error, print_json, thousands};
-use crate::report::loss_text;
+use crate::report::{absent_text, loss_text};
 use crate::{builtins, report};
 
 /// `tapedeck inspect`.
@@ -48,7 +48,10 @@ fn session_text(session: &SessionInspection) -> String {
     let unknown = manifest.streams.iter().any(|stream| stream.unknown);
     let ended = manifest.ended_at.is_some() || manifest.status == Status::Recovered;
     text.push_str(&match (ended, unknown) {
-        (true, false) => format!("  lost     {}\n", loss_text(manifest.loss)),
+        (true, false) => {
+            let absent = manifest.streams.iter().map(|stream| stream.absent).sum();
+            format!("  lost     {}{}\n", loss_text(manifest.loss), absent_text(absent))
+        }
         (true, true) => "  lost     not known: the session's ledger was lost\n".to_owned(),
         (false, _) => "  lost     not known yet\n".to_owned(),
     });

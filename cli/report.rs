@@ -45,7 +45,8 @@ pub(crate) fn text(report: &Report) -> String {
     let cpu = 100.0 * process.cpu_seconds / report.duration_seconds.max(1e-9);
     let memory =
         process.memory_peak_bytes.map_or(String::new(), |peak| format!(", memory at most {}", bytes(peak)));
-    text.push_str(&format!("lost: {}; CPU {cpu:.1} % of a core{memory}\n", loss_text(report.loss)));
+    let lost = loss_text(report.loss) + &absent_text(report.streams.iter().map(|stream| stream.absent).sum());
+    text.push_str(&format!("lost: {lost}; CPU {cpu:.1} % of a core{memory}\n"));
     text.push_str(&format!("files in {}\n", report.folder.display()));
     if report.status == Status::Interrupted {
         text.push_str(&format!("  hint: tapedeck recover {}\n", report.folder.display()));
@@ -107,6 +108,14 @@ pub(crate) fn loss_text(loss: Loss) -> String {
     let [late, dropped, failed] = [loss.late, loss.dropped, loss.failed].map(thousands);
     let text = format!("{late} late, {dropped} dropped, {failed} failed");
     if loss.partial > 0 { format!("{text}, {} partial", thousands(loss.partial)) } else { text }
+}
+
+/// Why ticks are among the late ones; empty if it was only time.
+pub(crate) fn absent_text(ticks: u64) -> String {
+    match ticks {
+        0 => String::new(),
+        ticks => format!(" (late because the source's target was absent: {})", thousands(ticks)),
+    }
 }
 
 fn ended_by(by: EndedBy) -> &'static str {

@@ -1,5 +1,7 @@
 //! A live process is recorded, and the files say what the process's own log says.
 
+use std::process::{Command, Stdio};
+
 use crate::util::{Dir, example, python, root, wait_until};
 
 /// The attributes of `arcade` that have an entry in its log, with the two frame counters that tell a torn row.
@@ -70,6 +72,37 @@ fn a_game_that_exits_ends_the_session_and_keeps_what_was_recorded() {
     assert_eq!(report["ended_by"], "sources");
     let frames = report["streams"][0]["frames"].as_u64().unwrap();
     assert!((40..=70).contains(&frames), "{report}");
+}
+
+#[test]
+fn ticks_without_a_game_are_counted_by_reason_and_shown() {
+    let dir = Dir::new();
+    let game = dir.path("arcade-absent");
+    // Another process copies it: a child that another test starts meanwhile would inherit our file, open for writing.
+    assert!(Command::new("cp").arg(example("arcade")).arg(&game).status().unwrap().success());
+    let attributes = pipeline("").split_once("[sources.game.attributes").unwrap().1.to_owned();
+    let text = format!(
+        "[session]\ndisk_free_min = \"0B\"\n[sources.game]\nplugin = \"memory\"\nrate = 60\nprocess = \"arcade-absent\"\n\
+         reattach = true\nattach_timeout = \"20s\"\n[sources.game.attributes{attributes}"
+    );
+    let mut arcade = Command::new(&game).args(["--die-after", "1"]).stdout(Stdio::null()).spawn().unwrap();
+    let report = dir.record(&text, "2s", 3);
+    arcade.wait().unwrap();
+    let stream = &report["streams"][0];
+    let count = |key: &str| stream[key].as_u64().unwrap();
+    assert!(count("absent") > 0 && count("absent") <= count("late"), "{report}");
+    assert_eq!(count("frames") + count("late"), 120, "every tick is a frame or missed: {report}");
+    assert_eq!(report["loss"]["partial"], 0, "{report}");
+    let manifest = std::fs::read_to_string(dir.path("out/s/session.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["streams"][0]["absent"], stream["absent"], "{manifest}");
+    let shown = dir.tapedeck(&["inspect", "out/s"]).run();
+    let reason = format!("(late because the source's target was absent: {})", stream["absent"]);
+    assert!(shown.stdout.contains(&reason), "{shown:?}");
+    // The gap in the numbers is the loss.
+    let rows = std::fs::read_to_string(dir.path("out/s/text.csv")).unwrap();
+    let last: u64 = rows.lines().last().unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!(last < 120 && rows.lines().count() as u64 == count("frames") + 1, "{rows}");
 }
 
 #[test]

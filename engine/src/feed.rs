@@ -211,7 +211,12 @@ impl Feed {
                 record(&mut self.times.busy, self.time.running().since(now));
                 self.give(output, batch, if paced { stamp } else { self.time.now() })
             }
-            Ok(Next::Idle) => true,
+            Ok(Next::Idle) => {
+                if paced {
+                    self.count_absent();
+                }
+                true
+            }
             Ok(Next::End) => {
                 self.ended = true;
                 false
@@ -261,6 +266,17 @@ impl Feed {
         share_failed(&self.stats, &self.outlets);
         send(&mut self.outlets[output].route, batch, &mut [], 0);
         true
+    }
+
+    /// Counts the ticks at which the source had nothing to sample.
+    fn count_absent(&mut self) {
+        let absent = self.stats.absent.swap(0, Ordering::Relaxed);
+        if absent > 0 {
+            self.count_missed(absent);
+            for outlet in &self.outlets {
+                outlet.stats.absent.fetch_add(absent, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Each missed tick uses up a `seq`, so that the gap in the file is the loss.

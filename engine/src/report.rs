@@ -151,6 +151,8 @@ pub struct StreamReport {
     pub bytes: u64,
     /// Ticks that were missed.
     pub late: u64,
+    /// Those of them at which what the source samples was not there.
+    pub absent: u64,
     /// Frames that the source had and could not give.
     pub failed: u64,
     /// Frames that could be read only in part.

@@ -33,6 +33,8 @@ pub(crate) struct StreamStats {
     pub(crate) frames: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) late: AtomicU64,
+    /// Those of the late ticks at which what the source samples was not there.
+    pub(crate) absent: AtomicU64,
     /// Frames that the source could read only in part. All streams of a source share its count; it is shown at the first.
     pub(crate) partial: AtomicU64,
     /// Numbers that a recorded stream does not have: those before its first one, and those in its gaps. No loss of this session.
@@ -53,6 +55,7 @@ impl StreamStats {
             frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             late: AtomicU64::new(0),
+            absent: AtomicU64::new(0),
             partial: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -111,6 +114,8 @@ pub(crate) struct StageStats {
     pub(crate) dropped: LossCount,
     /// Frames that it has handed on, or written, with a value missing.
     pub(crate) partial: LossCount,
+    /// Ticks at which what the source samples was not there.
+    pub(crate) absent: AtomicU64,
     /// The first thing that went wrong.
     error: Mutex<Option<Error>>,
     /// Whether that ended the stage.
@@ -130,6 +135,7 @@ impl StageStats {
             failed: LossCount::default(),
             dropped: LossCount::default(),
             partial: LossCount::default(),
+            absent: AtomicU64::new(0),
             error: Mutex::default(),
             ended: AtomicBool::new(false),
             remarks: Mutex::default(),

@@ -137,6 +137,13 @@ pub trait Host: Send + Sync {
     /// A name that is absolute, contains `..` or NUL, or is already taken by another stage.
     fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error>;
 
+    /// Counts ticks at which a paced source had nothing to sample, since what it samples is not there (its process has exited, its device
+    /// is unplugged). They count as late, for that reason, and each uses up a `seq`. To be called before [`next`](crate::Source::next)
+    /// returns [`Idle`](crate::Next::Idle). Where a door has no call for it, they are not counted.
+    fn absent(&self, ticks: u64) {
+        _ = ticks;
+    }
+
     /// What was lost so far of the stream (as the stage's input is named), from its source down to this stage. For a file's own
     /// metadata: call it in `finish`.
     fn loss(&self, stream: &str) -> Loss;

@@ -1,6 +1,7 @@
 //! The engine as a stage sees it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use tapedeck_sdk::{Error, Follower, Host, Loss, Role, Timestamp, Told};
@@ -44,6 +45,10 @@ impl Host for StageHost {
 
     fn partial(&self, frames: u64) {
         self.stats.partial.add(frames);
+    }
+
+    fn absent(&self, ticks: u64) {
+        self.stats.absent.fetch_add(ticks, Ordering::Relaxed);
     }
 
     fn warn(&self, message: &str) {

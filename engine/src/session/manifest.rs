@@ -113,6 +113,11 @@ pub enum SessionEvent {
     },
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// A stream as its source gave it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestStream {
@@ -126,6 +131,9 @@ pub struct ManifestStream {
     pub bytes: u64,
     /// What was lost at the source.
     pub loss: Loss,
+    /// Those of the late ticks at which what the source samples was not there. Not known of a killed session.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub absent: u64,
     /// The timestamps of the first and the last frame, in ns.
     pub timestamps: Option<(i64, i64)>,
     /// Numbers that a replayed recording does not have: those before its first frame, and those in its gaps. No loss of this session.

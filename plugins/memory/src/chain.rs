@@ -11,8 +11,6 @@ use std::io;
 
 use crate::plan::Plan;
 
-/// Bytes of a pointer.
-const POINTER_BYTES: usize = 8;
 /// How often a target may move its objects under our hands within one tick, beyond the levels of pointers.
 const RETRIES_MAX: usize = 3;
 
@@ -25,16 +23,58 @@ enum Base {
     Pointer(usize),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
     base: Base,
+    /// A negative one is its two's complement.
     offset: usize,
+    width: PointerWidth,
+}
+
+/// How wide the addresses of a target are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PointerWidth {
+    Bytes4,
+    Bytes8,
+}
+
+impl PointerWidth {
+    /// From the option, which is 4 or 8.
+    pub(crate) fn of(bytes: u32) -> Self {
+        if bytes == 4 { Self::Bytes4 } else { Self::Bytes8 }
+    }
+
+    /// How many bytes a pointer has.
+    fn bytes(self) -> usize {
+        match self {
+            Self::Bytes4 => 4,
+            Self::Bytes8 => 8,
+        }
+    }
+
+    /// `base` + `offset`, which wraps as it does in the target.
+    pub(crate) fn add(self, base: usize, offset: usize) -> usize {
+        let sum = base.wrapping_add(offset);
+        match self {
+            Self::Bytes4 => sum & u32::MAX as usize,
+            Self::Bytes8 => sum,
+        }
+    }
+
+    /// A pointer as it is in memory.
+    fn read(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Bytes4 => usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok(),
+            Self::Bytes8 => usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok(),
+        }
+    }
 }
 
 /// One attribute's way: `start`, then `path`. With `pointers` a pointer is read before each step of the path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way<'a> {
     pub(crate) start: usize,
+    pub(crate) width: PointerWidth,
     pub(crate) path: &'a [usize],
     pub(crate) pointers: bool,
     pub(crate) length: usize,
@@ -60,26 +100,26 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn new(ways: &[Way<'_>]) -> Self {
         let mut pointers: Vec<Place> = Vec::new();
-        let mut known: HashMap<(Base, usize), usize> = HashMap::new();
+        let mut known: HashMap<Place, usize> = HashMap::new();
         let mut values = Vec::with_capacity(ways.len());
         for way in ways {
-            let mut place = Place { base: Base::Nothing, offset: way.start };
+            let mut place = Place { base: Base::Nothing, offset: way.start, width: way.width };
             for &step in way.path {
                 if way.pointers {
                     // Attributes that share the begin of their way share its pointers.
-                    let pointer = *known.entry((place.base, place.offset)).or_insert_with(|| {
+                    let pointer = *known.entry(place).or_insert_with(|| {
                         pointers.push(place);
                         pointers.len() - 1
                     });
-                    place = Place { base: Base::Pointer(pointer), offset: step };
+                    place = Place { base: Base::Pointer(pointer), offset: step, width: way.width };
                 } else {
-                    place.offset = place.offset.wrapping_add(step);
+                    place.offset = way.width.add(place.offset, step);
                 }
             }
             values.push(place);
         }
-        let lengths =
-            pointers.iter().map(|_| POINTER_BYTES).chain(ways.iter().map(|way| way.length)).collect();
+        let pointer_lengths = pointers.iter().map(|pointer| pointer.width.bytes());
+        let lengths = pointer_lengths.chain(ways.iter().map(|way| way.length)).collect();
         let count = pointers.len();
         Self {
             held: vec![None; count],
@@ -118,10 +158,10 @@ impl Chain {
     fn follow(&mut self) -> bool {
         let mut any = false;
         for pointer in 0..self.held.len() {
-            let behind_moved =
-                matches!(self.places[pointer].base, Base::Pointer(parent) if self.moved[parent]);
-            let now = self.plan.bytes(pointer).and_then(|bytes| bytes.first_chunk());
-            let now = now.map(|bytes| usize::from_le_bytes(*bytes)).filter(|&address| address != 0);
+            let Place { base, width, .. } = self.places[pointer];
+            let behind_moved = matches!(base, Base::Pointer(parent) if self.moved[parent]);
+            let now = self.plan.bytes(pointer).and_then(|bytes| width.read(bytes));
+            let now = now.filter(|&address| address != 0);
             let changed = now != self.held[pointer];
             self.held[pointer] = now;
             self.moved[pointer] = changed || behind_moved;
@@ -148,7 +188,7 @@ impl Chain {
 fn address(place: Place, held: &[Option<usize>]) -> Option<usize> {
     match place.base {
         Base::Nothing => Some(place.offset),
-        Base::Pointer(pointer) => held[pointer].map(|base| base.wrapping_add(place.offset)),
+        Base::Pointer(pointer) => held[pointer].map(|base| place.width.add(base, place.offset)),
     }
 }
 

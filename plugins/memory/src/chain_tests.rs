@@ -15,7 +15,7 @@ fn i32_at(chain: &Chain, index: usize) -> Option<i32> {
 }
 
 fn pointers(start: usize, path: &[usize]) -> Way<'_> {
-    Way { start, path, pointers: true, length: 4 }
+    Way { start, width: PointerWidth::Bytes8, path, pointers: true, length: 4 }
 }
 
 /// A world in our own memory: `world[2]` points to a player, `player[1]` to stats.
@@ -56,8 +56,20 @@ fn the_path_is_followed_and_its_pointers_are_shared() {
     let mut chain = Chain::new(&[
         pointers(world.root(), &[16, 8, 4]),
         pointers(world.root(), &[16, 8, 12]),
-        Way { start: address_of(&world.stats[5]), path: &[], pointers: true, length: 4 },
-        Way { start: address_of(&world.stats[0]), path: &[24], pointers: false, length: 4 },
+        Way {
+            width: PointerWidth::Bytes8,
+            start: address_of(&world.stats[5]),
+            path: &[],
+            pointers: true,
+            length: 4,
+        },
+        Way {
+            width: PointerWidth::Bytes8,
+            start: address_of(&world.stats[0]),
+            path: &[24],
+            pointers: false,
+            length: 4,
+        },
     ]);
     assert_eq!(chain.held.len(), 3);
     let cold = read(&mut chain, &[&world]);
@@ -97,7 +109,13 @@ fn a_null_pointer_gives_nothing_and_heals() {
     let mut world = World::new(100);
     let mut chain = Chain::new(&[
         pointers(world.root(), &[16, 8, 4]),
-        Way { start: address_of(&world.stats[1]), path: &[], pointers: true, length: 4 },
+        Way {
+            width: PointerWidth::Bytes8,
+            start: address_of(&world.stats[1]),
+            path: &[],
+            pointers: true,
+            length: 4,
+        },
     ]);
     read(&mut chain, &[&world]);
     for dead in [0, 1, 0xdead_beef_dead_beef] {
@@ -117,7 +135,13 @@ fn a_target_that_never_holds_still_gives_nothing_rather_than_a_wrong_value() {
     let root = std::sync::atomic::AtomicUsize::new(address_of(&*world.world));
     let mut chain = Chain::new(&[
         pointers(address_of(&root), &[16, 8, 4]),
-        Way { start: address_of(&world.stats[1]), path: &[], pointers: true, length: 4 },
+        Way {
+            width: PointerWidth::Bytes8,
+            start: address_of(&world.stats[1]),
+            path: &[],
+            pointers: true,
+            length: 4,
+        },
     ]);
     let mut turn = 0;
     let worlds = [address_of(&*world.world), address_of(&*other.world)];

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use tapedeck_sdk::Error;
 
+use crate::instruction::Unclear;
 use crate::pattern::Pattern;
 use crate::process::Candidate;
 
@@ -70,6 +71,18 @@ pub(crate) fn exited_early(name: &str, pid: i32, status: Option<String>) -> Erro
         .with_hint("run it by hand to see why; spawn_output = \"inherit\" shows what it prints")
 }
 
+/// A kernel thread, or a process that is about to exit.
+pub(crate) fn no_memory(name: &str, pid: i32) -> Error {
+    Error::environment(format!("the process \"{name}\" ({pid}) has no memory"))
+        .with_hint("a thread of the kernel has none, and a process that is exiting has none any more")
+}
+
+/// The process became another program while its variables were searched.
+pub(crate) fn replaced_early(name: &str, pid: i32) -> Error {
+    Error::environment(format!("the process \"{name}\" ({pid}) became another program while it was searched"))
+        .with_hint("give attach_timeout = \"30s\" to wait until it has started")
+}
+
 pub(crate) fn absent_module(wanted: &str, process: &str, names: &[&str], option: &[&str]) -> Error {
     let there = list(names);
     let hint = match nearest(wanted, names.iter().copied()) {
@@ -107,6 +120,32 @@ pub(crate) fn ambiguous_pattern(
     .at_option(["attributes", attribute, "pattern"])
 }
 
+/// The module's code is not x86: nothing tells how long an instruction is.
+pub(crate) fn foreign_code(attribute: &str, module: &str) -> Error {
+    Error::environment(format!("attribute \"{attribute}\": the code of \"{module}\" is not x86"))
+        .with_hint("say where the distance is and where it counts from, in bytes of the match: displacement = 3, end = 7")
+        .at_option(["attributes", attribute, "end"])
+}
+
+/// The match has no address where the pattern has `??`, or several.
+pub(crate) fn unclear_pattern(attribute: &str, pattern: &Pattern, at: usize, unclear: &Unclear) -> Error {
+    let what = match unclear {
+        Unclear::NoAddress => "no instruction there has an address at the ??".to_owned(),
+        Unclear::Several(addresses) => {
+            let addresses: Vec<String> = addresses.iter().map(|address| format!("{address:#x}")).collect();
+            format!("the instruction may begin before the match and name {}", list(&addresses))
+        }
+    };
+    Error::environment(format!(
+        "attribute \"{attribute}\": the match of the pattern \"{pattern}\" at {at:#x} is unclear: {what}"
+    ))
+    .with_hint(
+        "begin the pattern with the instruction's first byte, or say where the distance is and where the instruction \
+         ends, in bytes of the match: displacement = 3, end = 7",
+    )
+    .at_option(["attributes", attribute, "pattern"])
+}
+
 pub(crate) fn absent_match(attribute: &str, pattern: &Pattern, which: usize, count: usize) -> Error {
     Error::environment(format!(
         "attribute \"{attribute}\": match {which} of the pattern \"{pattern}\" is not there, only {count} are"
@@ -134,8 +173,12 @@ pub(crate) fn permission(name: &str, pid: i32, scope: Option<&str>) -> Error {
 }
 
 pub(crate) fn unreadable(name: &str, pid: i32, error: &std::io::Error) -> Error {
-    Error::environment(format!("can't read the process \"{name}\" ({pid}): {error}"))
-        .with_hint("the `memory` source needs Linux 5.3 or newer, and /proc")
+    let hint = match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: ulimit -n",
+        Some(libc::ENOMEM) => "free some memory",
+        _ => "the `memory` source needs Linux 5.3 or newer, and /proc",
+    };
+    Error::environment(format!("can't read the process \"{name}\" ({pid}): {error}")).with_hint(hint)
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tapedeck_sdk::{Error, Host};
 
-use crate::attach::{Attempt, Trouble, trouble};
+use crate::attach::{Attempt, Found, Trouble, trouble};
 use crate::chain::{Chain, Way};
 use crate::errors;
 use crate::options::{Attribute, MemoryOptions};
-use crate::process::{Target, running};
+use crate::process::{Image, Target, names, process_of, running};
 
 /// How long a program that the pipeline starts has to get ready, if the pipeline doesn't say.
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// A target, and where its variables are.
 pub(crate) struct Attached {
     pub(crate) target: Target,
+    /// The memory that the chain's addresses are of.
+    pub(crate) image: Image,
     pub(crate) chain: Chain,
 }
 
@@ -33,27 +35,29 @@ pub(crate) fn find(options: &MemoryOptions) -> Result<Target, Trouble> {
             match &named[..] {
                 [only] => (only.pid, errors::absent_process(name, &all)),
                 [] => return Err(Trouble::NotYet(errors::absent_process(name, &all))),
-                several => return Err(Trouble::Final(errors::several_processes(name, several))),
+                // Between `fork` and `execve` a child has its parent's name; a launcher may share the game's.
+                several => return Err(Trouble::NotYet(errors::several_processes(name, several))),
             }
         }
         (None, pid) => {
             let pid = pid.and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
-            (pid, errors::absent_pid(pid))
+            let Some(process) = process_of(pid) else { return Err(Trouble::NotYet(errors::absent_pid(pid))) };
+            (process, errors::absent_pid(pid))
         }
     };
-    match Target::open(pid) {
+    match Target::open(pid, options.process.as_deref()) {
         Ok(target) => Ok(target),
         Err(error) if absent(&error) => Err(Trouble::NotYet(gone)),
-        Err(error) => {
-            Err(Trouble::Final(errors::unreadable(options.process.as_deref().unwrap_or("?"), pid, &error)))
-        }
+        Err(error) => Err(Trouble::Final(errors::unreadable(names(pid).shown(), pid, &error))),
     }
 }
 
 /// The chains of all attributes, given where each starts.
-pub(crate) fn chain(attributes: &[Attribute], starts: &[usize]) -> Chain {
-    let ways = attributes.iter().zip(starts).map(|(attribute, &start)| Way {
+pub(crate) fn chain(attributes: &[Attribute], found: &Found) -> Chain {
+    let starts = found.starts.iter().zip(&found.widths);
+    let ways = attributes.iter().zip(starts).map(|(attribute, (&start, &width))| Way {
         start,
+        width,
         path: &attribute.path,
         pointers: attribute.pointers,
         length: attribute.value_type.length,
@@ -78,32 +82,47 @@ impl Opening<'_> {
         let mut target = self.spawn()?;
         loop {
             match self.attempt(&mut target) {
-                Ok(chain) => {
+                Ok((image, chain)) => {
                     let unread = (0..chain.len()).filter(|&index| chain.value(index).is_none());
                     let unread: Vec<&str> =
                         unread.map(|index| self.attributes[index].name.as_str()).collect();
                     let attached =
                         target.take_if(|target| unread.is_empty() || waited >= timeout || !target.is_ours());
                     if let Some(target) = attached {
-                        if let Some(first) = unread.first() {
-                            self.host.warn(&format!(
-                                "{} attributes can't be read yet, such as \"{first}\"",
-                                unread.len()
-                            ));
-                        }
-                        return Ok(Attached { target, chain });
+                        self.tell(&target, &unread);
+                        return Ok(Attached { target, image, chain });
                     }
                 }
                 Err(Trouble::NotYet(_)) if waited < timeout => {
                     // A process that was found by name is looked for again: it may have been the wrong one.
                     drop(target.take_if(|target| !target.is_ours()));
                 }
+                // Another one of that name may come.
+                Err(Trouble::Gone(_)) if waited < timeout && self.options.process.is_some() => target = None,
                 Err(trouble) => return Err(trouble.into_error()),
             }
             std::thread::sleep(pause);
             // A clock that stands still (in tests) must not keep us for ever.
             waited = (waited + pause).max(self.host.now().since(begin));
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// What the user may not expect.
+    fn tell(&self, target: &Target, unread: &[&str]) {
+        let (name, pid) = (target.name(), target.pid());
+        let thread =
+            self.options.pid.filter(|&thread| i32::try_from(thread).is_ok_and(|thread| thread != pid));
+        if let Some(thread) = thread {
+            self.host.warn(&format!("{thread} is a thread of the process \"{name}\" ({pid}), which is read"));
+        }
+        match unread {
+            [] => {}
+            [only] => self.host.warn(&format!("the attribute \"{only}\" can't be read yet")),
+            [first, ..] => {
+                self.host
+                    .warn(&format!("{} attributes can't be read yet, such as \"{first}\"", unread.len()));
+            }
         }
     }
 
@@ -115,16 +134,23 @@ impl Opening<'_> {
     }
 
     /// One try; finds the target if there is none.
-    fn attempt(&self, target: &mut Option<Target>) -> Result<Chain, Trouble> {
+    fn attempt(&self, target: &mut Option<Target>) -> Result<(Image, Chain), Trouble> {
         let target = match target {
             Some(target) => target,
             None => target.insert(find(self.options)?),
         };
-        let mut attempt = Attempt::begin(target, self.attributes, self.options.module.as_deref())?;
+        let mut attempt = Attempt::begin(target, self.attributes, self.options)?;
         while !attempt.advance(target, || true)? {}
-        let starts = attempt.finish(target, self.attributes)?;
-        let mut chain = chain(self.attributes, &starts);
+        let found = attempt.finish(target, self.attributes)?;
+        let mut chain = chain(self.attributes, &found);
         chain.read(target.pid(), || {}).map_err(|error| trouble(target, &error))?;
-        Ok(chain)
+        if found.image.is_current() {
+            Ok((found.image, chain))
+        } else if target.exited() {
+            let status = target.exit_status();
+            Err(Trouble::Gone(errors::exited_early(target.name(), target.pid(), status)))
+        } else {
+            Err(Trouble::NotYet(errors::replaced_early(target.name(), target.pid())))
+        }
     }
 }

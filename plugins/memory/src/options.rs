@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use tapedeck_sdk::options::DurationText;
 use tapedeck_sdk::{COLUMNS_MAX, Error};
 
+use crate::instruction::{DISPLACEMENT_BYTES, INSTRUCTION_BYTES_MAX};
 use crate::pattern::Pattern;
 use crate::scan::MATCHES_MAX;
 use crate::value::ValueType;
@@ -31,12 +32,17 @@ pub struct MemoryOptions {
     #[serde(default)]
     pub spawn_output: SpawnOutput,
     /// The module in which patterns are searched and from which `offset` counts: the name of a file that the process has mapped,
-    /// or its whole path. Default: the main executable.
+    /// or its whole path. Default: the program; under Wine that is the game's file, not the loader.
     #[serde(default)]
     pub module: Option<String>,
-    /// When the process exits: wait for a process of that name again instead of ending the stream. Only with `process`.
+    /// When the process exits or becomes another program (`execve`): wait for a process of that name again instead of ending the
+    /// stream. Ticks without a process are counted as late. Only with `process`.
     #[serde(default)]
     pub reattach: bool,
+    /// Bytes of a pointer in the target, 4 or 8. Default: as the header of each module says (ELF class, PE machine).
+    #[schemars(extend("x-unit" = "bytes"))]
+    #[serde(default)]
+    pub pointer_bytes: Option<u32>,
     /// How long to wait, at the start, for the process to be there, to have mapped its module and to hold the patterns. A
     /// program that `spawn` started also gets this long until every variable can be read. Default: 5s with `spawn`, else 0s.
     #[serde(default)]
@@ -58,16 +64,26 @@ pub enum SpawnOutput {
 
 /// One variable: where it begins (exactly one of `pattern`, `address` and `offset`), the way from there, and its type.
 ///
-/// `pattern`: the 32-bit signed number at the first `??` of the match is a distance, and the start is match + 7 + distance (an
-/// x86-64 instruction of seven bytes that names a variable).
+/// `pattern`: the match holds an x86 instruction that names a variable, and its address has a `??`. The start is that variable: the
+/// instruction is decoded, since distances count from its end. Of several instructions the first with a variable is meant, then
+/// the first with another address (a branch, an immediate). `displacement` and `end` say it where decoding can't.
 #[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttributeOptions {
-    /// Bytes to find in the module, in hexadecimal; `??` is any byte.
+    /// Bytes to find in the module, in hexadecimal; `??` is any byte. They hold an x86 instruction that names the variable, with `??`
+    /// in its address (`48 8B 05 ?? ?? ?? ??`).
     pub pattern: String,
     /// Which match of the pattern, by address, the first being 1. Needed when there are several.
     #[serde(rename = "match")]
     pub which: Option<u32>,
+    /// Where in the match the number is that leads to the variable. Default: the address in the decoded
+    /// instruction; with `end`, the first `??`.
+    #[schemars(extend("x-unit" = "bytes"))]
+    pub displacement: Option<u32>,
+    /// Where the instruction ends, counted from the match's first byte: the start is match + `end` + the signed 32-bit number at
+    /// `displacement`. Default: decoded.
+    #[schemars(extend("x-unit" = "bytes"))]
+    pub end: Option<u32>,
     /// An absolute address as the start.
     pub address: Option<u64>,
     /// The start, counted from the module's lowest address.
@@ -76,9 +92,9 @@ pub struct AttributeOptions {
     /// The module of `pattern` or `offset`, if it is another than the source's.
     pub module: Option<String>,
     /// The chain of pointers: read the pointer at the start; add the first offset and read the pointer there; and so on; the
-    /// variable is at the last pointer plus the last offset. Empty: the variable is at the start itself.
+    /// variable is at the last pointer plus the last offset. Offsets may be negative. Empty: the variable is at the start itself.
     #[schemars(extend("x-unit" = "bytes"))]
-    pub offsets: Vec<u64>,
+    pub offsets: Vec<i64>,
     /// `int` (i32), `float` (f32), `i8` to `i64`, `u8` to `u64`, `f32`, `f64`, `bool` (a byte), `binary` (a byte & `mask`), `array`
     /// (`length` bytes) or `string` (up to `length` bytes, ended by a NUL; a byte that is no UTF-8 becomes U+FFFD).
     #[serde(rename = "type")]
@@ -99,6 +115,7 @@ pub(crate) struct Attribute {
     pub(crate) start: Start,
     /// The module, if it names one of its own.
     pub(crate) module: Option<String>,
+    /// Offsets; a negative one is its two's complement.
     pub(crate) path: Vec<usize>,
     /// Whether the path is one of pointers.
     pub(crate) pointers: bool,
@@ -109,11 +126,20 @@ pub(crate) struct Attribute {
 #[derive(Debug, Clone)]
 pub(crate) enum Start {
     /// Where a match of the pattern points to; `which` is counted from 1.
-    Pattern { pattern: Box<Pattern>, wildcard: usize, which: Option<usize> },
+    Pattern { pattern: Box<Pattern>, which: Option<usize>, number: Number },
     /// An absolute address.
     Address(usize),
     /// So far behind the module's base.
     Offset(usize),
+}
+
+/// Which number of a match leads to the variable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Number {
+    /// That of the decoded instruction, at this place if one is given.
+    Decoded(Option<usize>),
+    /// The distance at this place, from this end; both counted from the match.
+    Distance { at: usize, end: usize },
 }
 
 impl MemoryOptions {
@@ -176,6 +202,10 @@ impl MemoryOptions {
             )
             .with_hint(hint));
         }
+        if self.pointer_bytes.is_some_and(|bytes| bytes != 4 && bytes != 8) {
+            let hint = "leave it out to have it read from the program's header";
+            return Err(Error::option(["pointer_bytes"], "a pointer has 4 or 8 bytes").with_hint(hint));
+        }
         if self.module.as_ref().is_some_and(String::is_empty) {
             return Err(Error::option(["module"], "the name of the module is empty")
                 .with_hint("leave it out for the main executable"));
@@ -218,7 +248,7 @@ impl AttributeOptions {
                     .with_hint("the methods are pointer and direct"));
             }
         };
-        let path = self.offsets.iter().map(|&offset| to_usize(offset)).collect();
+        let path = self.offsets.iter().map(|&offset| to_usize(offset.cast_unsigned())).collect();
         Ok(Attribute {
             name: name.to_owned(),
             start,
@@ -256,6 +286,11 @@ impl AttributeOptions {
             )
             .with_hint(hint));
         }
+        let numbers = [("displacement", self.displacement), ("end", self.end)];
+        if let Some((key, _)) = numbers.iter().find(|(_, given)| given.is_some() && self.pattern.is_empty()) {
+            let message = format!("`{key}` is a place in the match of a pattern, and there is none");
+            return Err(wrong(key, message).with_hint(hint));
+        }
         if let Some(address) = self.address {
             return Ok(Start::Address(to_usize(address)));
         }
@@ -266,16 +301,41 @@ impl AttributeOptions {
             let hint = "write two hexadecimal digits a byte, and ?? for any byte: \"48 8B 05 ?? ?? ?? ??\"";
             wrong("pattern", format!("\"{}\" is no pattern: {error}", self.pattern)).with_hint(hint)
         })?;
-        let Some(wildcard) = pattern.wildcard() else {
-            let hint = "the start is match + 7 + the 32-bit number at the first ??: write ?? ?? ?? ?? where that number is";
-            return Err(wrong("pattern", format!("the pattern \"{pattern}\" has no ??")).with_hint(hint));
-        };
+        let number = self.parse_number(&pattern, wrong)?;
         let which = self.which.map(|which| which as usize);
         if which.is_some_and(|which| which == 0 || which > MATCHES_MAX) {
             let hint = format!("the first match is 1, and at most {MATCHES_MAX} are looked for");
             return Err(wrong("match", "there is no such match".to_owned()).with_hint(hint));
         }
-        Ok(Start::Pattern { pattern: Box::new(pattern), wildcard, which })
+        Ok(Start::Pattern { pattern: Box::new(pattern), which, number })
+    }
+
+    /// Which number of the match leads to the variable.
+    fn parse_number(
+        &self,
+        pattern: &Pattern,
+        wrong: &dyn Fn(&str, String) -> Error,
+    ) -> Result<Number, Error> {
+        let given = self.displacement.map(|at| at as usize);
+        let Some(at) = given.or(pattern.wildcard()) else {
+            let hint = "write ?? ?? ?? ?? where the instruction has the variable's address, or say where it is: displacement = 3";
+            return Err(wrong("pattern", format!("the pattern \"{pattern}\" has no ??")).with_hint(hint));
+        };
+        if at >= pattern.len() {
+            let message = format!("the match has {} bytes, none at {at}", pattern.len());
+            return Err(wrong("displacement", message).with_hint("the first byte is 0"));
+        }
+        let Some(end) = self.end.map(|end| end as usize) else { return Ok(Number::Decoded(given)) };
+        let ends = at + DISPLACEMENT_BYTES..=at + INSTRUCTION_BYTES_MAX;
+        if !ends.contains(&end) {
+            let message = format!("no instruction with a distance at byte {at} ends at {end}");
+            let hint = format!(
+                "it ends {DISPLACEMENT_BYTES} bytes behind that place, or a few more: from {}",
+                ends.start()
+            );
+            return Err(wrong("end", message).with_hint(hint));
+        }
+        Ok(Number::Distance { at, end })
     }
 }
 

@@ -122,6 +122,17 @@ impl Pattern {
         self.bytes.iter().position(Option::is_none)
     }
 
+    /// Whether one of the bytes in `places` may be anything.
+    pub(crate) fn has_wildcard(&self, places: std::ops::Range<usize>) -> bool {
+        self.bytes.iter().skip(places.start).take(places.len()).any(Option::is_none)
+    }
+
+    /// Whether a run of `??` begins at `place`.
+    pub(crate) fn begins_run(&self, place: usize) -> bool {
+        let is_wildcard = |place: usize| self.bytes.get(place).is_some_and(Option::is_none);
+        is_wildcard(place) && place.checked_sub(1).is_none_or(|before| !is_wildcard(before))
+    }
+
     /// Where it is found first in `bytes`, at `from` or later.
     #[must_use]
     pub fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {

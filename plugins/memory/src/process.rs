@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::maps::file_name;
+use crate::maps::{self, file_name};
 use crate::options::SpawnOutput;
+use crate::program::Names;
 use crate::system;
 
 /// How long a program that we started has, after being asked to end, before it is killed.
@@ -27,34 +28,48 @@ pub(crate) struct Candidate {
 
 /// All processes but ourselves, and those that are named `name` among them. A program that has exited is none.
 pub(crate) fn running(name: &str) -> (Vec<Candidate>, Vec<Candidate>) {
-    let own = std::process::id();
+    let own = i32::try_from(std::process::id()).ok();
     let mut all = Vec::new();
     let mut named = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) =
-            entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()).filter(|&pid| pid != own)
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        let Some(pid) = i32::try_from(pid).ok().filter(|&pid| !is_zombie(pid)) else { continue };
-        let comm = read_text(pid, "comm");
-        let command = read_text(pid, "cmdline").replace('\0', " ").trim().to_owned();
-        let program = read_text(pid, "cmdline")
-            .split('\0')
-            .next()
-            .map(|path| file_name(path).to_owned())
-            .unwrap_or_default();
-        let file = executable(pid).map(|path| file_name(&path).to_owned()).unwrap_or_default();
-        let is_named = [comm.trim_end(), &program, &file].contains(&name);
-        // The kernel cuts `comm` after 15 bytes: show the longer name.
-        let shown = if program.starts_with(comm.trim_end()) { program } else { comm.trim_end().to_owned() };
-        let candidate = Candidate { pid, name: shown, command };
-        if is_named {
+        if Some(pid) == own || is_zombie(pid) {
+            continue;
+        }
+        let names = names(pid);
+        let candidate = Candidate { pid, name: names.shown().to_owned(), command: names.words.join(" ") };
+        if names.is(name) || is_mapped_as(pid, &names, name) {
             named.push(candidate.clone());
         }
         all.push(candidate);
     }
     (all, named)
+}
+
+/// What a process says of itself.
+pub(crate) fn names(pid: i32) -> Names {
+    let line = read_text(pid, "cmdline");
+    Names {
+        asked: None,
+        comm: read_text(pid, "comm").trim_end_matches('\n').to_owned(),
+        // Who shortens its command line leaves NULs behind it.
+        words: line.trim_end_matches('\0').split('\0').map(str::to_owned).collect(),
+        executable: executable(pid).unwrap_or_default(),
+    }
+}
+
+/// Whether it has mapped a file of this name and its thread has the begin of it, as Wine's processes have.
+fn is_mapped_as(pid: i32, names: &Names, name: &str) -> bool {
+    names.is_cut(name) && maps::module(&maps::parse(&read_text(pid, "maps")), name).is_some()
+}
+
+/// The process that a thread's number belongs to, which is often the number itself; none if there is no such thread.
+pub(crate) fn process_of(thread: i32) -> Option<i32> {
+    let status = read_text(thread, "status");
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    group.trim().parse().ok()
 }
 
 fn read_text(pid: i32, file: &str) -> String {
@@ -78,23 +93,50 @@ pub(crate) fn executable(pid: i32) -> io::Result<String> {
     Ok(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
 }
 
+/// The memory that a process had when this was opened. It ends with the process, and when that becomes another program
+/// (`execve`), which neither its number nor its handle tell.
+#[derive(Debug)]
+pub(crate) struct Image(fs::File);
+
+/// An address that no process has. An open `/proc/PID/mem` holds on to the memory that it was opened for: reading an address that
+/// is not there is `EIO` as long as that memory is in use, and the end of the file afterwards.
+const NOWHERE: u64 = i64::MAX as u64 & !0xFFFF;
+
+impl Image {
+    /// What the process has now.
+    ///
+    /// # Errors
+    /// We may not read it, or it is gone.
+    pub(crate) fn open(pid: i32) -> io::Result<Self> {
+        fs::File::open(format!("/proc/{pid}/mem")).map(Self)
+    }
+
+    /// Whether the process still has it. One cheap system call.
+    pub(crate) fn is_current(&self) -> bool {
+        !matches!(rustix::io::pread(&self.0, &mut [0; 1], NOWHERE), Ok(0))
+    }
+}
+
 /// A process that we hold on to: the number can't come to mean another one unnoticed.
 #[derive(Debug)]
 pub(crate) struct Target {
     pid: i32,
     name: String,
+    /// What the pipeline calls it, if it does.
+    asked: Option<String>,
     handle: OwnedFd,
     child: Option<Child>,
 }
 
 impl Target {
-    /// Holds on to a running process.
+    /// Holds on to a running process, which the pipeline may call `asked`.
     ///
     /// # Errors
     /// There is none of that number.
-    pub(crate) fn open(pid: i32) -> io::Result<Self> {
-        let name = read_text(pid, "comm").trim_end().to_owned();
-        let target = Self { pid, name, handle: open_handle(pid)?, child: None };
+    pub(crate) fn open(pid: i32, asked: Option<&str>) -> io::Result<Self> {
+        let asked = asked.map(str::to_owned);
+        let name = Names { asked: asked.clone(), ..names(pid) }.shown().to_owned();
+        let target = Self { pid, name, asked, handle: open_handle(pid)?, child: None };
         if target.exited() { Err(io::Error::from_raw_os_error(libc::ESRCH)) } else { Ok(target) }
     }
 
@@ -117,7 +159,7 @@ impl Target {
             let _ = child.kill();
             let _ = child.wait();
         })?;
-        Ok(Self { pid, name: file_name(program).to_owned(), handle, child: Some(child) })
+        Ok(Self { pid, name: file_name(program).to_owned(), asked: None, handle, child: Some(child) })
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -126,6 +168,11 @@ impl Target {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it says of itself now.
+    pub(crate) fn names(&self) -> Names {
+        Names { asked: self.asked.clone(), ..names(self.pid) }
     }
 
     /// Whether we started it.

@@ -7,11 +7,14 @@ use tapedeck_sdk::prelude::*;
 use crate::attach::{Attempt, Trouble, trouble};
 use crate::opening::{Attached, Opening, chain, find};
 use crate::options::{Attribute, MemoryOptions};
-use crate::process::Target;
+use crate::process::{Image, Target, executable};
 use crate::value::Conversion;
 
 /// How often a target that has exited is looked for.
 const REATTACH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// When the user is told why a target that has exited is not read again.
+const TELL_AFTER: Duration = Duration::from_secs(5);
 
 /// Reads the variables of a process.
 pub(crate) struct Memory {
@@ -37,12 +40,22 @@ struct Cell {
 #[expect(clippy::large_enum_variant, reason = "there is one for each source")]
 enum State {
     Attached(Attached),
-    /// The target has exited, and is looked for at this time.
-    Waiting {
+    /// The target is gone, and is looked for.
+    Absent {
+        since: Timestamp,
         next_look: Timestamp,
+        /// It is there again; its patterns are being searched.
+        search: Option<(Target, Attempt)>,
+        /// Whether the user knows why it takes so long.
+        told: bool,
     },
-    /// It is there again; its patterns are being searched.
-    Searching(Target, Attempt),
+}
+
+/// How far a search has come.
+enum Search {
+    Done(Attached),
+    /// The deadline was there first.
+    Cut(Target, Attempt),
 }
 
 impl OpenSource for Memory {
@@ -112,7 +125,9 @@ impl Source for Memory {
         let mut timestamp = Timestamp::UNSET;
         let host = &self.host;
         match attached.chain.read(attached.target.pid(), || timestamp = host.now()) {
-            Ok(()) => {}
+            // Asked after the read: what was read is of the memory that the addresses are of.
+            Ok(()) if attached.image.is_current() => {}
+            Ok(()) => return Ok(self.ended()),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(self.ended()),
             Err(error) => return Err(trouble(&attached.target, &error).into_error()),
         }
@@ -152,58 +167,89 @@ impl Memory {
         builder.finish()
     }
 
-    /// The target is gone.
+    /// The target is gone, or is another program.
     fn ended(&mut self) -> Next {
+        let State::Attached(Attached { target, .. }) = &mut self.state else { return Next::Idle };
+        let status = target.exit_status().map_or(String::new(), |status| format!(" ({status})"));
+        let (name, pid) = (target.name(), target.pid());
+        let has_memory = || Image::open(pid).is_ok_and(|image| image.is_current());
+        let what = if target.exited() || !has_memory() {
+            format!("the process \"{name}\" ({pid}) has exited{status}")
+        } else {
+            let program = executable(pid).unwrap_or_default();
+            format!("the process \"{name}\" ({pid}) has become another program: {program}")
+        };
         if !self.options.reattach {
+            self.host.warn(&format!("{what}; the stream \"{}\" ends", self.streams[0].name()));
             return Next::End;
         }
-        let State::Attached(Attached { target, .. }) = &self.state else { return Next::Idle };
-        self.host.warn(&format!(
-            "the process \"{}\" ({}) has exited; waiting for it again",
-            target.name(),
-            target.pid()
-        ));
-        self.state = State::Waiting { next_look: self.host.now() };
+        self.host.warn(&format!("{what}; waiting for \"{name}\" again, ticks until then count as late"));
+        let now = self.host.now();
+        self.state = State::Absent { since: now, next_look: now, search: None, told: false };
+        self.absent()
+    }
+
+    /// A tick without a target.
+    fn absent(&self) -> Next {
+        self.host.absent(1);
         Next::Idle
     }
 
     /// Looks for the target again, but never beyond the deadline.
     fn wait(&mut self, deadline: Timestamp) -> Result<Next, Error> {
         let now = self.host.now();
-        let look_later = State::Waiting { next_look: now + REATTACH_INTERVAL };
-        let step = match std::mem::replace(&mut self.state, look_later) {
-            State::Waiting { next_look } if now < next_look => {
-                self.state = State::Waiting { next_look };
-                return Ok(Next::Idle);
+        let State::Absent { since, next_look, search, told } = &mut self.state else { return Ok(Next::Idle) };
+        let (since, mut told) = (*since, *told);
+        if search.is_none() && now < *next_look {
+            return Ok(self.absent());
+        }
+        let search = search.take();
+        let searched =
+            search.map_or_else(|| self.look(), Ok).and_then(|search| self.search(search, deadline));
+        let search = match searched {
+            Ok(Search::Done(attached)) => {
+                let target = &attached.target;
+                self.host.warn(&format!(
+                    "the process \"{}\" is there again ({}) after {:.1} s",
+                    target.name(),
+                    target.pid(),
+                    now.since(since).as_secs_f64()
+                ));
+                self.state = State::Attached(attached);
+                return Ok(self.absent());
             }
-            State::Waiting { .. } => {
-                self.look().and_then(|(target, attempt)| self.search(target, attempt, deadline))
-            }
-            State::Searching(target, attempt) => self.search(target, attempt, deadline),
-            attached @ State::Attached(_) => Ok(attached),
-        };
-        match step {
-            Ok(state) => self.state = state,
+            Ok(Search::Cut(target, attempt)) => Some((target, attempt)),
             Err(Trouble::Denied(error)) => return Err(error),
             // Everything else may change: it is looked for again later.
-            Err(Trouble::Final(_) | Trouble::NotYet(_)) => {}
-        }
-        Ok(Next::Idle)
+            Err(Trouble::Final(error) | Trouble::NotYet(error) | Trouble::Gone(error)) => {
+                if !told && now.since(since) >= TELL_AFTER {
+                    self.host.warn(&format!("still waiting: {}", error.message));
+                    told = true;
+                }
+                None
+            }
+        };
+        self.state = State::Absent { since, next_look: now + REATTACH_INTERVAL, search, told };
+        Ok(self.absent())
     }
 
     fn look(&self) -> Result<(Target, Attempt), Trouble> {
         let mut target = find(&self.options)?;
-        let attempt = Attempt::begin(&mut target, &self.attributes, self.options.module.as_deref())?;
+        let attempt = Attempt::begin(&mut target, &self.attributes, &self.options)?;
         Ok((target, attempt))
     }
 
-    fn search(&self, target: Target, mut attempt: Attempt, deadline: Timestamp) -> Result<State, Trouble> {
+    fn search(
+        &self,
+        (target, mut attempt): (Target, Attempt),
+        deadline: Timestamp,
+    ) -> Result<Search, Trouble> {
         if !attempt.advance(&target, || self.host.now() < deadline)? {
-            return Ok(State::Searching(target, attempt));
+            return Ok(Search::Cut(target, attempt));
         }
-        let starts = attempt.finish(&target, &self.attributes)?;
-        self.host.warn(&format!("the process \"{}\" is there again ({})", target.name(), target.pid()));
-        Ok(State::Attached(Attached { target, chain: chain(&self.attributes, &starts) }))
+        let found = attempt.finish(&target, &self.attributes)?;
+        let chain = chain(&self.attributes, &found);
+        Ok(Search::Done(Attached { target, image: found.image, chain }))
     }
 }
 

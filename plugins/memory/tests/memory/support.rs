@@ -100,6 +100,7 @@ impl Drop for Arcade {
 /// A host whose clock is the wall's, as the truth log's is.
 pub(crate) struct WallHost {
     failed: AtomicU64,
+    absent: AtomicU64,
     fake: Arc<FakeHost>,
 }
 
@@ -113,6 +114,16 @@ impl WallHost {
     pub(crate) fn failed_frames(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
+
+    /// Ticks without a target.
+    pub(crate) fn absent_ticks(&self) -> u64 {
+        self.absent.load(Ordering::Relaxed)
+    }
+
+    /// All that the user was told.
+    pub(crate) fn warnings(&self) -> String {
+        self.fake.warnings().join("\n")
+    }
 }
 
 impl Host for WallHost {
@@ -121,6 +132,9 @@ impl Host for WallHost {
     }
     fn failed(&self, frames: u64) {
         self.failed.fetch_add(frames, Ordering::Relaxed);
+    }
+    fn absent(&self, ticks: u64) {
+        self.absent.fetch_add(ticks, Ordering::Relaxed);
     }
     fn warn(&self, message: &str) {
         self.fake.warn(message);
@@ -147,7 +161,8 @@ impl std::fmt::Debug for Reader {
 
 pub(crate) fn open(options: &Value) -> Result<Reader, Error> {
     let fake = FakeHost::new(Path::new("/nowhere"));
-    let host = Arc::new(WallHost { failed: AtomicU64::new(0), fake: fake.clone() });
+    let host =
+        Arc::new(WallHost { failed: AtomicU64::new(0), absent: AtomicU64::new(0), fake: fake.clone() });
     let context = Context { host: host.clone(), ..fake.context("game") };
     let factory = tapedeck_memory::factory();
     factory.check(options)?;

@@ -10,6 +10,7 @@ mod engine;
 mod hop;
 mod peers;
 mod rate;
+mod replay;
 mod small_frames;
 mod start;
 mod terminals;
@@ -45,6 +46,7 @@ const GROUPS: &[Group] = &[
     ("budget", budget::measure),
     ("doors", doors::measure),
     ("terminals", terminals::measure),
+    ("replay", replay::measure),
 ];
 
 fn main() {
@@ -55,6 +57,9 @@ fn main() {
         let number = |text: &str| text.parse().expect("the figures start it with numbers");
         // Whoever does not read to the end has ended the measurement.
         return drop(terminals::write_paced(number(start_us), number(seconds)));
+    }
+    if arguments == ["spin"] {
+        replay::spin();
     }
     let wanted: Vec<String> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut missed = 0;

@@ -192,6 +192,7 @@ impl Feed {
             Ok(Next::Batch { output, batch }) => {
                 let after = self.clock().now();
                 record(&mut self.times.busy, after.since(now));
+                self.note_lateness(&batch, after);
                 self.give(output, batch, self.time.at(if paced { now } else { after }))
             }
             Ok(Next::Idle) => true,
@@ -204,6 +205,14 @@ impl Feed {
                 self.stats.fail(error);
                 false
             }
+        }
+    }
+
+    /// How late the first frame of a batch comes, if it is a recorded one.
+    fn note_lateness(&mut self, batch: &Batch, steady: Timestamp) {
+        let first = batch.timestamps().first().filter(|_| self.recorded);
+        if let Some(late) = first.and_then(|&first| self.time.lateness(Timestamp(first), steady)) {
+            record(&mut self.times.lateness, late);
         }
     }
 

@@ -1,0 +1,57 @@
+"""Players in Python, for the figures of replay: p99 of their jitter in microseconds on standard output.
+
+  replay_peers.py sleep HZ SECONDS FOLDER    a loop of time.sleep over timestamps in memory, as players without a scheduler are written
+  replay_peers.py dimos HZ SECONDS FOLDER    dimos of PyPI: a store that is made first, then played
+
+Jitter is |lateness - its median|, lateness against the first frame's time plus the recorded distance.
+"""
+
+import pathlib
+import sys
+import threading
+import time
+
+EPOCH = 1704067200.0
+
+
+def jitter_p99(times, stamps):
+    late = sorted((now - times[0]) - (stamp - stamps[0]) for now, stamp in zip(times, stamps))
+    middle = late[len(late) // 2]
+    away = sorted(abs(value - middle) for value in late)
+    return away[(len(away) - 1) * 99 // 100] * 1e6
+
+
+def sleep(stamps, _folder):
+    times = []
+    start = time.monotonic()
+    for stamp in stamps:
+        pause = start + stamp - stamps[0] - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        times.append(time.monotonic())
+    return times
+
+
+def dimos(stamps, folder):
+    from dimos.memory.store.sqlite import SqliteStore
+    from dimos.msgs.std_msgs.String import String
+
+    path = pathlib.Path(folder, "peer.db")
+    if not path.exists():
+        with SqliteStore(path=str(path)) as store:
+            stream = store.stream("s", String)
+            for number, stamp in enumerate(stamps):
+                stream.append(String(f"frame {number}"), ts=stamp)
+    times, done = [], threading.Event()
+    with SqliteStore(path=str(path), must_exist=True) as store:
+        played = store.replay().stream("s").observable()
+        played.subscribe(lambda _: times.append(time.monotonic()), on_completed=done.set)
+        done.wait()
+    assert len(times) == len(stamps), f"{len(times)} of {len(stamps)} frames came"
+    return times
+
+
+if __name__ == "__main__":
+    mode, hz, seconds, folder = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
+    stamps = [EPOCH + number / hz for number in range(round(hz * seconds))]
+    print(jitter_p99({"sleep": sleep, "dimos": dimos}[mode](stamps, folder), stamps))

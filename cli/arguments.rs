@@ -7,7 +7,7 @@ use tapedeck_engine::graph::GraphFormat;
 use tapedeck_engine::replay::Moment;
 use tapedeck_sdk::options::DurationText;
 
-use crate::play::IdleArgument;
+use crate::play::PlayArguments;
 
 /// Records live things and plays them back.
 ///
@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Record a terminal: your shell, or a command
     Rec(RecArguments),
-    /// Show a terminal recording
+    /// Play a recording: a terminal as it was, anything else as a table of its streams, or into a pipeline
     #[command(after_help = crate::play::HELP)]
     Play(PlayArguments),
     /// Check a pipeline file without opening anything
@@ -285,41 +285,6 @@ pub(crate) struct RecArguments {
     pub(crate) quiet: bool,
 }
 
-#[derive(Args)]
-pub(crate) struct PlayArguments {
-    /// The recorded file: an asciicast, or any other file with a terminal stream
-    pub(crate) path: PathBuf,
-    /// How many times as fast as it was
-    #[arg(long, short, default_value_t = 1.0, value_parser = speed)]
-    pub(crate) speed: f64,
-    /// Shorten pauses to this, such as 1s; `none` shows them whole [default: what the recording says]
-    #[arg(long, short, value_name = "TIME")]
-    pub(crate) idle_limit: Option<IdleArgument>,
-    /// Which connection to play, of several in the file
-    #[arg(long, value_name = "NAME")]
-    pub(crate) connection: Option<String>,
-    /// Pause at each mark
-    #[arg(long)]
-    pub(crate) pause_at_marks: bool,
-    /// Begin again at the end
-    #[arg(long, short)]
-    pub(crate) r#loop: bool,
-    /// Ask the terminal to take the recording's size
-    #[arg(long)]
-    pub(crate) resize: bool,
-}
-
-/// A speed that a clock can run at.
-fn speed(text: &str) -> Result<f64, String> {
-    let speeds = tapedeck_engine::playback::PlaybackClock::SPEEDS;
-    let speed: f64 = text.parse().map_err(|_no_number| format!("\"{text}\" is no number"))?;
-    if speeds.contains(&speed) {
-        Ok(speed)
-    } else {
-        Err(format!("a speed is from {} to {}", speeds.start(), speeds.end()))
-    }
-}
-
 /// A difference of time in ns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shift(pub(crate) i64);
@@ -387,12 +352,10 @@ pub(crate) struct BenchArguments {
     pub(crate) duration: DurationText,
 }
 
-/// A session's name is the name of a folder, and nothing that leads out of it.
-fn session_name(name: &str) -> Result<String, String> {
-    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0', '\n']);
-    if plain {
-        Ok(name.to_owned())
-    } else {
-        Err("a session's name is a plain folder name, without slashes".to_owned())
-    }
+/// A session's name, as the engine takes it.
+pub(crate) fn session_name(name: &str) -> Result<String, String> {
+    tapedeck_engine::session::check_name(name).map(|()| name.to_owned()).map_err(|error| {
+        let hint = error.hint.unwrap_or_default();
+        format!("{}: {hint}", error.message)
+    })
 }

@@ -5,7 +5,7 @@ use tapedeck_engine::report::{Percentiles, Report};
 
 use crate::arguments::BenchArguments;
 use crate::output::{nanos, print, print_error, print_json, table, to_f64};
-use crate::{builtins, run};
+use crate::{builtins, report, run};
 
 /// `tapedeck bench`.
 pub(crate) fn bench(arguments: &BenchArguments, plugin_path: &[std::path::PathBuf]) -> u8 {
@@ -19,10 +19,10 @@ pub(crate) fn bench(arguments: &BenchArguments, plugin_path: &[std::path::PathBu
     let directory = pipeline.session.directory.clone();
     let options = RunOptions {
         directory: None,
-        session: Some(format!(".bench-{}", std::process::id())),
+        session: Some(format!("bench-{}", std::process::id())),
         name: run::stem(&arguments.pipeline.path),
         duration: Some(arguments.duration.0),
-        unmeasured: false,
+        ..RunOptions::default()
     };
     let session = match run::start(pipeline, &registry, &options, json) {
         Ok(session) => session,
@@ -43,11 +43,16 @@ pub(crate) fn bench(arguments: &BenchArguments, plugin_path: &[std::path::PathBu
     let budget = u64::try_from(arguments.budget.0.as_nanos()).unwrap_or(u64::MAX).max(1);
     let over = slowest(&report) > budget || report.loss.any();
     if json {
-        print_json(&serde_json::json!({ "budget_ns": budget, "within_budget": !over, "report": report }));
+        print_json(
+            &serde_json::json!({ "budget_ns": budget, "within_budget": !over, "report": report::json(&report) }),
+        );
     } else {
         print(&text(&report, budget, over));
     }
-    if report.exit_code == 0 { u8::from(over) } else { report.exit_code }
+    match report::exit_code(&report) {
+        0 => u8::from(over),
+        code => code,
+    }
 }
 
 /// The time per call of each stage.
@@ -86,7 +91,7 @@ fn text(report: &Report, budget: u64, over: bool) -> String {
         loss.dropped,
         loss.failed,
         report.duration_seconds,
-        100.0 * report.cpu_seconds / report.duration_seconds.max(1e-9),
+        100.0 * report::Process::now().cpu_seconds / report.duration_seconds.max(1e-9),
     ));
     text
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tapedeck_engine::report::{Progress, Remark};
 
-use crate::arguments::RunArguments;
 use crate::output;
+use crate::run::Telling;
 
 /// Where the progress goes.
 enum Place {
@@ -23,8 +23,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn of(arguments: &RunArguments) -> Self {
-        let place = match (arguments.pipeline.json, arguments.quiet) {
+    pub(crate) fn of(telling: Telling) -> Self {
+        let place = match (telling.json, telling.quiet) {
             (true, _) => Place::Json,
             (false, true) => Place::Nowhere,
             (false, false) if std::io::stderr().is_terminal() => Place::Terminal,
@@ -51,16 +51,18 @@ impl Live {
         }
     }
 
-    pub(crate) fn show(&self, progress: &Progress) {
+    pub(crate) fn show(&self, progress: &Progress, remarks: &[Remark]) {
         if matches!(self.place, Place::Terminal | Place::Lines) {
             let clear = if matches!(self.place, Place::Terminal) { "\r\x1b[K" } else { "" };
-            for Remark { stage, text } in &progress.remarks {
+            for Remark { stage, text, .. } in remarks {
                 output::print_error_text(&format!("{clear}{stage}: {text}\n"));
             }
         }
         match self.place {
             Place::Nowhere => {}
-            Place::Json => output::print_json(&serde_json::json!({ "progress": progress })),
+            Place::Json => {
+                output::print_json(&serde_json::json!({ "progress": progress, "remarks": remarks }))
+            }
             Place::Terminal => output::print_error_text(&format!("\r\x1b[K{}", line(progress))),
             Place::Lines => output::print_error_text(&format!("{}\n", line(progress))),
         }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(run) => run::run(&run, plugin_path),
         Command::Rec(rec) => rec::rec(&rec),
-        Command::Play(play) => play::play(&play),
+        Command::Play(play) => play::play(&play, plugin_path),
         Command::Check(check) => run::check(&check, plugin_path),
         Command::Graph(graph) => run::graph(&graph, plugin_path),
         Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),

@@ -9,7 +9,7 @@ use tapedeck_sdk::Error;
 
 use crate::arguments::RecArguments;
 use crate::output::{print_error, print_error_text};
-use crate::{builtins, output, run};
+use crate::{builtins, output, report, run};
 
 /// `tapedeck rec`. Returns the command's exit status.
 pub(crate) fn rec(arguments: &RecArguments) -> u8 {
@@ -47,12 +47,8 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
         output::print_diagnostics(&diagnostics, false);
         None
     })?;
-    let options = RunOptions {
-        directory: Some(above.to_owned()),
-        session: Some(session.clone()),
-        unmeasured: true,
-        ..RunOptions::default()
-    };
+    let options =
+        RunOptions { folder: Some(above.join(&session)), unmeasured: true, ..RunOptions::default() };
     if !arguments.quiet {
         print_error_text(&format!("recording into {}; {}\n", path.display(), keys(arguments)));
     }
@@ -60,7 +56,7 @@ fn record(arguments: &RecArguments) -> Result<u8, Option<Error>> {
     let started = run::start(pipeline, &registry, &options, false).or(Err(None))?;
     let ended = started.wait(std::time::Duration::from_secs(3600), |_| {}).map_err(Some)?;
     let folder = above.join(&session);
-    if ended.exit_code != 0 {
+    if report::exit_code(&ended) != 0 {
         let lost = &ended.loss;
         print_error_text(&format!(
             "warning: the recording has loss: {} dropped, {} failed\n  hint: what there is is in {}\n",

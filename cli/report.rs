@@ -1,6 +1,6 @@
 //! The final report, for people.
 
-use tapedeck_engine::report::{Percentiles, Report};
+use tapedeck_engine::report::{Outcome, Percentiles, Report};
 use tapedeck_engine::session::{EndedBy, Status};
 use tapedeck_sdk::Loss;
 
@@ -41,15 +41,65 @@ pub(crate) fn text(report: &Report) -> String {
     for stage in &report.stages {
         stage.remarks.iter().for_each(|remark| text.push_str(&format!("{}: {remark}\n", stage.id)));
     }
-    let cpu = 100.0 * report.cpu_seconds / report.duration_seconds.max(1e-9);
+    let process = Process::now();
+    let cpu = 100.0 * process.cpu_seconds / report.duration_seconds.max(1e-9);
     let memory =
-        report.memory_peak_bytes.map_or(String::new(), |peak| format!(", memory at most {}", bytes(peak)));
+        process.memory_peak_bytes.map_or(String::new(), |peak| format!(", memory at most {}", bytes(peak)));
     text.push_str(&format!("lost: {}; CPU {cpu:.1} % of a core{memory}\n", loss_text(report.loss)));
     text.push_str(&format!("files in {}\n", report.folder.display()));
     if report.status == Status::Interrupted {
         text.push_str(&format!("  hint: tapedeck recover {}\n", report.folder.display()));
     }
     text
+}
+
+/// What the whole process took.
+#[derive(serde::Serialize)]
+pub(crate) struct Process {
+    /// CPU time in seconds.
+    pub(crate) cpu_seconds: f64,
+    /// The most memory that it had, in bytes; none where the system does not tell.
+    memory_peak_bytes: Option<u64>,
+}
+
+impl Process {
+    pub(crate) fn now() -> Self {
+        let cpu_seconds = tapedeck_engine::clock::process_cpu().as_secs_f64();
+        Self { cpu_seconds, memory_peak_bytes: memory_peak() }
+    }
+}
+
+/// `VmHWM` of `/proc/self/status`.
+fn memory_peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The report for programs, with what this process took and how it exits.
+#[derive(serde::Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(flatten)]
+    process: Process,
+    exit_code: u8,
+}
+
+/// The report as JSON.
+pub(crate) fn json(report: &Report) -> serde_json::Value {
+    let whole = Whole { report, process: Process::now(), exit_code: exit_code(report) };
+    serde_json::json!(whole)
+}
+
+/// The exit code of a session that ended so.
+pub(crate) fn exit_code(report: &Report) -> u8 {
+    match report.outcome() {
+        Outcome::Complete => 0,
+        Outcome::Failed => 1,
+        Outcome::Partial => 3,
+    }
 }
 
 /// `3 late, 0 dropped, 0 failed`, and how many frames are partial if any are.

@@ -13,44 +13,64 @@ use crate::live::Live;
 use crate::{builtins, output, report};
 
 /// Bad usage or a bad pipeline.
-const REFUSED: u8 = 2;
+pub(crate) const REFUSED: u8 = 2;
 /// It failed.
 const FAILED: u8 = 1;
+
+/// How a session is told of.
+#[derive(Clone, Copy)]
+pub(crate) struct Telling {
+    /// As JSON, for programs.
+    pub(crate) json: bool,
+    /// Errors only.
+    pub(crate) quiet: bool,
+}
 
 /// `tapedeck run`.
 pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
     let registry = builtins::with_files(plugin_path);
-    let json = arguments.pipeline.json;
-    let pipeline = match read(&arguments.pipeline.path, &arguments.pipeline.settings, json, &registry) {
-        Ok(pipeline) => pipeline,
-        Err(code) => return code,
-    };
-    if !arguments.quiet && !json && !pipeline.warnings.is_empty() {
-        output::print_diagnostics(&pipeline.warnings, false);
-    }
+    let telling = Telling { json: arguments.pipeline.json, quiet: arguments.quiet };
     let options = RunOptions {
         directory: arguments.directory.clone(),
         session: arguments.session.clone(),
         name: stem(&arguments.pipeline.path),
         duration: arguments.duration.map(|text| text.0),
-        unmeasured: false,
+        ..RunOptions::default()
     };
-    let session = match start(pipeline, &registry, &options, json) {
+    match read(&arguments.pipeline.path, &arguments.pipeline.settings, telling.json, &registry) {
+        Ok(pipeline) => record(pipeline, &registry, &options, telling),
+        Err(code) => code,
+    }
+}
+
+/// Records a session from its begin to its report. Returns the exit code.
+pub(crate) fn record(pipeline: Pipeline, registry: &Registry, options: &RunOptions, telling: Telling) -> u8 {
+    let Telling { json, quiet } = telling;
+    if !quiet && !json && !pipeline.warnings.is_empty() {
+        output::print_diagnostics(&pipeline.warnings, false);
+    }
+    let session = match start(pipeline, registry, options, json) {
         Ok(session) => session,
         Err(code) => return code,
     };
-    let live = Live::of(arguments);
+    let live = Live::of(telling);
     live.begin(session.folder());
-    let ended = session.wait(live.interval(), |progress| live.show(progress));
+    let watch = session.watch();
+    let mut heard = 0;
+    let ended = session.wait(live.interval(), |progress| {
+        let remarks = watch.remarks_since(heard);
+        heard = remarks.last().map_or(heard, |remark| remark.number + 1);
+        live.show(progress, &remarks);
+    });
     live.end();
     match ended {
         Ok(ended) => {
             if json {
-                output::print_json(&serde_json::json!({ "report": ended }));
+                output::print_json(&serde_json::json!({ "report": report::json(&ended) }));
             } else {
-                report::print(&ended, arguments.quiet);
+                report::print(&ended, quiet);
             }
-            ended.exit_code
+            report::exit_code(&ended)
         }
         Err(error) => {
             output::print_error(&error, json);
@@ -138,6 +158,12 @@ pub(crate) fn read(
     json: bool,
     registry: &Registry,
 ) -> Result<Pipeline, u8> {
+    let variables = variables(settings)?;
+    load(path, &variables, registry).map_err(|diagnostics| refuse_pipeline(&diagnostics, json))
+}
+
+/// The variables of a pipeline: what the command line sets, else the environment.
+pub(crate) fn variables(settings: &[String]) -> Result<Variables, u8> {
     let mut variables = Variables::new(|name| std::env::var(name).ok());
     for setting in settings {
         variables = variables.with_setting(setting).map_err(|problem| {
@@ -145,10 +171,13 @@ pub(crate) fn read(
             REFUSED
         })?;
     }
-    load(path, &variables, registry).map_err(|diagnostics: Diagnostics| {
-        output::print_diagnostics(&diagnostics, json);
-        REFUSED
-    })
+    Ok(variables)
+}
+
+/// Prints what is wrong with a pipeline.
+pub(crate) fn refuse_pipeline(diagnostics: &Diagnostics, json: bool) -> u8 {
+    output::print_diagnostics(diagnostics, json);
+    REFUSED
 }
 
 /// `tapedeck check`.

@@ -108,6 +108,7 @@ fn what_can_not_be_played_is_told() {
     let dir = Dir::new();
     dir.write("demo.cast", HOURS);
     dir.write("empty.cast", "");
+    dir.write("false.cast", "hello\n");
     dir.write("rows.csv", "seq,timestamp,a\n0,1,2\n");
     dir.write(
         "two.jsonl",
@@ -115,11 +116,16 @@ fn what_can_not_be_played_is_told() {
     );
     for (call, words) in [
         (&["play", "gone.cast"][..], "gone.cast"),
-        (&["play", "empty.cast"], "not an asciicast"),
-        (&["play", "rows.csv"], "terminal"),
-        (&["play", "demo.cast", "--connection", "bob"], "Its connections are: demo."),
-        (&["play", "demo.cast", "--speed", "0"], "from 0.01 to 1000"),
-        (&["play", "demo.cast", "--speed", "fast"], "no number"),
+        (&["play", "empty.cast"], "nothing is recorded in it"),
+        (&["play", "false.cast"], "not an asciicast"),
+        (&["play", "rows.csv", "--idle-limit", "1s"], "--idle-limit is for recordings of terminals"),
+        (&["play", "rows.csv", "--stream", "row"], "did you mean \"rows\"?"),
+        (&["play", "demo.cast", "--connection", "bob"], "its connections are: demo"),
+        (&["play", "demo.cast", "--speed", "0"], "from 0.01 to 1000, or max"),
+        (&["play", "demo.cast", "--speed", "fast"], "neither a number nor max"),
+        (&["play", "demo.cast", "--start", "soon"], "a moment is"),
+        (&["play", "demo.cast", "--session", "s"], "--into"),
+        (&["play", "demo.cast", "--resize", "--into", "p.toml"], "cannot be used with"),
         (&["play", "demo.cast", "--idle-limit", "soon"], "duration"),
     ] {
         let done = dir.tapedeck(call).run();
@@ -199,4 +205,177 @@ fn a_text_is_what_another_emulator_shows() {
         "{text}"
     );
     assert_eq!(std::fs::read_to_string(dir.path("out/s/text.txt")).unwrap(), text, "recorded live, the same");
+}
+
+/// A second of two streams: one each 100 ms, one each 250 ms.
+fn two_streams(dir: &Dir) {
+    let mut fast = "seq,timestamp,a,name\n".to_owned();
+    for seq in 0..11 {
+        fast.push_str(&format!("{seq},{},{}.5,\"row {seq}\"\n", 1_000_000_000 + seq * 100_000_000, seq));
+    }
+    let mut slow = "seq,timestamp,on\n".to_owned();
+    for seq in 0..4 {
+        slow.push_str(&format!("{seq},{},{}\n", 1_100_000_000 + seq * 250_000_000, seq % 2 == 0));
+    }
+    dir.write("fast.csv", &fast);
+    dir.write("slow.csv", &slow);
+    dir.write(
+        "both.toml",
+        "[session]\ndisk_free_min = \"0B\"\n[sources.both]\nplugin = \"replay\"\npath = [\"fast.csv\", \"slow.csv\"]\ntiming = \"none\"\n\
+         [sinks.rows]\nplugin = \"arrow\"\ninputs = [\"both\"]\n",
+    );
+    let made = dir.tapedeck(&["run", "both.toml", "--directory", ".", "--session", "both", "-q"]).run();
+    assert_eq!(made.code, 0, "{made:?}");
+}
+
+#[test]
+fn any_other_recording_is_a_table_of_its_streams() {
+    let dir = Dir::new();
+    two_streams(&dir);
+    let played = dir.tapedeck(&["play", "both", "--speed", "10"]).run();
+    assert_eq!((played.code, played.stderr.as_str()), (0, ""), "{played:?}");
+    insta::assert_snapshot!("play-table", played.stdout);
+    let part = dir.tapedeck(&[
+        "play",
+        "both",
+        "--speed",
+        "max",
+        "--start",
+        "300ms",
+        "--duration",
+        "400ms",
+        "--stream",
+        "f*",
+    ]);
+    insta::assert_snapshot!("play-table-part", part.run().stdout);
+    let past = dir.tapedeck(&["play", "both", "--start", "1h", "--loop"]).run();
+    assert_eq!(past.code, 0, "{past:?}");
+    // What is recorded does nothing to a terminal.
+    dir.write("evil.csv", "seq,timestamp,a\n0,1,\"\u{1b}[2Jx\"\n");
+    let evil = dir.tapedeck(&["play", "evil.csv"]).run();
+    assert!(evil.stdout.contains("a=\\u{1b}[2Jx") && !evil.stdout.contains('\u{1b}'), "{evil:?}");
+}
+
+#[test]
+fn a_table_pauses_steps_and_seeks_by_key_and_the_terminal_is_put_back() {
+    let dir = Dir::new();
+    two_streams(&dir);
+    let mut seat = sit(&dir, &["play", "both", "--speed", "0.01"]);
+    seat.past("\u{1b}[?1049h");
+    seat.past("fast");
+    assert!(seat.is_raw());
+    seat.write(" ");
+    seat.past("paused");
+    seat.write(".");
+    seat.past("row 1");
+    // Half of it: the values are those of then, also of the stream whose next frame is nearer than its last one.
+    seat.write("5");
+    seat.past("row 5");
+    seat.past("1  on=false");
+    seat.write("q");
+    assert_eq!(seat.end(), Some(0));
+    let shown = seat.shown();
+    assert!(shown.contains("\u{1b}[?1049l") && shown.contains("\u{1b}[?25h"), "{shown:?}");
+    // To the end by itself; the last picture stays.
+    let mut seat = sit(&dir, &["play", "both", "--speed", "5"]);
+    seat.past("\u{1b}[?1049l");
+    assert_eq!(seat.end(), Some(0));
+    assert!(seat.shown().contains("row 10"), "{:?}", seat.shown());
+    // And so it does when it is ended from outside.
+    let mut seat = sit(&dir, &["play", "both", "--speed", "0.01"]);
+    seat.past("\u{1b}[?1049h");
+    let child = rustix::process::Pid::from_child(&seat.child);
+    rustix::process::kill_process(child, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(seat.end(), Some(0));
+    assert!(seat.shown().contains("\u{1b}[?1049l"), "{:?}", seat.shown());
+}
+
+#[test]
+fn a_terminal_is_played_in_part_and_from_the_folder_of_its_session() {
+    let dir = Dir::new();
+    dir.write("demo.cast", HOURS);
+    let mut seat = sit(&dir, &["play", "demo.cast", "--start", "1h", "--duration", "90m", "--speed", "1000"]);
+    seat.past("second");
+    seat.past("third");
+    assert_eq!(seat.end(), Some(0));
+    assert!(!seat.shown().contains("fourth"), "{}", seat.shown());
+    let max = dir.tapedeck(&["play", "demo.cast", "--speed", "max"]).run();
+    assert_eq!((max.code, max.stdout.as_str()), (0, "first\r\nsecond\r\nthird\r\nfourth\r\n"), "{max:?}");
+    let pipeline = "[session]\ndisk_free_min = \"0B\"\n[sources.shell]\nplugin = \"terminal\"\ncommand = [\"echo\", \"hello\"]\n\
+         [sinks.rows]\nplugin = \"parquet\"\ninputs = [\"shell\"]\n";
+    dir.write("p.toml", pipeline);
+    let run = dir.tapedeck(&["run", "p.toml", "--directory", "out", "--session", "s", "-q"]).run();
+    assert_eq!(run.code, 0, "{run:?}");
+    let played = dir.tapedeck(&["play", "out/s"]).run();
+    assert_eq!((played.code, played.stdout.as_str()), (0, "hello\r\n"), "{played:?}");
+}
+
+#[test]
+fn a_recording_is_played_into_a_pipeline() {
+    let dir = Dir::new();
+    two_streams(&dir);
+    // A name that TOML and the variables of a pipeline would take for something else.
+    let odd = "odd \"${name}\" \\ \u{7f}";
+    std::fs::rename(dir.path("both"), dir.path(odd)).unwrap();
+    dir.write(
+        "into.toml",
+        "[session]\ndisk_free_min = \"0B\"\n[sinks.rows]\nplugin = \"csv\"\ninputs = [\"replay\"]",
+    );
+    let into = ["--into", "into.toml", "--directory", "out", "--json"];
+    let play = |arguments: &[&str]| {
+        let done = dir.tapedeck(&[&["play", odd][..], arguments, &into].concat()).run();
+        let last = done.stdout.lines().last().unwrap_or_default();
+        let report: serde_json::Value =
+            serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {done:?}"));
+        (done.code, report["report"].clone())
+    };
+    let frames = |report: &serde_json::Value| -> Vec<u64> {
+        report["streams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|stream| stream["frames"].as_u64().unwrap())
+            .collect()
+    };
+    let (code, report) = play(&["--speed", "max", "--session", "all"]);
+    assert_eq!((code, frames(&report)), (0, vec![11, 4]), "{report}");
+    let text = std::fs::read_to_string(dir.path("out/all/session.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let pipeline = manifest["pipeline"].as_str().unwrap();
+    insta::assert_snapshot!("play-into-pipeline", pipeline);
+    // What the manifest says makes the same again.
+    dir.write("again.toml", pipeline);
+    let again = dir.tapedeck(&["run", "again.toml", "--directory", "out", "--session", "again", "-q"]).run();
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(dir.names("out/again"), dir.names("out/all"));
+    let part =
+        ["--start", "300ms", "--duration", "400ms", "--stream", "fast", "--speed", "4", "--session", "part"];
+    let (code, report) = play(&part);
+    assert_eq!((code, frames(&report)), (0, vec![4]), "{report}");
+}
+
+#[test]
+fn what_can_not_be_played_into_a_pipeline_is_told_and_nothing_is_made() {
+    let dir = Dir::new();
+    dir.write("rows.csv", "seq,timestamp,a\n0,1,2\n");
+    let sink = "[sinks.x]\nplugin = \"csv\"\ninputs = [\"*\"]\n";
+    dir.write("into.toml", sink);
+    dir.write("taken.toml", &format!("[sources.replay]\nplugin = \"synthetic\"\nrate = 1\n{sink}"));
+    dir.write("wrong.toml", "[sinks.x]\nplugin = \"cvs\"\ninputs = [\"*\"]\n");
+    dir.write("unread.toml", "[sinks.x]\nplugin = \"csv\"\ninputs = [\"rows\"]\n");
+    let mut told = String::new();
+    for call in [
+        &["gone.csv", "--into", "into.toml"][..],
+        &["rows.csv", "--stream", "row", "--into", "into.toml"],
+        &["rows.csv", "--into", "gone.toml"],
+        &["rows.csv", "--into", "taken.toml"],
+        &["rows.csv", "--into", "wrong.toml"],
+        &["rows.csv", "--into", "unread.toml"],
+    ] {
+        let done = dir.tapedeck(&[&["play"][..], call].concat()).run();
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{done:?}");
+        told.push_str(&format!("$ tapedeck play {}\n{}\n", call.join(" "), done.stderr));
+    }
+    insta::assert_snapshot!("play-into-refused", told);
+    assert!(!dir.path("recordings").exists());
 }

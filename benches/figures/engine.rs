@@ -49,7 +49,7 @@ pub(crate) fn run_into(registry: &Registry, text: &str, folder: &Path) -> Report
 /// Frames a second of a run that must lose nothing.
 pub(crate) fn frames_per_second(text: &str) -> f64 {
     let report = run(text);
-    assert!(!report.loss.any() && report.exit_code == 0, "{report:?}");
+    assert!(report.outcome() == tapedeck_engine::report::Outcome::Complete, "{report:?}");
     let frames: u64 = report.streams.iter().map(|stream| stream.frames).sum();
     to_f64(frames) / report.wall_seconds
 }

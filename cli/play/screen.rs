@@ -3,10 +3,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use avt::{ScreenKind, Terminal};
 use tapedeck_engine::clock::SessionClock;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::{Size, Utf8Joiner};
+use tapedeck_sdk::terminal::Size;
 use tapedeck_terminal::{Seat, User};
 
 /// So much output may wait for the user's terminal before no more is given to it.
@@ -15,67 +14,43 @@ const BACKLOG_BYTES_MAX: usize = 64 << 10;
 /// How long the user's terminal may take nothing at the end.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
-/// The most cells that a recording's terminal is followed with.
-const CELLS_MAX: u16 = 2000;
+/// Ends what may have begun and is still on: the alternate screen is looked after by itself. Giving up margins moves the cursor, which
+/// is put back to where it was.
+pub(super) const PUT_BACK: &str = "\x1b7\x1b[r\x1b8\x1b[0m\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?1015l";
 
-/// Ends what a program may have begun that is still on: the alternate screen is looked after by itself. Giving up margins moves the cursor,
-/// which is put back to where it was.
-const PUT_BACK: &str = "\x1b7\x1b[r\x1b8\x1b[0m\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?1015l";
-
-/// Everything to its first state, and the screen empty.
-const CLEAR: &str = "\x1b[?1049l\x1b[0m\x1b[?6l\x1b[r\x1b[H\x1b[2J";
-
-/// What follows the recording's terminal, so that any moment of it can be shown.
-pub(crate) struct Followed {
-    terminal: Terminal,
-    joiner: Utf8Joiner,
-}
-
-impl Followed {
-    pub(crate) fn new() -> Self {
-        let terminal = Terminal::new(80, 24).expect("80x24 is a size");
-        Self { terminal, joiner: Utf8Joiner::default() }
-    }
-
-    pub(crate) fn show(&mut self, data: &[u8]) {
-        let terminal = &mut self.terminal;
-        self.joiner.push(data, |text| terminal.feed(text));
-    }
-
-    pub(crate) fn resize(&mut self, size: Size) {
-        let cells = |cells: u16| usize::from(cells.clamp(1, CELLS_MAX));
-        self.terminal.resize(cells(size.columns), cells(size.rows));
-    }
-
-    /// What makes any terminal show the same.
-    pub(crate) fn dump(&self) -> String {
-        format!("{CLEAR}{}", self.terminal.dump())
-    }
-
-    /// What ends the show.
-    fn farewell(&self) -> String {
-        let alternate = self.terminal.active_screen_kind() == ScreenKind::Alternate;
-        format!("{}{PUT_BACK}\r\n", if alternate { "\x1b[?1049l" } else { "" })
-    }
-}
+/// Leaves the alternate screen.
+pub(super) const LEAVE_ALTERNATE: &str = "\x1b[?1049l";
 
 /// Where it is shown.
-pub(crate) enum Screen {
+pub(super) enum Screen {
     User(Box<User>),
     /// No terminal: no keys either.
     Plain(SessionClock),
 }
 
 impl Screen {
-    pub(crate) fn new(clock: SessionClock) -> Result<Self, Error> {
+    pub(super) fn new(clock: SessionClock) -> Result<Self, Error> {
         Ok(match Seat::standard() {
             Some(seat) => Self::User(Box::new(User::sit(seat)?)),
             None => Self::Plain(clock),
         })
     }
 
+    /// Whether it is no terminal.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// The size of the terminal, if it has one.
+    pub(super) fn size(&self) -> Option<Size> {
+        match self {
+            Self::User(user) => user.size(),
+            Self::Plain(_) => None,
+        }
+    }
+
     /// Shows bytes. False when there is nobody left to see them.
-    pub(crate) fn show(&mut self, data: &[u8]) -> bool {
+    pub(super) fn show(&mut self, data: &[u8]) -> bool {
         match self {
             Self::User(user) => {
                 user.show(data);
@@ -89,12 +64,17 @@ impl Screen {
     }
 
     /// Whether the terminal is behind.
-    pub(crate) fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         matches!(self, Self::User(user) if user.backlog() >= BACKLOG_BYTES_MAX)
     }
 
+    /// Whether the terminal has shown everything that was given to it.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self, Self::User(user) if user.backlog() == 0)
+    }
+
     /// Waits for keys, at most so long, and adds them. False when the terminal has gone.
-    pub(crate) fn wait(&mut self, time: Duration, typed: &mut Vec<u8>) -> bool {
+    pub(super) fn wait(&mut self, time: Duration, typed: &mut Vec<u8>) -> bool {
         match self {
             Self::User(user) => user.wait(time, typed),
             Self::Plain(clock) => {
@@ -104,10 +84,10 @@ impl Screen {
         }
     }
 
-    /// Shows what is left, and puts the terminal back.
-    pub(crate) fn end(mut self, followed: &Followed) {
-        if let Self::User(user) = &mut self {
-            user.show(followed.farewell().as_bytes());
+    /// Shows what is left, and a farewell.
+    pub(super) fn end(&mut self, farewell: &str) {
+        self.show(farewell.as_bytes());
+        if let Self::User(user) = self {
             let mut typed = Vec::new();
             let mut backlog = usize::MAX;
             // A terminal that takes nothing any more is not waited for.

@@ -1,33 +1,35 @@
-//! The frames of one terminal in a recorded file, in order and as often as needed. Knows nothing of time on the wall, nor of screens.
+//! The events of one terminal in a recording, in order and as often as needed. Knows nothing of time on the wall, nor of screens.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use tapedeck_engine::playback::IdleLimit;
+use tapedeck_engine::replay::{Moment, Reel, Window};
 use tapedeck_sdk::terminal::{Columns, IDLE_LIMIT_KEY};
-use tapedeck_sdk::{Batch, Error, Format, Recording, Timestamp};
+use tapedeck_sdk::{Batch, Error, Timestamp};
+
+use super::player::Part;
 
 /// What happened in the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// Where in the recording.
-    pub(crate) at: Duration,
-    pub(crate) code: String,
-    pub(crate) data: Vec<u8>,
+pub(super) struct Event {
+    /// Where in the recording, with its pauses shortened.
+    pub(super) at: Duration,
+    pub(super) code: String,
+    pub(super) data: Vec<u8>,
 }
 
-/// A recorded file that was looked through once.
-pub(crate) struct Tape {
-    format: Arc<dyn Format>,
-    path: PathBuf,
+/// A recording of a terminal that was looked through once.
+pub(super) struct Tape {
+    rows: Rows,
     connection: String,
     idle_limit: Option<Duration>,
-    /// Where the marks are.
-    pub(crate) marks: Vec<Duration>,
-    /// Where the last event is.
-    pub(crate) end: Duration,
+    place: IdleLimit,
+    held: Option<Event>,
+    pub(super) part: Part,
+    /// Where what is not played any more begins.
+    until: Option<Duration>,
 }
 
 /// How pauses are shortened.
@@ -42,31 +44,23 @@ pub(crate) enum Idle {
 }
 
 impl Tape {
-    /// Looks through a file. With several connections in it, `wanted` names the one to play.
-    pub(crate) fn open(
-        format: &Arc<dyn Format>,
+    /// Looks through a recording. With several connections in it, `wanted` names the one to play. `path` is what it is called.
+    pub(super) fn open(
+        reel: Reel,
         path: &Path,
         wanted: Option<&str>,
         idle: Idle,
+        window: Window,
     ) -> Result<Self, Error> {
-        let recording = format.open(path)?;
-        let recorded = recording.streams().first().and_then(|schema| schema.metadata().get(IDLE_LIMIT_KEY));
+        let recorded = reel.streams().first().and_then(|schema| schema.metadata().get(IDLE_LIMIT_KEY));
         let recorded = recorded.and_then(|text| text.parse().ok().map(Duration::try_from_secs_f64));
         let idle_limit = match idle {
             Idle::AsRecorded => recorded.and_then(Result::ok),
             Idle::Whole => None,
             Idle::At(limit) => Some(limit),
         };
-        let mut tape = Self {
-            format: format.clone(),
-            path: path.to_owned(),
-            connection: wanted.unwrap_or_default().to_owned(),
-            idle_limit,
-            marks: Vec::new(),
-            end: Duration::ZERO,
-        };
+        let mut rows = Rows::new(reel)?;
         let mut names = BTreeSet::new();
-        let mut rows = Rows::new(recording)?;
         // A damaged end is where the recording ends; it is told when it is reached.
         while let Ok(Some((batch, columns, row))) = rows.next() {
             let name = batch.column(columns.connection).str_at(row);
@@ -75,101 +69,137 @@ impl Tape {
             }
         }
         let names: Vec<String> = names.into_iter().collect();
-        tape.connection = tape.choose(&names, wanted)?;
-        let mut reel = tape.rewind()?;
-        while let Ok(Some(event)) = reel.next() {
-            tape.end = event.at;
-            if event.code == "m" {
-                tape.marks.push(event.at);
-            }
-        }
+        let mut tape = Self {
+            rows,
+            connection: choose(&names, wanted, path)?,
+            idle_limit,
+            place: IdleLimit::new(idle_limit),
+            held: None,
+            part: Part::default(),
+            until: None,
+        };
+        tape.look_through(window)?;
+        tape.rewind()?;
         Ok(tape)
     }
 
-    fn choose(&self, names: &[String], wanted: Option<&str>) -> Result<String, Error> {
-        let list = || format!("Its connections are: {}.", names.join(", "));
-        match (wanted, names) {
-            (Some(wanted), _) if names.iter().any(|name| name == wanted) => Ok(wanted.to_owned()),
-            (Some(wanted), _) => {
-                let message = format!("there is no connection \"{wanted}\" in {}", self.path.display());
-                Err(Error::environment(message).with_hint(list()))
+    /// Finds the marks, the end, and where the window is.
+    fn look_through(&mut self, window: Window) -> Result<(), Error> {
+        self.rewind()?;
+        let (mut start, mut end) = (None, None);
+        let mut begin = None;
+        loop {
+            // Where a moment is depends on the pauses before it.
+            let before = self.place.clone();
+            let Ok(Some((time, event))) = self.read() else { break };
+            if begin.is_none() {
+                begin = Some(time);
+                start = window.start.map(|start| match start {
+                    Moment::After(after) => time + after,
+                    Moment::At(at) => at.max(time),
+                });
+                end = window.duration.map(|duration| start.unwrap_or(time) + duration);
             }
-            (None, [only]) => Ok(only.clone()),
-            (None, []) => {
-                Err(Error::data(format!("nothing is recorded in the file: {}", self.path.display()))
-                    .with_hint("tapedeck inspect shows what a file holds"))
+            if let Some(start) = start.take_if(|start| *start <= time) {
+                self.part.from = before.clone().place(start);
             }
-            (None, _) => {
-                let message = format!("{} connections are in {}", names.len(), self.path.display());
-                Err(Error::environment(message).with_hint(format!("Name one with --connection. {}", list())))
+            if let Some(end) = end.take_if(|end| *end <= time) {
+                self.until = Some(before.clone().place(end));
+                break;
+            }
+            self.part.end = Some(event.at);
+            if event.code == "m" {
+                self.part.marks.push(event.at);
             }
         }
+        if start.is_some() {
+            self.part.from = self.part.end.unwrap_or_default();
+        }
+        Ok(())
     }
 
-    /// From the beginning.
-    pub(crate) fn rewind(&self) -> Result<Reel, Error> {
-        Ok(Reel {
-            rows: Rows::new(self.format.open(&self.path)?)?,
-            connection: self.connection.clone(),
-            place: IdleLimit::new(self.idle_limit),
-            held: None,
-        })
+    /// Goes to the beginning.
+    pub(super) fn rewind(&mut self) -> Result<(), Error> {
+        self.rows.rewind()?;
+        (self.place, self.held) = (IdleLimit::new(self.idle_limit), None);
+        Ok(())
     }
-}
 
-/// A tape on its way through.
-pub(crate) struct Reel {
-    rows: Rows,
-    connection: String,
-    place: IdleLimit,
-    held: Option<Event>,
-}
-
-impl Reel {
-    /// Gives an event back: it is the next one again.
-    pub(crate) fn put_back(&mut self, event: Event) {
-        self.held = Some(event);
+    /// Where the next event is; none at the end.
+    pub(super) fn next_at(&mut self) -> Result<Option<Duration>, Error> {
+        if self.held.is_none() {
+            let until = self.until.unwrap_or(Duration::MAX);
+            self.held = self.read()?.map(|(_, event)| event).filter(|event| event.at < until);
+        }
+        Ok(self.held.as_ref().map(|event| event.at))
     }
 
     /// The next event; none at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Event>, Error> {
-        if let Some(event) = self.held.take() {
-            return Ok(Some(event));
-        }
+    pub(super) fn next(&mut self) -> Result<Option<Event>, Error> {
+        self.next_at()?;
+        Ok(self.held.take())
+    }
+
+    /// The next event of the connection, with its time.
+    fn read(&mut self) -> Result<Option<(Timestamp, Event)>, Error> {
         while let Some((batch, columns, row)) = self.rows.next()? {
             if batch.column(columns.connection).str_at(row) == self.connection {
-                let at = self.place.place(Timestamp(batch.timestamps()[row]));
+                let time = Timestamp(batch.timestamps()[row]);
                 let code = batch.column(columns.code).str_at(row).to_owned();
                 let data = batch.column(columns.data).bytes_at(row).to_vec();
-                return Ok(Some(Event { at, code, data }));
+                return Ok(Some((time, Event { at: self.place.place(time), code, data })));
             }
         }
         Ok(None)
     }
 }
 
-/// The rows of all streams of a file that are of kind `terminal`.
+/// The connection to play.
+fn choose(names: &[String], wanted: Option<&str>, path: &Path) -> Result<String, Error> {
+    let list = || format!("its connections are: {}", names.join(", "));
+    match (wanted, names) {
+        (Some(wanted), _) if names.iter().any(|name| name == wanted) => Ok(wanted.to_owned()),
+        (Some(wanted), _) => {
+            let message = format!("there is no connection \"{wanted}\" in {}", path.display());
+            Err(Error::environment(message).with_hint(list()))
+        }
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(Error::data(format!("nothing is recorded in it: {}", path.display()))
+            .with_hint("tapedeck inspect shows what a file holds")),
+        (None, _) => {
+            let message = format!("{} connections are in {}", names.len(), path.display());
+            Err(Error::environment(message).with_hint(format!("name one with --connection; {}", list())))
+        }
+    }
+}
+
+/// The rows of all streams of a recording that are of kind `terminal`.
 struct Rows {
-    recording: Box<dyn Recording>,
+    reel: Reel,
     columns: Vec<Option<Columns>>,
     batch: Option<(Batch, Columns)>,
     row: usize,
 }
 
 impl Rows {
-    fn new(recording: Box<dyn Recording>) -> Result<Self, Error> {
-        let found: Vec<Result<Columns, Error>> = recording.streams().iter().map(Columns::of).collect();
+    fn new(reel: Reel) -> Result<Self, Error> {
+        let found: Vec<Result<Columns, Error>> = reel.streams().iter().map(Columns::of).collect();
         if let Some(Err(error)) = found.iter().find(|columns| columns.is_err())
             && !found.iter().any(Result::is_ok)
         {
-            return Err(error.clone().with_hint("Only recordings of terminals can be played here."));
+            return Err(error.clone());
         }
-        Ok(Self { recording, columns: found.into_iter().map(Result::ok).collect(), batch: None, row: 0 })
+        Ok(Self { reel, columns: found.into_iter().map(Result::ok).collect(), batch: None, row: 0 })
+    }
+
+    fn rewind(&mut self) -> Result<(), Error> {
+        (self.batch, self.row) = (None, 0);
+        self.reel.seek(Timestamp(i64::MIN))
     }
 
     fn next(&mut self) -> Result<Option<(&Batch, Columns, usize)>, Error> {
         while self.batch.as_ref().is_none_or(|(batch, _)| self.row >= batch.rows()) {
-            let Some((stream, batch)) = self.recording.next()? else { return Ok(None) };
+            let Some((stream, batch)) = self.reel.read()? else { return Ok(None) };
             let columns = self.columns.get(stream).copied().flatten();
             (self.batch, self.row) = (columns.map(|columns| (batch, columns)), 0);
         }

@@ -69,7 +69,7 @@ fn nearest(batch: &Batch, row: usize, time: Timestamp) -> Nearest {
     let at = batch.timestamps()[row];
     let schema = batch.schema();
     let columns = schema.payload().iter().zip(batch.columns());
-    let values = columns.map(|(field, column)| (field.name.clone(), value(column, field.data_type, row)));
+    let values = columns.map(|(field, column)| (field.name.clone(), value(column, row)));
     Nearest {
         stream: schema.name().to_owned(),
         seq: batch.seq()[row],
@@ -85,11 +85,13 @@ fn seconds(nanos: i64) -> f64 {
     nanos as f64 / 1e9
 }
 
-fn value(column: Column<'_>, data_type: DataType, row: usize) -> Value {
+/// A value as JSON: bytes are hexadecimal (`0x00ff`), and what JSON has no number for is a text.
+#[must_use]
+pub fn value(column: Column<'_>, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }
-    match data_type {
+    match column.data_type() {
         DataType::Bool => json!(column.bool_at(row)),
         DataType::Int8 => json!(column.values::<i8>()[row]),
         DataType::Int16 => json!(column.values::<i16>()[row]),

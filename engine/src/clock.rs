@@ -2,7 +2,7 @@
 //! one that measures waiting, and the one that frames are stamped with, which follows a recording while one is played.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -53,12 +53,13 @@ impl SessionClock {
 #[derive(Debug, Clone)]
 pub(crate) struct SessionTime {
     clock: SessionClock,
+    pauses: Arc<Pauses>,
     played: Arc<OnceLock<Arc<PlayedTime>>>,
 }
 
 impl SessionTime {
     pub(crate) fn new(clock: SessionClock) -> Self {
-        Self { clock, played: Arc::default() }
+        Self { clock, pauses: Arc::default(), played: Arc::default() }
     }
 
     /// The steady face.
@@ -71,15 +72,44 @@ impl SessionTime {
         self.at(self.clock.now())
     }
 
-    /// How late a frame of a recording is when it is given at `steady`; none where frames are given as fast as possible.
-    pub(crate) fn lateness(&self, recorded: Timestamp, steady: Timestamp) -> Option<Duration> {
+    /// How late a frame of a recording is when it is given at `running`, a time without pauses; none where frames are
+    /// given as fast as possible.
+    pub(crate) fn lateness(&self, recorded: Timestamp, running: Timestamp) -> Option<Duration> {
         let played = self.played.get().filter(|played| played.speed() > 0.0)?;
-        Some(steady.since(played.due(recorded)))
+        Some(running.since(played.due(recorded)))
+    }
+
+    /// The steady time without pauses, in which it stands still.
+    pub(crate) fn running(&self) -> Timestamp {
+        self.pauses.running(self.clock.now())
     }
 
     /// The time to stamp with when the steady clock says `steady`.
     pub(crate) fn at(&self, steady: Timestamp) -> Timestamp {
-        self.played.get().map_or(steady, |played| played.at(steady))
+        let running = self.pauses.running(steady);
+        self.played.get().map_or(running, |played| played.at(running))
+    }
+
+    /// Sleeps until a time that is measured without pauses, if there is none meanwhile.
+    pub(crate) fn sleep_until(&self, running: Timestamp) {
+        let now = self.clock.now();
+        self.clock.sleep_until(running + now.since(self.pauses.running(now)));
+    }
+
+    /// Whether the session pauses.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pauses.since.load(Ordering::Acquire) != NEVER
+    }
+
+    /// Pauses. False if it does already.
+    pub(crate) fn pause(&self) -> bool {
+        let now = self.clock.now().0;
+        self.pauses.since.compare_exchange(NEVER, now, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Ends a pause. Returns how long it was, if there was one.
+    pub(crate) fn resume(&self) -> Option<Duration> {
+        self.pauses.end(self.clock.now())
     }
 
     /// A recording is to be played from `begin` on. All recordings of a session are played by one clock: the earliest beginning counts.
@@ -99,19 +129,73 @@ impl SessionTime {
     }
 }
 
+/// Stands for no time.
+const NEVER: i64 = i64::MAX;
+
+/// The pauses of a session. Read by every thread, without a lock.
+#[derive(Debug)]
+struct Pauses {
+    /// Odd while a pause is being ended: the two numbers below belong together.
+    version: AtomicU64,
+    /// Since when it pauses, on the steady clock.
+    since: AtomicI64,
+    /// How long it has paused before, in ns.
+    total: AtomicI64,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { version: AtomicU64::new(0), since: AtomicI64::new(NEVER), total: AtomicI64::new(0) }
+    }
+}
+
+impl Pauses {
+    fn running(&self, steady: Timestamp) -> Timestamp {
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let (since, total) = (self.since.load(Ordering::Acquire), self.total.load(Ordering::Acquire));
+            if version.is_multiple_of(2) && self.version.load(Ordering::Acquire) == version {
+                return Timestamp(steady.0.min(since) - total);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn end(&self, now: Timestamp) -> Option<Duration> {
+        // Whoever makes the version odd ends the pause.
+        let version = self.version.load(Ordering::Acquire);
+        if !version.is_multiple_of(2)
+            || self
+                .version
+                .compare_exchange(version, version + 1, Ordering::AcqRel, Ordering::Acquire)
+                .is_err()
+        {
+            return None;
+        }
+        let since = self.since.load(Ordering::Acquire);
+        let ended = (since != NEVER).then(|| {
+            self.total.fetch_add(now.0 - since, Ordering::AcqRel);
+            self.since.store(NEVER, Ordering::Release);
+            now.since(Timestamp(since))
+        });
+        self.version.store(version + 2, Ordering::Release);
+        ended
+    }
+}
+
 /// Where the recording stands that is played. Read by every thread, without a lock.
 #[derive(Debug)]
 pub(crate) struct PlayedTime {
     /// The recorded time that is shown at `since`. With speed 0 this alone is the time.
     origin: AtomicI64,
-    /// When it was shown on the steady clock; `i64::MAX` before it begins.
+    /// When it was shown on the steady clock; `NEVER` before it begins.
     since: AtomicI64,
     speed: f64,
 }
 
 impl PlayedTime {
     fn new(begin: Timestamp, speed: f64) -> Self {
-        Self { origin: AtomicI64::new(begin.0), since: AtomicI64::new(i64::MAX), speed }
+        Self { origin: AtomicI64::new(begin.0), since: AtomicI64::new(NEVER), speed }
     }
 
     /// How many times as fast as the wall; 0: as fast as possible.
@@ -121,13 +205,13 @@ impl PlayedTime {
 
     /// Begins, if it has not begun.
     pub(crate) fn begin(&self, now: Timestamp) {
-        _ = self.since.compare_exchange(i64::MAX, now.0, Ordering::AcqRel, Ordering::Acquire);
+        _ = self.since.compare_exchange(NEVER, now.0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// The recorded time when the steady clock says `steady`.
     pub(crate) fn at(&self, steady: Timestamp) -> Timestamp {
         let since = self.since.load(Ordering::Acquire);
-        let played = if since == i64::MAX { 0 } else { scaled(steady.0 - since, self.speed) };
+        let played = if since == NEVER { 0 } else { scaled(steady.0 - since, self.speed) };
         Timestamp(self.origin.load(Ordering::Relaxed).saturating_add(played))
     }
 
@@ -163,8 +247,9 @@ pub(crate) fn sleep_precisely() {
     set_current_timer_slack(NonZeroU64::new(1)).unwrap_or_default();
 }
 
-/// CPU time that this process has used, for the report.
-pub(crate) fn process_cpu() -> Duration {
+/// CPU time that this process has used.
+#[must_use]
+pub fn process_cpu() -> Duration {
     Duration::from_nanos(u64::try_from(nanos(clock_gettime(ClockId::ProcessCPUTime))).unwrap_or(0))
 }
 
@@ -183,6 +268,22 @@ fn timespec(nanos: i64) -> Timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_a_pause_the_time_stands_still_and_goes_on_afterwards_without_a_jump() {
+        let time = SessionTime::new(SessionClock::anchored_now());
+        assert!(time.resume().is_none());
+        assert!(time.pause() && !time.pause() && time.is_paused());
+        let before = time.now();
+        time.clock().sleep_until(time.clock().now() + Duration::from_millis(3));
+        assert_eq!(time.now(), before);
+        assert!(time.resume().unwrap() >= Duration::from_millis(3) && !time.is_paused());
+        let after = time.now();
+        assert!(
+            after >= before && after.since(before) < time.clock().now().since(before),
+            "{before} {after}"
+        );
+    }
 
     #[test]
     fn a_sleep_never_ends_early() {

@@ -8,22 +8,21 @@ use std::sync::atomic::Ordering;
 use hdrhistogram::Histogram;
 use tapedeck_sdk::{Error, Loss, Role, Timestamp};
 
-use crate::clock::process_cpu;
 use crate::feed::FeedTimes;
 use crate::opening::Opened;
 use crate::pipeline::{Journal, Pipeline};
 use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
 use crate::run::{Ended, Session, count};
 use crate::session::{
-    Artifact, ArtifactRole, EndedBy, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact,
-    ManifestInput, ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
+    Artifact, ArtifactRole, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact, ManifestInput,
+    ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
 };
 use crate::stats::{InputStats, StreamStats};
 use crate::wiring::Wired;
 
 /// The manifest of a session that begins.
 pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired) -> Manifest {
-    let mut sinks = sinks(pipeline, opened, &wired.sinks, &wired.streams);
+    let mut sinks = sinks(pipeline, opened, &wired.parts.sinks, &wired.parts.streams);
     for (sink, counts) in sinks.iter_mut().zip(&wired.counts) {
         sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = Some(counts.clone()));
     }
@@ -38,10 +37,11 @@ pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired
         ended_at_ns: None,
         ended_by: None,
         loss: Loss::default(),
-        streams: streams(&wired.streams),
+        streams: streams(&wired.parts.streams),
         sinks,
         artifacts: artifacts(opened.folder()),
         journals: journals(opened.folder()),
+        events: Vec::new(),
         pipeline: opened.info.pipeline.clone(),
     }
 }
@@ -133,7 +133,7 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
         let sink = ended.sinks.iter().find(|(sink, _)| *sink == node);
         sink.is_some_and(|(_, finished)| finished.as_ref().is_some_and(|finished| finished.whole))
     };
-    let all_whole = session.sinks.iter().all(|(node, _)| whole(*node));
+    let all_whole = session.parts().sinks.iter().all(|(node, _)| whole(*node));
     let mut manifest = session.manifest.clone();
     manifest.status = if all_whole { Status::Complete } else { Status::Interrupted };
     // A session that is as recorded ends when its recording did.
@@ -141,16 +141,17 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
     let end = if as_recorded { session.opened.time.now() } else { session.opened.clock.now() };
     (manifest.ended_at, manifest.ended_at_ns, manifest.ended_by) =
         (Some(end.to_iso8601()), Some(end.0), Some(ended.by));
-    manifest.loss = session.total_loss();
-    manifest.streams = streams(&session.streams);
+    manifest.loss = session.watch().total_loss();
+    manifest.streams = streams(&session.parts().streams);
     let counts: Vec<Vec<_>> = manifest.sinks.iter().map(counts_of).collect();
-    manifest.sinks = sinks(pipeline, &session.opened, &session.sinks, &session.streams);
+    manifest.sinks = sinks(pipeline, &session.opened, &session.parts().sinks, &session.parts().streams);
     if !all_whole {
         // There is something left to recover.
         for (sink, counts) in manifest.sinks.iter_mut().zip(counts) {
             sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = counts);
         }
     }
+    manifest.events = session.opened.events.all();
     manifest.artifacts = artifacts(session.opened.folder());
     if !session.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
@@ -195,12 +196,13 @@ fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, wh
 fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) -> Report {
     let loss = manifest.loss;
     let sinks: Vec<SinkReport> = session
+        .parts()
         .sinks
         .iter()
         .zip(&manifest.sinks)
         .map(|((node, _), sink)| sink_report(*node, sink, ended, manifest))
         .collect();
-    let stages = session.stages.iter().filter_map(|stage| {
+    let stages = session.parts().stages.iter().filter_map(|stage| {
         let remarks = stage.remarks();
         let error = stage.error();
         (error.is_some() || !remarks.is_empty()).then(|| StageReport {
@@ -210,8 +212,6 @@ fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) 
             remarks,
         })
     });
-    let stages: Vec<StageReport> = stages.collect();
-    let exit_code = exit_code(ended.by, &sinks, &stages, loss);
     Report {
         session: manifest.session.clone(),
         folder: folder.to_owned(),
@@ -221,23 +221,9 @@ fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) 
         wall_seconds: ended.wall_seconds,
         streams: stream_reports(session, ended, manifest),
         sinks,
-        stages,
+        stages: stages.collect(),
         loss,
-        cpu_seconds: process_cpu().as_secs_f64(),
-        memory_peak_bytes: memory_peak(),
-        exit_code,
     }
-}
-
-/// 0: everything was recorded. 3: recorded, but not all. 1: a source, a transform or every sink ended before its time.
-fn exit_code(by: EndedBy, sinks: &[SinkReport], stages: &[StageReport], loss: Loss) -> u8 {
-    let is_sink = |stage: &StageReport| sinks.iter().any(|sink| sink.id == stage.id);
-    let other_ended = stages.iter().any(|stage| stage.ended && !is_sink(stage));
-    if by == EndedBy::Failure || other_ended || sinks.iter().all(|sink| sink.error.is_some()) {
-        return 1;
-    }
-    let partly = loss.any() || by == EndedBy::DiskFree || sinks.iter().any(|sink| sink.error.is_some());
-    if partly { 3 } else { 0 }
 }
 
 fn stream_reports(session: &Session, ended: &Ended, manifest: &Manifest) -> Vec<StreamReport> {
@@ -280,12 +266,4 @@ fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manif
         files: files.map(|artifact| (artifact.path.clone(), artifact.bytes.unwrap_or(0))).collect(),
         error: sink.error.clone(),
     }
-}
-
-/// `VmHWM` of `/proc/self/status`.
-fn memory_peak() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

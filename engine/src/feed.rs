@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tapedeck_sdk::{Batch, Error, Next, Source, Timestamp};
 
-use crate::clock::{SessionClock, SessionTime, sleep_precisely};
+use crate::clock::{SessionTime, sleep_precisely};
 use crate::ledger::LedgerWriter;
 use crate::pacing::Ticker;
 use crate::stats::{StageStats, StreamStats, duration_histogram, guarded, record};
@@ -18,6 +18,9 @@ const CALL_MAX: Duration = Duration::from_millis(50);
 
 /// How long a source may take to come to its end once it is told to stop.
 const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// How soon a source goes on after a pause.
+const PAUSE_LOOK: Duration = Duration::from_millis(5);
 
 /// From this rate on the thread does not sleep between ticks: a machine that has gone to sleep may need longer than a period to
 /// wake up (measured on a virtual machine: 0.7 ms for one wake-up in a thousand).
@@ -105,8 +108,14 @@ impl Feed {
         times
     }
 
-    fn clock(&self) -> SessionClock {
-        self.time.clock()
+    /// Whether the source is to be left alone, because the session pauses. Waits a moment then.
+    fn rests(&self) -> bool {
+        let rests = self.time.is_paused() && !self.source.goes_on_in_pause();
+        if rests {
+            let clock = self.time.clock();
+            clock.sleep_until(clock.now() + PAUSE_LOOK);
+        }
+        rests
     }
 
     /// Takes what the source must not be cut off from.
@@ -117,10 +126,12 @@ impl Feed {
             Ok(false) => return,
             Err(error) => return self.stats.fail(error),
         }
-        let end = self.clock().now() + STOP_MAX;
-        loop {
-            let now = self.clock().now();
-            if now >= end || !self.take(end.min(now + CALL_MAX), now, false) {
+        // Also in a pause, in which the session's own time stands still.
+        let clock = self.time.clock();
+        let end = clock.now() + STOP_MAX;
+        while clock.now() < end {
+            let now = self.time.running();
+            if !self.take(now + CALL_MAX.min(end.since(clock.now())), now, false) {
                 return;
             }
         }
@@ -135,7 +146,7 @@ impl Feed {
             if !self.wait_for(ticker.due()) {
                 return;
             }
-            let now = self.clock().now();
+            let now = self.time.running();
             if let Some(end) = end.filter(|&end| now >= end) {
                 // The whole tick at hand has passed too, and none after the end counts.
                 let arrival = ticker.arrive(end - Duration::from_nanos(1));
@@ -154,7 +165,10 @@ impl Feed {
 
     fn run_free(&mut self, end: Option<Timestamp>) {
         while !self.stop.load(Ordering::Relaxed) {
-            let now = self.clock().now();
+            if self.rests() {
+                continue;
+            }
+            let now = self.time.running();
             if end.is_some_and(|end| now >= end) {
                 return;
             }
@@ -171,14 +185,17 @@ impl Feed {
             if self.stop.load(Ordering::Relaxed) {
                 return false;
             }
-            let now = self.clock().now();
+            if self.rests() {
+                continue;
+            }
+            let now = self.time.running();
             if now >= due {
                 return true;
             }
             if self.rate_hz.is_some_and(|rate_hz| rate_hz >= AWAKE_HZ_MIN) {
                 std::hint::spin_loop();
             } else {
-                self.clock().sleep_until(due.min(now + CALL_MAX));
+                self.time.sleep_until(due.min(now + CALL_MAX));
             }
         }
     }
@@ -186,14 +203,15 @@ impl Feed {
     /// Calls the source once, at `now`; false when it has ended.
     fn take(&mut self, deadline: Timestamp, now: Timestamp, paced: bool) -> bool {
         // What a plugin is told of time is the time that frames are stamped with.
-        let deadline = self.time.at(deadline);
+        let stamp = self.time.now();
+        let deadline = stamp + deadline.since(now);
         let source = &mut self.source;
         match guarded(&self.stats.id, "next", || source.next(deadline)) {
             Ok(Next::Batch { output, batch }) => {
-                let after = self.clock().now();
+                let after = self.time.running();
                 record(&mut self.times.busy, after.since(now));
                 self.note_lateness(&batch, after);
-                self.give(output, batch, self.time.at(if paced { now } else { after }))
+                self.give(output, batch, if paced { stamp } else { self.time.now() })
             }
             Ok(Next::Idle) => true,
             Ok(Next::End) => {
@@ -209,9 +227,9 @@ impl Feed {
     }
 
     /// How late the first frame of a batch comes, if it is a recorded one.
-    fn note_lateness(&mut self, batch: &Batch, steady: Timestamp) {
+    fn note_lateness(&mut self, batch: &Batch, running: Timestamp) {
         let first = batch.timestamps().first().filter(|_| self.recorded);
-        if let Some(late) = first.and_then(|&first| self.time.lateness(Timestamp(first), steady)) {
+        if let Some(late) = first.and_then(|&first| self.time.lateness(Timestamp(first), running)) {
             record(&mut self.times.lateness, late);
         }
     }

@@ -8,6 +8,7 @@ use tapedeck_sdk::{Follower, Watermark};
 
 use crate::pipeline::{Variables, parse};
 use crate::report::Report;
+use crate::run_tests::code;
 use crate::session::Manifest;
 use crate::{Registry, RunOptions, begin};
 
@@ -241,7 +242,7 @@ fn a_source_can_wait_until_each_frame_is_safe_or_lost() {
     let (report, manifest) = run("[sinks.a]\nplugin = \"picky\"\ninputs = [\"walker\"]\n\
         [sinks.b]\nplugin = \"picky\"\ninputs = [\"walker\"]\n");
     assert_eq!(report.streams[0].frames, 50, "{report:?}");
-    assert_eq!((report.loss.failed, report.exit_code), (10, 3));
+    assert_eq!((report.loss.failed, code(&report)), (10, 3));
     assert_eq!(remark(&report, "walker"), Some("lost 50"), "the last one was refused");
     for sink in &manifest.sinks {
         let input = &sink.inputs[0];
@@ -260,7 +261,7 @@ fn what_a_transform_holds_back_is_asked_for_in_time() {
 fn what_a_sink_refuses_at_a_flush_is_no_inputs_success() {
     let (report, manifest) = run("[sources.other]\nplugin = \"walker\"\n\
         [sinks.a]\nplugin = \"fickle\"\ninputs = [\"walker\", \"other\"]\n");
-    assert_eq!((report.loss.failed, report.exit_code), (100, 3), "{report:?}");
+    assert_eq!((report.loss.failed, code(&report)), (100, 3), "{report:?}");
     let written: u64 = manifest.sinks[0].inputs.iter().map(|input| input.written).sum();
     assert_eq!(written, 0, "accepted = written + failed");
 }
@@ -268,7 +269,7 @@ fn what_a_sink_refuses_at_a_flush_is_no_inputs_success() {
 #[test]
 fn who_waits_for_a_sink_that_can_make_nothing_safe_is_told_so() {
     let (report, _) = run_with("journal = \"off\"", "[sinks.a]\nplugin = \"hoard\"\ninputs = [\"walker\"]\n");
-    assert_eq!((report.streams[0].frames, report.exit_code), (0, 1), "{report:?}");
+    assert_eq!((report.streams[0].frames, code(&report)), (0, 1), "{report:?}");
     let error = report.stages.iter().find_map(|stage| stage.error.as_ref()).unwrap();
     assert!(error.to_string().contains("a kill would take what \"a\" has written"), "{error}");
 }

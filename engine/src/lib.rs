@@ -25,6 +25,7 @@ pub mod pipeline;
 pub mod playback;
 pub mod recover;
 mod registry;
+mod remarks;
 pub mod replay;
 pub mod report;
 mod rewriting;
@@ -32,9 +33,14 @@ mod run;
 #[cfg(test)]
 mod run_tests;
 pub mod session;
+pub mod sessions;
 mod sink_stage;
 mod stats;
+pub mod tap;
 pub mod threads;
+mod watch;
+#[cfg(test)]
+mod watch_tests;
 mod watermark;
 mod wiring;
 mod worker;
@@ -42,3 +48,4 @@ mod worker;
 pub use opening::{OpenError, RunOptions};
 pub use registry::{Finder, Registry};
 pub use run::{Session, StopHandle, begin};
+pub use watch::Watch;

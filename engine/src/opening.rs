@@ -15,8 +15,9 @@ use crate::diagnostic::Diagnostics;
 use crate::layout;
 use crate::pipeline::{Input, Journal, Pipeline, QueueConfig};
 use crate::registry::Registry;
+use crate::remarks::Remarks;
 use crate::replay;
-use crate::session::{JOURNAL, SessionFolder, StageHost};
+use crate::session::{Events, JOURNAL, SessionFolder, StageHost, check_name, free_name};
 use crate::stats::{StageStats, guarded};
 
 /// What the command line says beyond the pipeline.
@@ -24,8 +25,11 @@ use crate::stats::{StageStats, guarded};
 pub struct RunOptions {
     /// Where session folders go, instead of `[session] directory`.
     pub directory: Option<PathBuf>,
-    /// The session's id. Without one it is made of `name` and the time.
+    /// The session's id and its folder's name: a letter or digit, then up to 127 letters, digits, `.`, `_` and `-`. Without one it is
+    /// made of `name` and the time.
     pub session: Option<String>,
+    /// The session's folder, whatever its name, for who takes it away again: counts more than `directory` and `session`.
+    pub folder: Option<PathBuf>,
     /// What a session without an id is called: the pipeline file's stem.
     pub name: String,
     /// How long to record, instead of `[session] duration`.
@@ -76,6 +80,8 @@ pub(crate) struct Opened {
     pub(crate) nodes: Vec<OpenNode>,
     pub(crate) clock: SessionClock,
     pub(crate) time: SessionTime,
+    pub(crate) events: Arc<Events>,
+    pub(crate) remarks: Arc<Remarks>,
     /// Whether a recording is played as fast as possible: nothing then depends on the time that passes.
     pub(crate) untimed: bool,
     pub(crate) info: SessionInfo,
@@ -96,7 +102,7 @@ pub(crate) fn open(
     options: &RunOptions,
 ) -> Result<Opened, OpenError> {
     let clock = SessionClock::anchored_now();
-    let path = folder_path(pipeline, options, &clock);
+    let path = folder_path(pipeline, options, &clock).map_err(OpenError::Folder)?;
     SessionFolder::check(&path).map_err(OpenError::Folder)?;
     let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let (text, started_at) = (pipeline.text.clone(), clock.anchor());
@@ -113,9 +119,11 @@ pub(crate) fn open(
     }
     let untimed = replays.iter().any(|(_, options)| options.timing == replay::Timing::None);
     let time = SessionTime::new(clock);
+    let (events, remarks) = (Arc::new(Events::new(time.clone())), Arc::default());
     let folder = Arc::new(OnceLock::new());
-    let nodes = pipeline.nodes.iter().map(|node| blank(&node.id, &time, &folder)).collect();
-    let opened = Opened { nodes, clock, time, untimed, info, folder };
+    let nodes =
+        pipeline.nodes.iter().map(|node| blank(&node.id, &time, &folder, &events, &remarks)).collect();
+    let opened = Opened { nodes, clock, time, events, remarks, untimed, info, folder };
     let mut opening = Opening { pipeline, registry, opened };
     let order = layout::topological(pipeline);
     for kind in [PluginKind::Source, PluginKind::Transform] {
@@ -132,7 +140,8 @@ pub(crate) fn open(
             .check_sink(node)
             .map_err(|error| OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))))?;
     }
-    let made = SessionFolder::create(&path).map_err(OpenError::Folder)?;
+    let made = make_folder(&mut opening.opened, options).map_err(OpenError::Folder)?;
+    let path = opening.opened.info.folder.clone();
     opening.opened.folder.set(made).expect("the folder is set here only");
     for &node in &sinks {
         if let Err(error) = opening.open_sink(node, registry) {
@@ -152,25 +161,47 @@ fn undo(pipeline: &Pipeline, node: usize, folder: &Path, error: Error) -> OpenEr
     }
 }
 
-fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) -> PathBuf {
+fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) -> Result<PathBuf, Error> {
+    if let Some(folder) = &options.folder {
+        return Ok(folder.clone());
+    }
     let directory = options.directory.as_ref().unwrap_or(&pipeline.session.directory);
     if let Some(session) = &options.session {
-        return directory.join(session);
+        check_name(session)?;
+        return Ok(directory.join(session));
     }
-    let stem = if options.name.is_empty() { "session" } else { &options.name };
-    let time: String =
-        clock.anchor().to_iso8601().chars().take(19).filter(|c| c.is_ascii_alphanumeric()).collect();
-    let name = format!("{stem}-{}", time.replace('T', "-"));
-    let free = (1..).map(|count| if count == 1 { name.clone() } else { format!("{name}-{count}") });
-    let free = free.map(|name| directory.join(name)).find(|path| path.symlink_metadata().is_err());
-    free.expect("there are endless names")
+    Ok(free_name(directory, &options.name, clock))
 }
 
-fn blank(id: &str, time: &SessionTime, folder: &Arc<OnceLock<SessionFolder>>) -> OpenNode {
-    let stats = StageStats::new(id);
+/// Makes the session's folder. One that was named by us takes the next free name, should somebody else have been quicker.
+fn make_folder(opened: &mut Opened, options: &RunOptions) -> Result<SessionFolder, Error> {
+    let ours = options.folder.is_none() && options.session.is_none();
+    loop {
+        match SessionFolder::create(&opened.info.folder) {
+            Err(_) if ours && opened.info.folder.symlink_metadata().is_ok() => {
+                let directory = opened.info.folder.parent().unwrap_or(Path::new(".")).to_owned();
+                opened.info.folder = free_name(&directory, &options.name, &opened.clock);
+                let name = opened.info.folder.file_name();
+                opened.info.id = name.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            }
+            made => return made,
+        }
+    }
+}
+
+fn blank(
+    id: &str,
+    time: &SessionTime,
+    folder: &Arc<OnceLock<SessionFolder>>,
+    events: &Arc<Events>,
+    remarks: &Arc<Remarks>,
+) -> OpenNode {
+    let stats = StageStats::new(id, remarks);
     let host = StageHost {
         time: time.clone(),
         stats: stats.clone(),
+        events: events.clone(),
+        ears: Arc::default(),
         folder: folder.clone(),
         below: None,
         accounts: OnceLock::new(),
@@ -336,6 +367,8 @@ impl Opening<'_> {
         let host = StageHost {
             time: self.opened.time.clone(),
             stats: own.stats.clone(),
+            events: self.opened.events.clone(),
+            ears: Arc::default(),
             folder: self.opened.folder.clone(),
             below: Some(PathBuf::from(JOURNAL)),
             accounts: OnceLock::new(),

@@ -27,8 +27,38 @@ pub struct Progress {
     pub waiting: u64,
     /// Frames written by some sink that a kill would still cost.
     pub unflushed: u64,
-    /// What stages have to say since the last look.
-    pub remarks: Vec<Remark>,
+    /// Each stream, in the order of the manifest.
+    pub streams: Vec<StreamProgress>,
+    /// Each sink.
+    pub sinks: Vec<SinkProgress>,
+}
+
+/// A look at a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamProgress {
+    /// Its name.
+    pub name: String,
+    /// Frames that its source gave.
+    pub frames: u64,
+    /// The time of the newest one, in ns since the Unix epoch.
+    pub newest: Option<i64>,
+    /// What was lost at its source.
+    pub loss: Loss,
+}
+
+/// A look at a sink.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SinkProgress {
+    /// Its id.
+    pub id: String,
+    /// Frames written, over all inputs.
+    pub written: u64,
+    /// Frames that a kill would not cost.
+    pub safe: u64,
+    /// What was lost on the way to it, and by it.
+    pub loss: Loss,
+    /// Why it has ended before its time.
+    pub error: Option<Error>,
 }
 
 /// Percentiles of a duration, in nanoseconds.
@@ -80,12 +110,32 @@ pub struct Report {
     pub stages: Vec<StageReport>,
     /// All that was lost, each loss counted once.
     pub loss: Loss,
-    /// CPU time of the whole process in seconds.
-    pub cpu_seconds: f64,
-    /// The most memory that the process had, in bytes; none where the system does not tell.
-    pub memory_peak_bytes: Option<u64>,
-    /// The process's exit code for this outcome.
-    pub exit_code: u8,
+}
+
+/// How a session came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Outcome {
+    /// Everything was recorded.
+    Complete,
+    /// It was recorded, but not all of it.
+    Partial,
+    /// A source, a transform or every sink ended before its time.
+    Failed,
+}
+
+impl Report {
+    /// How the session came out.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let is_sink = |stage: &StageReport| self.sinks.iter().any(|sink| sink.id == stage.id);
+        let other_ended = self.stages.iter().any(|stage| stage.ended && !is_sink(stage));
+        let failed = |sink: &SinkReport| sink.error.is_some();
+        if self.ended_by == EndedBy::Failure || other_ended || self.sinks.iter().all(failed) {
+            return Outcome::Failed;
+        }
+        let partly = self.loss.any() || self.ended_by == EndedBy::DiskFree || self.sinks.iter().any(failed);
+        if partly { Outcome::Partial } else { Outcome::Complete }
+    }
 }
 
 /// A source stream.
@@ -148,6 +198,8 @@ pub struct StageReport {
 /// Something that a stage has to say while the session runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remark {
+    /// Its number: they rise by one.
+    pub number: u64,
     /// The stage's id.
     pub stage: String,
     /// What it says.

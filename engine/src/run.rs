@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tapedeck_sdk::{Error, Loss, Timestamp};
+use tapedeck_sdk::{Error, Timestamp};
 
 use crate::clock::SessionClock;
 use crate::closing;
@@ -14,10 +14,10 @@ use crate::feed::FeedTimes;
 use crate::opening::{self, OpenError, Opened, RunOptions};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
-use crate::report::{Progress, Remark, Report};
+use crate::report::{Progress, Report};
 use crate::session::{EndedBy, Manifest};
 use crate::sink_stage::FinishedSink;
-use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::watch::{Parts, Watch};
 use crate::{threads, wiring};
 
 /// How often new files are looked for: a file that a kill finds unlisted is not recovered.
@@ -32,8 +32,8 @@ const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Stops a session from another thread.
 #[derive(Clone)]
 pub struct StopHandle {
-    stop: Arc<AtomicBool>,
-    bell: Arc<Bell>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) bell: Arc<Bell>,
 }
 
 impl StopHandle {
@@ -46,19 +46,19 @@ impl StopHandle {
 
 /// Wakes the watching thread when something has ended.
 #[derive(Default)]
-struct Bell {
+pub(crate) struct Bell {
     rung: Mutex<bool>,
     signal: Condvar,
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.signal.notify_all();
     }
 
     /// Waits until somebody rings, or the timeout.
-    fn wait(&self, timeout: Duration) {
+    pub(crate) fn wait(&self, timeout: Duration) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut rung, _) = self
             .signal
@@ -82,22 +82,16 @@ impl Drop for RingOnDrop {
     }
 }
 
-/// A session that runs.
+/// A session that runs, in the hands of who waits for its end.
 pub struct Session {
     pipeline: Pipeline,
     pub(crate) opened: Opened,
     pub(crate) manifest: Manifest,
-    pub(crate) streams: Vec<Arc<StreamStats>>,
-    pub(crate) sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
-    pub(crate) stages: Vec<Arc<StageStats>>,
+    watch: Watch,
     feeds: Vec<(usize, JoinHandle<FeedTimes>)>,
     /// How many of them have ended.
     feeds_ended: Arc<AtomicUsize>,
     workers: Vec<(usize, JoinHandle<Option<FinishedSink>>)>,
-    start: Timestamp,
-    end: Option<Timestamp>,
-    handle: StopHandle,
-    last_look: (Timestamp, u64),
     /// When new files are looked for next.
     next_artifacts: Timestamp,
     /// Whether the files are left as they are at the end.
@@ -121,7 +115,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
     let mut opened = opening::open(&pipeline, registry, options)?;
     let stop = Arc::new(AtomicBool::new(false));
     let duration = options.duration.or(pipeline.session.duration);
-    let wired = wiring::wire(&pipeline, &mut opened, &stop)
+    let mut wired = wiring::wire(&pipeline, &mut opened, &stop)
         .map_err(|error| failed(&opened, "make the ledger", &error))?;
     let manifest = closing::first_manifest(&pipeline, &opened, &wired);
     manifest.write(opened.folder().path()).map_err(OpenError::Failed)?;
@@ -131,7 +125,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
     let start = opened.clock.now();
     let end = duration.map(|duration| start + duration);
     let mut workers = Vec::new();
-    for (node, worker) in wired.workers {
+    for (node, worker) in std::mem::take(&mut wired.workers) {
         let ring = RingOnDrop { bell: bell.clone(), ended: workers_ended.clone() };
         let run = move || {
             let _ring = ring;
@@ -141,7 +135,7 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
         workers.push((node, thread.map_err(|error| failed(&opened, "start a thread", &error))?));
     }
     let mut feeds = Vec::new();
-    for (node, feed) in wired.feeds {
+    for (node, feed) in std::mem::take(&mut wired.feeds) {
         let ring = RingOnDrop { bell: bell.clone(), ended: feeds_ended.clone() };
         let run = move || {
             let _ring = ring;
@@ -150,20 +144,15 @@ pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> R
         let thread = threads::start(&pipeline.nodes[node].id, run);
         feeds.push((node, thread.map_err(|error| failed(&opened, "start a thread", &error))?));
     }
+    let watch = Watch::new(&pipeline, &opened, &wired.parts, start, end, StopHandle { stop, bell });
     Ok(Session {
         pipeline,
         opened,
         manifest,
-        streams: wired.streams,
-        sinks: wired.sinks,
-        stages: wired.stages,
+        watch,
         feeds,
         feeds_ended,
         workers,
-        start,
-        end,
-        handle: StopHandle { stop, bell },
-        last_look: (start, 0),
         next_artifacts: start,
         unmeasured: options.unmeasured,
     })
@@ -177,7 +166,13 @@ impl Session {
     /// A handle that stops the session.
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
-        self.handle.clone()
+        self.watch.stop_handle()
+    }
+
+    /// The session as any thread may see it, for as long as it likes.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// The session's folder.
@@ -197,21 +192,25 @@ impl Session {
     /// # Errors
     /// The manifest can't be written. The recording itself is as the sinks left it.
     pub fn wait(mut self, look_interval: Duration, mut look: impl FnMut(&Progress)) -> Result<Report, Error> {
-        let by = self.watch(look_interval, &mut look);
+        let by = self.watch_it(look_interval, &mut look);
+        // A pause that nobody has ended ends with the session.
+        self.opened.events.resume();
         let mut feeds = Vec::new();
         for (node, feed) in std::mem::take(&mut self.feeds) {
             feeds.extend(feed.join().ok().map(|times| (node, times)));
         }
-        let seconds = seconds(self.clock().now().since(self.start));
+        let seconds = seconds(self.opened.time.running().since(self.watch.start()));
         let mut sinks = Vec::new();
         for (node, worker) in std::mem::take(&mut self.workers) {
             // From the bell's point of view a worker that panicked has ended too; its sink has no latency to tell.
             sinks.push((node, worker.join().unwrap_or_default()));
         }
-        let wall_seconds = self::seconds(self.clock().now().since(self.start));
+        let wall_seconds = self::seconds(self.clock().now().since(self.watch.start()));
         let ended = Ended { feeds, sinks, by, seconds, wall_seconds };
-        let pipeline = self.pipeline.clone();
-        closing::close(&pipeline, self, ended)
+        let (pipeline, watch) = (self.pipeline.clone(), self.watch.clone());
+        let report = closing::close(&pipeline, self, ended);
+        watch.has_ended(report.clone());
+        report
     }
 
     fn clock(&self) -> SessionClock {
@@ -219,9 +218,9 @@ impl Session {
     }
 
     /// Watches until the sources have ended, or should.
-    fn watch(&mut self, look_interval: Duration, look: &mut impl FnMut(&Progress)) -> EndedBy {
-        let (mut next_look, mut next_disk_check) =
-            (self.start + look_interval, self.start + DISK_CHECK_INTERVAL);
+    fn watch_it(&mut self, look_interval: Duration, look: &mut impl FnMut(&Progress)) -> EndedBy {
+        let start = self.watch.start();
+        let (mut next_look, mut next_disk_check) = (start + look_interval, start + DISK_CHECK_INTERVAL);
         let by = loop {
             if let Some(by) = self.ended_by() {
                 break by;
@@ -229,7 +228,8 @@ impl Session {
             let now = self.clock().now();
             if now >= next_look {
                 next_look = now + look_interval;
-                look(&self.progress());
+                self.watch.measure_rate();
+                look(&self.watch.progress());
             }
             if now >= next_disk_check {
                 next_disk_check = now + DISK_CHECK_INTERVAL;
@@ -244,22 +244,22 @@ impl Session {
             }
             self.note_new_artifacts();
             let now = self.clock().now();
-            self.handle.bell.wait(next_look.min(next_disk_check).since(now).min(ARTIFACTS_INTERVAL));
+            self.watch.bell().wait(next_look.min(next_disk_check).since(now).min(ARTIFACTS_INTERVAL));
         };
-        self.handle.stop.store(true, Ordering::Relaxed);
+        self.watch.stop_handle().stop();
         by
     }
 
     fn ended_by(&self) -> Option<EndedBy> {
-        if self.handle.stop.load(Ordering::Relaxed) {
+        if self.watch.stops() {
             return Some(EndedBy::Stop);
         }
         let failed = |(node, _): &(usize, _)| self.opened.nodes[*node].stats.error().is_some();
-        if self.sinks.iter().all(failed) {
+        if self.parts().sinks.iter().all(failed) {
             return Some(EndedBy::Failure);
         }
         let feeds_ended = self.feeds_ended.load(Ordering::Relaxed) == self.feeds.len();
-        let reached = self.end.is_some_and(|end| self.clock().now() >= end);
+        let reached = self.watch.end().is_some_and(|end| self.opened.time.running() >= end);
         feeds_ended.then_some(if reached { EndedBy::Duration } else { EndedBy::Sources })
     }
 
@@ -267,8 +267,10 @@ impl Session {
     fn note_new_artifacts(&mut self) {
         let now = self.clock().now();
         if now >= self.next_artifacts
-            && self.opened.folder().artifact_count() != self.manifest.artifacts.len()
+            && (self.opened.folder().artifact_count() != self.manifest.artifacts.len()
+                || self.opened.events.count() != self.manifest.events.len())
         {
+            self.manifest.events = self.opened.events.all();
             let artifacts = closing::artifacts(self.opened.folder());
             self.manifest.artifacts = artifacts;
             // Not fatal: the manifest that stands is whole, and the next look tries again.
@@ -280,57 +282,9 @@ impl Session {
         }
     }
 
-    fn progress(&mut self) -> Progress {
-        let now = self.clock().now();
-        let sum = |count: fn(&StreamStats) -> &std::sync::atomic::AtomicU64| {
-            self.streams.iter().map(|stream| count(stream).load(Ordering::Relaxed)).sum::<u64>()
-        };
-        let (frames, bytes) = (sum(|stream| &stream.frames), sum(|stream| &stream.bytes));
-        let inputs = || self.sinks.iter().flat_map(|(_, inputs)| inputs);
-        let unflushed = |input: &Arc<InputStats>| {
-            input.written.load(Ordering::Relaxed).saturating_sub(input.flushed.load(Ordering::Relaxed))
-        };
-        let waiting = |input: &Arc<InputStats>| input.edges.iter().map(|edge| edge.waiting()).sum::<u64>();
-        let remarks = |stage: &Arc<StageStats>| {
-            let said = stage.new_remarks().into_iter();
-            said.map(|text| Remark { stage: stage.id.clone(), text }).collect::<Vec<_>>()
-        };
-        let since = seconds(now.since(self.last_look.0)).max(1e-9);
-        let progress = Progress {
-            elapsed_seconds: seconds(now.since(self.start)),
-            left_seconds: self.end.map(|end| seconds(end.since(now))),
-            frames,
-            frames_per_second: count(frames.saturating_sub(self.last_look.1)) / since,
-            bytes,
-            loss: self.total_loss(),
-            waiting: inputs().map(waiting).max().unwrap_or(0),
-            unflushed: inputs().map(unflushed).max().unwrap_or(0),
-            remarks: self.stages.iter().flat_map(remarks).collect(),
-        };
-        self.last_look = (now, frames);
-        progress
-    }
-
-    /// All that was lost, each loss counted once: late at its source, dropped at its edge, failed at its stage.
-    pub(crate) fn total_loss(&self) -> Loss {
-        let mut edges: Vec<_> =
-            self.sinks.iter().flat_map(|(_, inputs)| inputs.iter().flat_map(|i| &i.edges)).collect();
-        edges.sort_by_key(|edge| Arc::as_ptr(edge));
-        edges.dedup_by_key(|edge| Arc::as_ptr(edge));
-        let inputs = self.sinks.iter().flat_map(|(_, inputs)| inputs);
-        let of_sink = |stage: &Arc<StageStats>| {
-            self.sinks.iter().any(|(node, _)| Arc::ptr_eq(&self.opened.nodes[*node].stats, stage))
-        };
-        let above_sinks = self.stages.iter().filter(|stage| !of_sink(stage));
-        Loss {
-            late: self.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
-            dropped: edges.iter().map(|edge| edge.dropped()).sum::<u64>()
-                + self.stages.iter().map(|stage| stage.dropped.get()).sum::<u64>(),
-            // What a sink has refused stands at its inputs.
-            failed: above_sinks.map(|stage| stage.failed.get()).sum::<u64>()
-                + inputs.map(|input| input.failed.get() + input.refused.get()).sum::<u64>(),
-            partial: self.stages.iter().map(|stage| stage.partial.get()).sum(),
-        }
+    /// What is counted.
+    pub(crate) fn parts(&self) -> &Parts {
+        self.watch.parts()
     }
 }
 

@@ -10,6 +10,7 @@ use tapedeck_sdk::{Error, Loss, StreamSchema};
 
 use crate::edge::EdgeCounters;
 use crate::ledger::LossCount;
+use crate::remarks::Remarks;
 use crate::watermark::Reach;
 
 /// Durations up to a minute in ns with two significant digits: 20 kB.
@@ -114,22 +115,16 @@ pub(crate) struct StageStats {
     error: Mutex<Option<Error>>,
     /// Whether that ended the stage.
     ended: AtomicBool,
-    remarks: Mutex<Remarks>,
+    remarks: Mutex<Vec<String>>,
+    /// Those of the whole session.
+    all: Arc<Remarks>,
 }
 
 /// The most remarks of a stage that are kept. When there are more, the last one gives way to the next.
 const REMARKS_MAX: usize = 8;
 
-/// What a stage has to say to the user.
-#[derive(Debug, Default)]
-struct Remarks {
-    said: Vec<String>,
-    /// How many of them were shown while the session runs.
-    shown: usize,
-}
-
 impl StageStats {
-    pub(crate) fn new(id: &str) -> Arc<Self> {
+    pub(crate) fn new(id: &str, all: &Arc<Remarks>) -> Arc<Self> {
         Arc::new(Self {
             id: id.to_owned(),
             failed: LossCount::default(),
@@ -138,6 +133,7 @@ impl StageStats {
             error: Mutex::default(),
             ended: AtomicBool::new(false),
             remarks: Mutex::default(),
+            all: all.clone(),
         })
     }
 
@@ -154,24 +150,16 @@ impl StageStats {
 
     /// Has something to say to the user.
     pub(crate) fn remark(&self, text: String) {
+        self.all.push(&self.id, &text);
         let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        if remarks.said.len() == REMARKS_MAX {
-            remarks.said.pop();
-            remarks.shown = remarks.shown.min(REMARKS_MAX - 1);
+        if remarks.len() == REMARKS_MAX {
+            remarks.pop();
         }
-        remarks.said.push(text);
+        remarks.push(text);
     }
 
     pub(crate) fn remarks(&self) -> Vec<String> {
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).said.clone()
-    }
-
-    /// What was said since the last call.
-    pub(crate) fn new_remarks(&self) -> Vec<String> {
-        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = remarks.said[remarks.shown..].to_vec();
-        remarks.shown = remarks.said.len();
-        new
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the stage ended before its time.

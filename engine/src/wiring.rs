@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use tapedeck_sdk::PluginKind;
+use tapedeck_sdk::{PluginKind, StreamSchema};
 
 use crate::edge::{EdgeCounters, EdgeReceiver, edge};
 use crate::feed::{Feed, FeedTimes, Outlet};
@@ -19,6 +19,8 @@ use crate::pipeline::Pipeline;
 use crate::session::{LEDGER, LedgerCounts};
 use crate::sink_stage::SinkStage;
 use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::tap::TapPoint;
+use crate::watch::Parts;
 use crate::watermark::{End, Mark, Reach};
 use crate::worker::{Inlet, Route, Slot, Target, Worker};
 
@@ -31,10 +33,7 @@ pub(crate) struct Wired {
     pub(crate) feeds: Vec<(usize, Feed)>,
     /// The node at the end of the thread, and the thread.
     pub(crate) workers: Vec<(usize, Worker)>,
-    pub(crate) streams: Vec<Arc<StreamStats>>,
-    /// For each sink node: its inputs.
-    pub(crate) sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
-    pub(crate) stages: Vec<Arc<StageStats>>,
+    pub(crate) parts: Parts,
     /// For each input of each sink, in the order of `sinks`: where the ledger has its losses.
     pub(crate) counts: Vec<Vec<LedgerCounts>>,
 }
@@ -84,7 +83,8 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
     let feeds = order.iter().filter(|&&node| pipeline.nodes[node].kind == PluginKind::Source);
     let feeds = feeds.map(|&node| (node, wiring.feed(pipeline, opened, node, &ledger, stop))).collect();
     let stages = opened.nodes.iter().map(|node| node.stats.clone()).collect();
-    Ok(Wired { feeds, workers, streams: wiring.streams, sinks: wiring.sinks, stages, counts })
+    let parts = Parts { streams: wiring.streams, sinks: wiring.sinks, stages, taps: wiring.taps };
+    Ok(Wired { feeds, workers, parts, counts })
 }
 
 struct Wiring {
@@ -97,6 +97,7 @@ struct Wiring {
     /// The first stream of each source.
     first_stream: HashMap<usize, usize>,
     routes: Vec<Vec<Route>>,
+    taps: Vec<(Arc<StreamSchema>, Arc<TapPoint>)>,
     /// Node and input → the receiving end.
     receivers: Vec<(usize, usize, EdgeReceiver)>,
     ways: HashMap<(usize, usize), Way>,
@@ -110,8 +111,13 @@ impl Wiring {
         for (thread, nodes) in threads.iter().enumerate() {
             places.extend(nodes.iter().enumerate().map(|(slot, &node)| (node, (thread, slot))));
         }
-        let route = |schema: &Arc<_>| Route { schema: Arc::clone(schema), targets: Vec::new() };
-        let routes = opened.nodes.iter().map(|node| node.outputs.iter().map(route).collect()).collect();
+        let route = |schema: &Arc<_>| {
+            let tap = Arc::default();
+            Route { schema: Arc::clone(schema), tap, targets: Vec::new() }
+        };
+        let routes: Vec<Vec<Route>> =
+            opened.nodes.iter().map(|node| node.outputs.iter().map(route).collect()).collect();
+        let taps = routes.iter().flatten().map(|route| (route.schema.clone(), route.tap.clone())).collect();
         Self {
             threads,
             places,
@@ -119,6 +125,7 @@ impl Wiring {
             marks: Vec::new(),
             first_stream: HashMap::new(),
             routes,
+            taps,
             receivers: Vec::new(),
             ways: HashMap::new(),
             sinks: Vec::new(),

@@ -11,6 +11,7 @@ use crate::edge::{EdgeReceiver, EdgeSender};
 use crate::lineage::Lineage;
 use crate::sink_stage::{FinishedSink, SinkStage};
 use crate::stats::{StageStats, guarded};
+use crate::tap::TapPoint;
 use crate::watermark::Mark;
 
 /// How long frames of a stream that somebody follows wait for a flush while there are always more of them.
@@ -38,6 +39,7 @@ pub(crate) enum Target {
 /// One output of a stage, with everybody who reads it.
 pub(crate) struct Route {
     pub(crate) schema: Arc<StreamSchema>,
+    pub(crate) tap: Arc<TapPoint>,
     pub(crate) targets: Vec<Target>,
 }
 
@@ -155,6 +157,7 @@ pub(crate) fn send(route: &mut Route, batch: Batch, rest: &mut [Slot], base: usi
     if batch.rows() == 0 {
         return;
     }
+    route.tap.offer(&batch);
     let Some((last, others)) = route.targets.split_last_mut() else { return };
     for target in others {
         send_to(target, batch.clone(), rest, base);

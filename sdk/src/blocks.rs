@@ -34,11 +34,17 @@ pub trait Blocks {
     /// Reading failed.
     fn batch(&mut self, block: usize) -> Result<Batch, Error>;
 
-    /// Looks at the times of a block. To be replaced where they cost much less than the rows.
+    /// The times of a block, without its other columns.
     ///
     /// # Errors
     /// Reading failed.
-    fn times<T>(&mut self, block: usize, look: impl FnOnce(&[i64]) -> T) -> Result<T, Error> {
+    fn times(&mut self, block: usize) -> Result<Vec<i64>, Error>;
+
+    /// Looks at the times of a block whose rows may be wanted next. To be replaced where rows cost much more than their times.
+    ///
+    /// # Errors
+    /// Reading failed.
+    fn look<T>(&mut self, block: usize, look: impl FnOnce(&[i64]) -> T) -> Result<T, Error> {
         Ok(look(self.batch(block)?.timestamps()))
     }
 
@@ -55,6 +61,22 @@ pub trait Blocks {
     /// # Errors
     /// Reading failed.
     fn find(&mut self, to: Timestamp) -> Result<Option<Place>, Error> {
+        self.find_by(to, |blocks, block, sorted| Ok(first_row(&blocks.times(block)?, to, sorted)))
+    }
+
+    /// As [`find`](Self::find), where the rows are wanted next.
+    #[doc(hidden)]
+    fn find_rows(&mut self, to: Timestamp) -> Result<Option<Place>, Error> {
+        self.find_by(to, |blocks, block, sorted| blocks.look(block, |times| first_row(times, to, sorted)))
+    }
+
+    /// The first place that `find_in` finds in a block, from the first block on that may have it.
+    #[doc(hidden)]
+    fn find_by(
+        &mut self,
+        to: Timestamp,
+        find_in: impl Fn(&mut Self, usize, bool) -> Result<Option<usize>, Error>,
+    ) -> Result<Option<Place>, Error> {
         if to.0 == i64::MIN {
             return Ok((self.blocks() > 0).then_some((0, 0)));
         }
@@ -62,7 +84,7 @@ pub trait Blocks {
         let sorted = self.is_sorted();
         // What an index says of a block is not always true in files of other programs.
         for block in first..self.blocks() {
-            if let Some(row) = self.times(block, |times| first_row(times, to, sorted))? {
+            if let Some(row) = find_in(self, block, sorted)? {
                 return Ok(Some((block, row)));
             }
         }
@@ -74,7 +96,7 @@ pub trait Blocks {
     /// # Errors
     /// Reading failed.
     fn nearest(&mut self, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
-        let after = self.find(to)?;
+        let after = self.find_rows(to)?;
         if after.is_none() {
             self.end()?;
         }
@@ -108,7 +130,7 @@ pub trait Blocks {
     /// The first frame of the same time as this one.
     #[doc(hidden)]
     fn first_of(&mut self, place: Place, time: i64) -> Result<Place, Error> {
-        match self.find(Timestamp(time))? {
+        match self.find_rows(Timestamp(time))? {
             Some(first) if self.time(first)? == time => Ok(first),
             // Times went back before it.
             _ => Ok(place),
@@ -118,7 +140,7 @@ pub trait Blocks {
     /// The time of a frame.
     #[doc(hidden)]
     fn time(&mut self, (block, row): Place) -> Result<i64, Error> {
-        let time = self.times(block, |times| times.get(row).copied())?;
+        let time = self.look(block, |times| times.get(row).copied())?;
         time.ok_or_else(|| {
             Error::data(format!("the recording is damaged: block {block} ends before row {row}"))
         })
@@ -272,6 +294,9 @@ mod tests {
         }
         fn batch(&mut self, block: usize) -> Result<Batch, Error> {
             Ok(self.0[block].clone())
+        }
+        fn times(&mut self, block: usize) -> Result<Vec<i64>, Error> {
+            Ok(self.0[block].timestamps().to_vec())
         }
     }
 

@@ -53,7 +53,7 @@ pub struct Description {
     #[serde(default)]
     pub needs_rate: bool,
     /// Whether a source gives frames that have their numbers and times already: the engine keeps them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recorded: bool,
     /// Whether nothing that a sink was given reaches anybody before `flush`: the engine then hands it single frames in blocks.
     #[serde(default)]

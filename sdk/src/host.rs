@@ -66,6 +66,15 @@ pub struct Watermark {
     pub lost: u64,
 }
 
+/// Something that a running stage is told: what it means is the plugin's.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Told {
+    /// What is to be done: `set`, `jump`.
+    pub name: String,
+    /// With what.
+    pub value: serde_json::Value,
+}
+
 /// What a file is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
@@ -97,6 +106,29 @@ pub trait Host: Send + Sync {
 
     /// Tells the user something once. Not for the frame path.
     fn warn(&self, message: &str);
+
+    /// Sets a mark at this moment of the session: it stands in the manifest. Not for the frame path.
+    fn mark(&self, label: &str) {
+        _ = label;
+    }
+
+    /// Pauses the session: its time stands still, and no source is called but those that say so
+    /// ([`Source::goes_on_in_pause`](crate::Source::goes_on_in_pause)). The manifest lists the pauses.
+    fn pause(&self) {}
+
+    /// Ends a pause.
+    fn resume(&self) {}
+
+    /// Whether the session pauses.
+    fn is_paused(&self) -> bool {
+        false
+    }
+
+    /// What the stage was told from outside since the last call, the oldest first; at most 64 wait. For a source, from
+    /// [`next`](crate::Source::next).
+    fn told(&self) -> Option<Told> {
+        None
+    }
 
     /// Registers a file that this stage is about to make, and returns its full path. `name` is relative to the session folder;
     /// folders in between are made. The `role` goes into the manifest: whoever reads the session guesses nothing.

@@ -48,6 +48,12 @@ pub trait Source: Send {
     /// What ends the source; see the trait.
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error>;
 
+    /// Whether [`next`](Self::next) is called while the session pauses, too: by a source that serves somebody meanwhile. It gives no frames
+    /// then.
+    fn goes_on_in_pause(&self) -> bool {
+        false
+    }
+
     /// The recording is to end. A source that has more to give which must not be lost, such as what somebody has seen already, or how
     /// things have ended, brings that to its end from here on and returns `true`: [`next`](Self::next) is called on then until
     /// [`Next::End`], but for two seconds at the most. A source that gives what is there at the moment of the call has no more to give.

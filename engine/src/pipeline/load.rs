@@ -30,28 +30,25 @@ pub(super) struct Place {
 /// # Errors
 /// Everything that is wrong with it, sorted by place.
 pub fn load(path: &Path, variables: &Variables, registry: &Registry) -> Result<Pipeline, Diagnostics> {
+    parse(&path.display().to_string(), &read(path)?, variables, registry)
+}
+
+/// Reads a pipeline's file and checks nothing but that it is a text.
+///
+/// # Errors
+/// The file can't be read, or is not UTF-8.
+pub fn read(path: &Path) -> Result<String, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let diagnostic =
-                Diagnostic::nowhere(Code::Unreadable, format!("can't read the pipeline: {error}"));
-            return Err(only(
-                SourceText::new(name, ""),
-                diagnostic.hint("give the path of a pipeline's TOML file"),
-            ));
-        }
-    };
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text, variables, registry),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let diagnostic =
-                Diagnostic::new(Code::Syntax, at..at + 1, "this is no TOML: the text is not UTF-8");
-            Err(only(SourceText::new(name, text), diagnostic.hint("save the file with the encoding UTF-8")))
-        }
-    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        let diagnostic = Diagnostic::nowhere(Code::Unreadable, format!("can't read the pipeline: {error}"));
+        only(SourceText::new(name.clone(), ""), diagnostic.hint("give the path of a pipeline's TOML file"))
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let diagnostic = Diagnostic::new(Code::Syntax, at..at + 1, "this is no TOML: the text is not UTF-8");
+        only(SourceText::new(name, text), diagnostic.hint("save the file with the encoding UTF-8"))
+    })
 }
 
 fn only(source: SourceText, diagnostic: Diagnostic) -> Diagnostics {

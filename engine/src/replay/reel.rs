@@ -7,7 +7,7 @@ use std::time::Duration;
 use tapedeck_sdk::{Batch, BatchPool, Error, Extent, StreamSchema, Timestamp};
 
 use super::tracks::{Track, tracks};
-use crate::pipeline::glob_matches;
+use crate::pipeline::{did_you_mean, glob_matches};
 use crate::registry::Registry;
 
 /// A part of a recording, in time.
@@ -42,6 +42,16 @@ impl std::str::FromStr for Moment {
                 "{error}; a moment is a duration from the beginning (10s) or a time (2026-11-25T03:21:24Z)"
             )
         })
+    }
+}
+
+impl std::fmt::Display for Moment {
+    /// As [`from_str`](std::str::FromStr::from_str) reads it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::After(after) => tapedeck_sdk::options::DurationText(*after).fmt(formatter),
+            Self::At(time) => formatter.write_str(&time.to_iso8601()),
+        }
     }
 }
 
@@ -89,9 +99,8 @@ impl Reel {
         if let Some(missing) =
             wanted.iter().find(|pattern| !known.iter().any(|name| glob_matches(pattern, name)))
         {
-            known.dedup();
-            return Err(Error::environment(format!("no stream is called \"{missing}\""))
-                .with_hint(format!("there are {}", known.join(", "))));
+            let hint = did_you_mean(missing, known.iter().map(String::as_str), "streams");
+            return Err(Error::environment(format!("no stream is called \"{missing}\"")).with_hint(hint));
         }
         reel.seek(Timestamp(i64::MIN))?;
         Ok(reel)
@@ -122,6 +131,21 @@ impl Reel {
         self.tracks.push(track);
         self.stream_of.push(stream);
         Ok(())
+    }
+
+    /// Keeps only the streams that are wanted, for as long as the reel lives.
+    pub fn retain(&mut self, wanted: impl Fn(&StreamSchema) -> bool) {
+        let kept: Vec<bool> = self.streams.iter().map(|schema| wanted(schema)).collect();
+        let tracks = std::mem::take(&mut self.stream_of).into_iter().zip(std::mem::take(&mut self.tracks));
+        for (stream, track) in tracks.filter(|(stream, _)| kept[*stream]) {
+            self.stream_of.push(kept[..stream].iter().filter(|kept| **kept).count());
+            self.tracks.push(track);
+        }
+        let is_kept = |index: usize| kept[index];
+        self.streams =
+            (0..).zip(&self.streams).filter(|(i, _)| is_kept(*i)).map(|(_, s)| s.clone()).collect();
+        self.pools = self.streams.iter().map(|schema| BatchPool::new(schema.clone())).collect();
+        self.begin = None;
     }
 
     /// The streams, in the order of the index that [`read`](Self::read) gives.
@@ -246,5 +270,40 @@ impl Reel {
             }
         }
         Ok(best.map(|(_, _, batch, row)| (batch, row)))
+    }
+
+    /// The last frame of a stream at or before a moment, as a batch and its row there. Moves where [`read`](Self::read) goes on.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn latest(&mut self, stream: usize, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
+        let mut back: i64 = 0;
+        // The step back doubles each time, from a nanosecond at least: that is all of time.
+        for _ in 0..i64::BITS {
+            let probe = Timestamp(to.0.saturating_sub(back));
+            let Some((batch, row)) = self.closest(stream, probe)? else { return Ok(None) };
+            let after = batch.timestamps()[row].saturating_sub(to.0);
+            if after <= 0 {
+                return Ok(Some((batch, row)));
+            }
+            // No frame is between the probe and the moment, nor as far before the probe as the one that was found is after it.
+            back = back.saturating_mul(2).max(after);
+        }
+        Ok(None)
+    }
+
+    /// The times of a stream's first and last frame; `None` if it has none.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn span(&mut self, stream: usize) -> Result<Option<(Timestamp, Timestamp)>, Error> {
+        if let Some((first, last)) = self.extent(stream).and_then(|extent| extent.timestamps) {
+            return Ok(Some((Timestamp(first), Timestamp(last))));
+        }
+        let mut time = |at: i64| {
+            let found = self.closest(stream, Timestamp(at))?;
+            Ok(found.map(|(batch, row)| Timestamp(batch.timestamps()[row])))
+        };
+        Ok(time(i64::MIN)?.zip(time(i64::MAX)?))
     }
 }

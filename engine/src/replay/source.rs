@@ -101,18 +101,20 @@ pub(crate) fn open(
 impl ReplaySource {
     /// Waits until a time of the recording; false when that takes longer than a call may.
     fn wait_until(&self, recorded: i64) -> bool {
-        let clock = self.time.clock();
-        let now = clock.now();
+        let now = self.time.running();
         self.played.begin(now);
         let due = self.played.due(Timestamp(recorded));
         if due > now + CALL_MAX {
-            clock.sleep_until(now + CALL_MAX);
+            self.time.sleep_until(now + CALL_MAX);
             return false;
         }
         if due > now + AWAKE {
-            clock.sleep_until(due - AWAKE);
+            self.time.sleep_until(due - AWAKE);
         }
-        while clock.now() < due {
+        while self.time.running() < due {
+            if self.time.is_paused() {
+                return false;
+            }
             std::hint::spin_loop();
         }
         true
@@ -145,7 +147,7 @@ impl ReplaySource {
             self.current = Some((stream, batch, row));
             return Next::Idle;
         }
-        let now = self.time.clock().now();
+        let now = self.time.running();
         let lateness = now.since(self.played.due(Timestamp(batch.timestamps()[row])));
         match self.behind {
             Behind::Slip if lateness > SLIP_MIN => self.played.slip(lateness),
@@ -157,7 +159,7 @@ impl ReplaySource {
             }
             _ => {}
         }
-        let horizon = self.played.at(self.time.clock().now() + TOGETHER);
+        let horizon = self.played.at(self.time.running() + TOGETHER);
         let due = batch.timestamps()[row..].iter().take_while(|&&time| time <= horizon.0).count();
         self.give(stream, batch, row, due.max(1))
     }

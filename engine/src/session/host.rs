@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use tapedeck_sdk::{Error, Follower, Host, Loss, Role, Timestamp};
+use tapedeck_sdk::{Error, Follower, Host, Loss, Role, Timestamp, Told};
 
-use super::{Artifact, SessionFolder};
+use super::{Artifact, Ears, Events, SessionFolder};
 use crate::clock::SessionTime;
 use crate::stats::{InputStats, StageStats, StreamStats};
 use crate::watermark::Mark;
@@ -14,6 +14,9 @@ use crate::watermark::Mark;
 pub(crate) struct StageHost {
     pub(crate) time: SessionTime,
     pub(crate) stats: Arc<StageStats>,
+    pub(crate) events: Arc<Events>,
+    /// What the stage was told.
+    pub(crate) ears: Arc<Ears>,
     /// Where files go; not there yet while sources are opened, which make none.
     pub(crate) folder: Arc<OnceLock<SessionFolder>>,
     /// A folder below the session's, for journals.
@@ -45,6 +48,26 @@ impl Host for StageHost {
 
     fn warn(&self, message: &str) {
         self.stats.remark(message.to_owned());
+    }
+
+    fn mark(&self, label: &str) {
+        self.events.mark(label);
+    }
+
+    fn pause(&self) {
+        self.events.pause();
+    }
+
+    fn resume(&self) {
+        self.events.resume();
+    }
+
+    fn is_paused(&self) -> bool {
+        self.time.is_paused()
+    }
+
+    fn told(&self) -> Option<Told> {
+        self.ears.told()
     }
 
     fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error> {

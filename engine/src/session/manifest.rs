@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
-use tapedeck_sdk::{Error, Loss, StreamSchema};
+use tapedeck_sdk::{Error, Loss, StreamSchema, Told};
 
 use super::{FRESH_MANIFEST, MANIFEST, open_regular};
 
@@ -71,8 +71,45 @@ pub struct Manifest {
     pub artifacts: Vec<ManifestArtifact>,
     /// The journals that are kept or were not yet removed.
     pub journals: Vec<ManifestJournal>,
+    /// What happened to the session while it ran: marks, pauses, and what stages were told.
+    #[serde(default)]
+    pub events: Vec<ManifestEvent>,
     /// The pipeline file's text.
     pub pipeline: String,
+}
+
+/// Something that happened to a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestEvent {
+    /// When, in ns since the Unix epoch on the session's clock, which stands still in a pause.
+    pub at_ns: i64,
+    /// What.
+    #[serde(flatten)]
+    pub what: SessionEvent,
+}
+
+/// What can happen to a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum SessionEvent {
+    /// Somebody set a mark.
+    Mark {
+        /// What it is called; may be empty.
+        label: String,
+    },
+    /// It paused.
+    Pause {
+        /// For how long; none: until it ended.
+        seconds: Option<f64>,
+    },
+    /// A stage was told something.
+    Told {
+        /// The stage's id.
+        stage: String,
+        /// What it was told.
+        #[serde(flatten)]
+        told: Told,
+    },
 }
 
 /// A stream as its source gave it.

@@ -1,17 +1,22 @@
 //! A session on disk: its folder, its manifest, and what the stages are told of it.
 
+mod events;
 mod folder;
 mod host;
 mod list;
 mod manifest;
+mod naming;
 
+pub(crate) use events::{Ears, Events};
 pub(crate) use folder::{Artifact, SessionFolder, hash_file, open_regular};
 pub(crate) use host::{Accounts, StageHost};
 pub use list::{ListedSession, list};
 pub use manifest::{
-    ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestInput, ManifestJournal,
-    ManifestSink, ManifestStream, Status,
+    ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestEvent, ManifestInput,
+    ManifestJournal, ManifestSink, ManifestStream, SessionEvent, Status,
 };
+pub use naming::check_name;
+pub(crate) use naming::free_name;
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "session.json";

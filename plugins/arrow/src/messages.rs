@@ -6,12 +6,13 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_buffer::{Buffer, MutableBuffer};
+use arrow_buffer::MutableBuffer;
 use arrow_ipc::reader::RecordBatchDecoder;
-use arrow_ipc::{Message, root_as_message};
-use arrow_schema::{DataType as ArrowType, SchemaRef};
+use arrow_ipc::{Buffer, Message, RecordBatch as RecordBatchHeader, root_as_message};
+use arrow_schema::{DataType as ArrowType, Field, SchemaRef};
 use tapedeck_sdk::Error;
 
 use crate::scan::Placed;
@@ -19,17 +20,36 @@ use crate::scan::Placed;
 /// Bytes before the metadata of a message: marker and length.
 const PREFIX_BYTES: u64 = 8;
 
+/// Bytes that nobody wants are read along where they are so few that a system call costs more.
+const GAP_BYTES_MAX: usize = 32 << 10;
+
 /// A file of messages.
 pub(crate) struct Messages {
-    pub(crate) file: File,
-    pub(crate) path: PathBuf,
+    file: File,
+    path: PathBuf,
     /// All columns of the file.
-    pub(crate) schema: SchemaRef,
-    /// Those that are read, by rising index; `None` is all.
+    schema: SchemaRef,
+    /// How many buffers a message has for each column and all before it.
+    buffers: Vec<usize>,
+    /// The columns that are read, by rising index; `None` is all.
     pub(crate) columns: Option<Vec<usize>>,
 }
 
 impl Messages {
+    /// A file with these columns.
+    pub(crate) fn new(file: File, path: PathBuf, schema: SchemaRef) -> Self {
+        let count = |field: &Arc<Field>| match field.data_type() {
+            ArrowType::Utf8 | ArrowType::Binary => 3,
+            _ => 2,
+        };
+        let counts = schema.fields().iter().map(count);
+        let buffers = counts.scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        Self { buffers: buffers.collect(), file, path, schema, columns: None }
+    }
+
     /// The record batch of a message.
     pub(crate) fn record(&self, message: Placed) -> Result<RecordBatch, Error> {
         self.decode(message, self.columns.as_deref())
@@ -52,10 +72,11 @@ impl Messages {
             let (values, from) = (values.as_chunks::<8>().0, data.offset());
             return Ok(values.get(from..from + rows.len()).unwrap_or_default().to_vec());
         }
-        let buffers = batch.buffers().filter(|buffers| buffers.len() > self.values_of(column));
-        let buffer = buffers.map(|buffers| *buffers.get(self.values_of(column)));
-        let [begin, length] = buffer
-            .map(|buffer| [buffer.offset(), buffer.length()])
+        let values = self.buffers_of(column).start + 1;
+        let [begin, length] = batch
+            .buffers()
+            .filter(|buffers| buffers.len() > values)
+            .map(|buffers| [buffers.get(values).offset(), buffers.get(values).length()])
             .and_then(|[offset, length]| Some([u64::try_from(offset).ok()?, u64::try_from(length).ok()?]))
             .ok_or_else(|| self.damaged(&"a message has fewer columns than its stream"))?;
         if length / 8 < rows.end as u64 {
@@ -74,8 +95,13 @@ impl Messages {
         let batch = batch.ok_or_else(|| self.damaged(&"a message is no record batch any more"))?;
         let length = usize::try_from(message.body_bytes).map_err(|error| self.damaged(&error))?;
         let mut body = MutableBuffer::try_from_len_zeroed(length).map_err(|error| self.damaged(&error))?;
-        self.read(body.as_slice_mut(), message.at + message.head_bytes)?;
-        let (body, dictionaries): (Buffer, _) = (body.into(), HashMap::new());
+        let whole = || std::iter::once(0..length).collect();
+        for range in columns.map_or_else(whole, |columns| self.stretches(&batch, columns)) {
+            let at = message.at + message.head_bytes + range.start as u64;
+            let part = body.as_slice_mut().get_mut(range);
+            self.read(part.ok_or_else(|| self.damaged(&"a message points out of itself"))?, at)?;
+        }
+        let (body, dictionaries) = (body.into(), HashMap::new());
         RecordBatchDecoder::try_new(&body, batch, self.schema.clone(), &dictionaries, &header.version())
             .and_then(|decoder| decoder.with_projection(columns).read_record_batch())
             .map_err(|error| self.damaged(&error))
@@ -92,14 +118,32 @@ impl Messages {
         root_as_message(metadata).map_err(|error| self.damaged(&error))
     }
 
-    /// Which buffer of a message has the values of a column: behind those of the columns before it, and its validity.
-    fn values_of(&self, column: usize) -> usize {
-        let buffers = |data_type: &ArrowType| match data_type {
-            ArrowType::Utf8 | ArrowType::Binary => 3,
-            _ => 2,
+    /// Where in the body of a message the buffers of these columns lie.
+    fn stretches(&self, batch: &RecordBatchHeader<'_>, columns: &[usize]) -> Vec<Range<usize>> {
+        let buffers = batch.buffers();
+        let wanted = columns.iter().flat_map(|&column| self.buffers_of(column));
+        let buffer = |index: usize| buffers.filter(|all| index < all.len()).map(|all| *all.get(index));
+        let range = |buffer: Buffer| {
+            let [begin, length] = [buffer.offset(), buffer.length()].map(usize::try_from);
+            let begin = begin.ok()?;
+            Some(begin..begin.checked_add(length.ok()?)?)
         };
-        let before = self.schema.fields().iter().take(column);
-        before.map(|field| buffers(field.data_type())).sum::<usize>() + 1
+        let mut ranges: Vec<_> =
+            wanted.filter_map(buffer).filter_map(range).filter(|range| !range.is_empty()).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges.into_iter().fold(Vec::new(), |mut stretches: Vec<Range<usize>>, range| {
+            match stretches.last_mut() {
+                Some(last) if range.start <= last.end + GAP_BYTES_MAX => last.end = last.end.max(range.end),
+                _ => stretches.push(range),
+            }
+            stretches
+        })
+    }
+
+    /// Which buffers of a message a column has: validity first, values last.
+    fn buffers_of(&self, column: usize) -> Range<usize> {
+        let behind = |columns: usize| self.buffers.get(columns).copied().unwrap_or(usize::MAX);
+        column.checked_sub(1).map_or(0, behind)..behind(column)
     }
 
     fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), Error> {

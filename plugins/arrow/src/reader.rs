@@ -48,7 +48,7 @@ impl Format for ArrowFormat {
             path.file_stem().map_or_else(|| "stream".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let import = ArrowImport::new(&schema, &name)?;
         Ok(Box::new(ArrowSource {
-            messages: Messages { file, path: path.to_owned(), schema, columns: None },
+            messages: Messages::new(file, path.to_owned(), schema),
             lead: import.lead(),
             streams: vec![import.schema().clone()],
             import,
@@ -176,17 +176,15 @@ impl ArrowSource {
         }
         let mut index = TimeIndex::default();
         for part in &self.parts {
-            let rows = part.from..part.from + part.rows;
-            let times: Vec<i64> = match self.lead[1] {
-                Some(column) => {
-                    let words = self.messages.words(part.message, column, rows)?;
-                    words.into_iter().map(i64::from_le_bytes).collect()
-                }
-                None => vec![0; part.rows],
-            };
-            index.push(&times);
+            index.push(&self.times_of(part)?);
         }
         Ok(self.index.get_or_init(|| index))
+    }
+
+    fn times_of(&self, part: &Part) -> Result<Vec<i64>, Error> {
+        let Some(column) = self.lead[1] else { return Ok(vec![0; part.rows]) };
+        let words = self.messages.words(part.message, column, part.from..part.from + part.rows)?;
+        Ok(words.into_iter().map(i64::from_le_bytes).collect())
     }
 
     /// The first and the last `seq`.
@@ -252,6 +250,10 @@ impl Blocks for ArrowSource {
         let batch = self.rows_from(self.parts[block], 0)?;
         self.cache.put(block, &batch);
         Ok(batch)
+    }
+
+    fn times(&mut self, block: usize) -> Result<Vec<i64>, Error> {
+        self.times_of(&self.parts[block])
     }
 
     fn end(&self) -> Result<(), Error> {

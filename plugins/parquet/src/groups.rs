@@ -2,6 +2,7 @@
 //! frames.
 
 use std::fs::File;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ use tapedeck_sdk::{Error, Extent, StreamSchema, Timestamp};
 const READ_ROWS_MAX: u64 = 8192;
 const READ_BYTES_MAX: u64 = 8 << 20;
 const READ_VALUES_MAX: u64 = 1 << 20;
+/// About the most bytes of a row group that is read whole.
+const GROUP_BYTES_MAX: u64 = 48 << 20;
 
 /// Calls the format's library, which panics on some files that are damaged (parquet 60: a run of levels that is too long).
 pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
@@ -29,7 +32,7 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, 
 /// Rows of a group that are read at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed {
-    group: usize,
+    pub(crate) group: usize,
     /// The first row, in the group.
     from: usize,
     /// The first row, in the file.
@@ -44,6 +47,8 @@ struct Group {
     first_row: u64,
     /// Blocks of the file before it.
     first_block: usize,
+    /// About how many bytes the columns that are read have in a row.
+    row_bytes: u64,
     /// The earliest and the latest time, where the footer says.
     times: Option<(i64, i64)>,
     seq: Option<(u64, u64)>,
@@ -77,7 +82,15 @@ impl Groups {
         let (mut groups, mut first_row) = (Vec::new(), 0);
         for group in footer.metadata().row_groups() {
             let rows = u64::try_from(group.num_rows()).map_err(|error| error.to_string())?;
-            groups.push(Group { rows, first_row, first_block: 0, times: None, seq: None, index: None });
+            groups.push(Group {
+                rows,
+                first_row,
+                first_block: 0,
+                row_bytes: 0,
+                times: None,
+                seq: None,
+                index: None,
+            });
             first_row = rows.checked_add(first_row).ok_or("its row groups have too many rows")?;
         }
         let mut made = Self { file, path, footer, lead, columns: None, groups, block_rows: 1, index: None };
@@ -150,6 +163,17 @@ impl Groups {
             .ok_or_else(|| self.damaged(&"a row group has fewer rows than it says"))
     }
 
+    /// The blocks of a group and a reader whose record batches they are; no blocks if their rows are too many to be kept.
+    pub(crate) fn read_group(
+        &self,
+        number: usize,
+    ) -> Result<(Range<usize>, ParquetRecordBatchReader), Error> {
+        let group = &self.groups[number];
+        let is_small = group.rows.saturating_mul(group.row_bytes) <= GROUP_BYTES_MAX;
+        let count = if is_small { self.blocks_of(group) } else { 0 };
+        Ok((group.first_block..group.first_block + count, self.reader(vec![number], 0, None)?))
+    }
+
     /// The first block with a time at or after a moment.
     pub(crate) fn first_block(&mut self, to: Timestamp) -> Result<Option<usize>, Error> {
         if self.lead[1].is_none() {
@@ -198,20 +222,26 @@ impl Groups {
         let mut index = TimeIndex::default();
         let Some(column) = self.lead[1] else { return Ok(index) };
         let mut reader = self.reader_of(&[column], vec![number], 0, None)?;
-        let mut next = || self.checked(|| reader.next().transpose().map_err(|error| error.to_string()));
-        let block_rows = usize::try_from(self.block_rows).unwrap_or(usize::MAX);
-        let mut times: Vec<i64> = Vec::new();
-        while let Some(record) = next()? {
-            let found = record.column(0).as_any().downcast_ref::<TimestampNanosecondArray>();
-            let found = found.ok_or_else(|| self.damaged(&"its times are of another type"))?;
-            times.extend_from_slice(found.values());
-            let whole = times.len() / block_rows * block_rows;
-            times.drain(..whole).as_slice().chunks(block_rows).for_each(|block| index.push(block));
-        }
-        if !times.is_empty() {
+        // A reader's record batches are blocks: only the last one of a group has fewer rows.
+        while let Some(times) = self.next_times(&mut reader)? {
             index.push(&times);
         }
         Ok(index)
+    }
+
+    /// The times of a block. Reads no other column.
+    pub(crate) fn times_of(&self, place: Placed) -> Result<Vec<i64>, Error> {
+        let Some(column) = self.lead[1] else { return Ok(vec![0; place.rows]) };
+        let mut reader = self.reader_of(&[column], vec![place.group], place.from, Some(place.rows))?;
+        Ok(self.next_times(&mut reader)?.unwrap_or_default())
+    }
+
+    fn next_times(&self, reader: &mut ParquetRecordBatchReader) -> Result<Option<Vec<i64>>, Error> {
+        let record = self.checked(|| reader.next().transpose().map_err(|error| error.to_string()))?;
+        let Some(record) = record else { return Ok(None) };
+        let times = record.column(0).as_any().downcast_ref::<TimestampNanosecondArray>();
+        let times = times.ok_or_else(|| self.damaged(&"its times are of another type"))?;
+        Ok(Some(times.values().to_vec()))
     }
 
     /// How many rows are read at once follows from the columns that are read.
@@ -219,13 +249,13 @@ impl Groups {
         let metadata = self.footer.metadata();
         let all = self.footer.schema().fields().len();
         let columns = self.columns.clone().unwrap_or_else(|| (0..all).collect());
-        let row_bytes = metadata.row_groups().iter().map(|group| {
+        for (known, group) in self.groups.iter_mut().zip(metadata.row_groups()) {
             let column =
                 |&index: &usize| group.columns().get(index).map_or(0, |column| column.uncompressed_size());
             let bytes = columns.iter().map(column).fold(0, i64::saturating_add);
-            bytes.max(0).unsigned_abs() / group.num_rows().max(1).unsigned_abs()
-        });
-        let row_bytes = row_bytes.max().unwrap_or(0).max(1);
+            known.row_bytes = bytes.max(0).unsigned_abs() / known.rows.max(1);
+        }
+        let row_bytes = self.groups.iter().map(|group| group.row_bytes).max().unwrap_or(0).max(1);
         let rows = (READ_BYTES_MAX / row_bytes).min(READ_VALUES_MAX / (columns.len() as u64).max(1));
         self.block_rows = rows.clamp(1, READ_ROWS_MAX);
         let mut first_block = 0_usize;

@@ -63,6 +63,7 @@ impl Format for ParquetFormat {
             rest: None,
             failed: false,
             cache: BlockCache::default(),
+            read: None,
         }))
     }
 
@@ -91,6 +92,8 @@ struct ParquetSource {
     rest: Option<RecordBatch>,
     failed: bool,
     cache: BlockCache,
+    /// The row group of which a block was read last.
+    read: Option<usize>,
 }
 
 impl ParquetSource {
@@ -117,6 +120,23 @@ impl ParquetSource {
         let batch = self.import.batch(&record, self.at).map_err(|error| self.groups.damaged(&error))?;
         self.at += record.num_rows() as u64;
         Ok(Some(batch))
+    }
+
+    /// Keeps all blocks of a row group, if there is room for so many: a page often has the rows of many blocks, and would be
+    /// unpacked again for each of them.
+    fn keep_group(&mut self, group: usize) -> Result<(), Error> {
+        let (blocks, mut reader) = self.groups.read_group(group)?;
+        for block in blocks {
+            let next = || reader.next().transpose().map_err(|error| error.to_string());
+            let place = self.groups.place(block);
+            let record = self.groups.checked(next)?.filter(|record| record.num_rows() == place.rows);
+            let Some(record) = record else { break };
+            if self.cache.get(block).is_none() {
+                let batch = self.import.batch(&record, place.first_row);
+                self.cache.put(block, &batch.map_err(|error| self.groups.damaged(&error))?);
+            }
+        }
+        Ok(())
     }
 
     fn go_to(&mut self, row: u64) {
@@ -147,11 +167,22 @@ impl Blocks for ParquetSource {
             return Ok(batch.clone());
         }
         let place = self.groups.place(block);
+        if self.read.replace(place.group) == Some(place.group) {
+            // What can't be read of the others does not matter here; a damaged block is read again below, and is an error then.
+            drop(self.keep_group(place.group));
+            if let Some(batch) = self.cache.get(block) {
+                return Ok(batch.clone());
+            }
+        }
         let record = self.groups.read_block(place)?;
         let batch =
             self.import.batch(&record, place.first_row).map_err(|error| self.groups.damaged(&error))?;
         self.cache.put(block, &batch);
         Ok(batch)
+    }
+
+    fn times(&mut self, block: usize) -> Result<Vec<i64>, Error> {
+        self.groups.times_of(self.groups.place(block))
     }
 }
 

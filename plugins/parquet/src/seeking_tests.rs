@@ -172,6 +172,19 @@ fn one_row_group_is_read_to_find_a_moment() {
 }
 
 #[test]
+fn moments_are_found_in_a_row_group_of_many_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let times: Vec<i64> = (0..30_000).map(|row| row * 10).collect();
+    let path = written(folder.path(), &json!({}), &[batch(0, &times)]).remove(0);
+    conformance::recording(&ParquetFormat, &path).unwrap();
+    let mut recording = open(&path);
+    for row in [20_000, 100, 29_999, 8191, 8192, 16_384] {
+        let (found, at) = recording.closest(0, Timestamp(times[row] + 4)).unwrap().unwrap();
+        assert_eq!((found.seq()[at], found.column(1).str_at(at)), (row as u64, "some text"));
+    }
+}
+
+#[test]
 fn large_rows_come_in_small_batches() {
     let folder = tempfile::tempdir().unwrap();
     let schema =

@@ -82,10 +82,6 @@ pub(crate) struct Terminal {
     fixed: bool,
     records_input: bool,
     keys: Keys,
-    /// Since when the recording pauses, if it does.
-    paused_at: Option<Timestamp>,
-    /// How long it has paused before. A pause takes no time in the recording.
-    paused_for: Duration,
     echoes: bool,
     paced: bool,
     /// Whether nobody has the terminal open, as far as this call knows.
@@ -123,8 +119,6 @@ impl Terminal {
             fixed: options.width.is_some() || options.height.is_some(),
             records_input: options.input,
             keys,
-            paused_at: None,
-            paused_for: Duration::ZERO,
             echoes: true,
             paced: context.rate_hz.is_some(),
             hung_up: false,
@@ -143,22 +137,12 @@ impl Terminal {
 
     fn push_size(&mut self) {
         let size = format!("{}x{}", self.size.columns, self.size.rows);
-        let at = self.now();
+        let at = self.host.now();
         self.frames.push(at, "r", size.as_bytes());
     }
 
-    /// The time in the recording, which stands still during a pause.
-    fn now(&self) -> Timestamp {
-        let now = self.paused_at.unwrap_or_else(|| self.host.now());
-        Timestamp(now.0 - i64::try_from(self.paused_for.as_nanos()).unwrap_or(0))
-    }
-
-    fn pause_or_go_on(&mut self) {
-        let now = self.host.now();
-        match self.paused_at.take() {
-            Some(since) => self.paused_for += now.since(since),
-            None => self.paused_at = Some(now),
-        }
+    fn pause_or_resume(&self) {
+        if self.host.is_paused() { self.host.resume() } else { self.host.pause() }
     }
 
     /// Waits until something can be done, or the time is over.
@@ -225,17 +209,18 @@ impl Terminal {
         let Some(user) = &self.user else { return };
         self.typed.clear();
         self.listening = user.read(&mut self.typed);
-        let at = self.now();
+        let at = self.host.now();
         // A key is pressed by itself; the same byte among others was pasted, and is the command's.
         if let [key] = self.typed[..] {
             if Some(key) == self.keys.pause {
-                return self.pause_or_go_on();
+                return self.pause_or_resume();
             }
             if Some(key) == self.keys.mark {
+                self.host.mark("");
                 return self.frames.push(at, "m", b"");
             }
         }
-        if self.records_input && !self.typed.is_empty() && self.paused_at.is_none() {
+        if self.records_input && !self.typed.is_empty() && !self.host.is_paused() {
             let echoes = self.session.echoes();
             if std::mem::replace(&mut self.echoes, echoes) != echoes {
                 self.frames.push(at, "e", if echoes { b"on" } else { b"off" });
@@ -256,8 +241,8 @@ impl Terminal {
         if let Some(user) = &mut self.user {
             user.show(&self.frames.data[begin..]);
         }
-        let at = self.now();
-        if self.paused_at.is_some() {
+        let at = self.host.now();
+        if self.host.is_paused() {
             self.frames.data.truncate(begin);
         } else if bytes > 0 {
             self.frames.end(at, "o");
@@ -316,6 +301,11 @@ impl Terminal {
 impl Source for Terminal {
     fn streams(&self) -> &[Arc<StreamSchema>] {
         &self.streams
+    }
+
+    /// The user goes on to see what the command says.
+    fn goes_on_in_pause(&self) -> bool {
+        true
     }
 
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {

@@ -103,6 +103,12 @@ impl User {
         self.resized.as_fd()
     }
 
+    /// The size of the window, if it has one.
+    #[must_use]
+    pub fn size(&self) -> Option<Size> {
+        size(&self.output)
+    }
+
     /// The size of the window, after a change. Forgets that there was one.
     pub(crate) fn new_size(&self) -> Option<Size> {
         let mut bytes = [0; 64];

@@ -1,7 +1,7 @@
 //! A host for tests: real enough to open any plugin, with nothing of the engine in it.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub struct FakeHost {
     now: AtomicI64,
     tick: AtomicI64,
     failed: AtomicU64,
+    paused: AtomicBool,
     warnings: Mutex<Vec<String>>,
     artifacts: Mutex<Vec<PathBuf>>,
     followers: Mutex<Vec<(usize, Follower)>>,
@@ -27,6 +28,7 @@ impl FakeHost {
             now: AtomicI64::new(1_700_000_000_000_000_000),
             tick: AtomicI64::new(0),
             failed: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
             warnings: Mutex::default(),
             artifacts: Mutex::default(),
             followers: Mutex::default(),
@@ -89,11 +91,24 @@ impl FakeHost {
 
 impl Host for FakeHost {
     fn now(&self) -> Timestamp {
-        Timestamp(self.now.fetch_add(self.tick.load(Ordering::Relaxed), Ordering::Relaxed))
+        let tick = if self.is_paused() { 0 } else { self.tick.load(Ordering::Relaxed) };
+        Timestamp(self.now.fetch_add(tick, Ordering::Relaxed))
     }
 
     fn failed(&self, frames: u64) {
         self.failed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    fn resume(&self) {
+        self.paused.store(false, Ordering::Relaxed);
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     fn warn(&self, message: &str) {

@@ -20,12 +20,14 @@ pub(super) struct Moments<'reader> {
 impl Moments<'_> {
     /// Lets the stream go on with its first frame at or after a moment.
     pub(super) fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
-        let (row, time) = match self.find(to)? {
-            Some(_) if to.0 == i64::MIN => (0, i64::MIN),
-            Some(place) => (self.first_row(place.0) + place.1 as u64, self.time(place)?),
-            None => (self.track.rows(), i64::MAX),
+        let found = self.find(to)?;
+        let row = found.map_or(self.track.rows(), |(block, row)| self.first_row(block) + row as u64);
+        let time = match found {
+            Some(_) if to.0 != i64::MIN => self.track.times(row..row + 1),
+            _ => Ok(Vec::new()),
         };
-        self.track.go_to(row, time);
+        let time = time.map_err(|failure| not_a_recording(self.path, &failure))?;
+        self.track.go_to(row, time.first().copied().unwrap_or(i64::MIN));
         Ok(())
     }
 
@@ -57,12 +59,16 @@ impl Blocks for Moments<'_> {
         self.track.block(block).map_err(|failure| not_a_recording(self.path, &failure))
     }
 
-    fn times<T>(&mut self, block: usize, look: impl FnOnce(&[i64]) -> T) -> Result<T, Error> {
-        if self.track.block_rows() >= ROWS_MIN {
-            return Ok(look(self.batch(block)?.timestamps()));
-        }
+    fn times(&mut self, block: usize) -> Result<Vec<i64>, Error> {
         let first = self.first_row(block);
         let times = self.track.times(first..first + self.rows(block) as u64);
-        times.map(|times| look(&times)).map_err(|failure| not_a_recording(self.path, &failure))
+        times.map_err(|failure| not_a_recording(self.path, &failure))
+    }
+
+    fn look<T>(&mut self, block: usize, look: impl FnOnce(&[i64]) -> T) -> Result<T, Error> {
+        if self.track.block_rows() < ROWS_MIN {
+            return Ok(look(&self.times(block)?));
+        }
+        Ok(look(self.batch(block)?.timestamps()))
     }
 }

@@ -90,6 +90,9 @@ impl Blocks for TestReader {
     fn batch(&mut self, block: usize) -> Result<Batch, Error> {
         Ok(self.batches[block].clone())
     }
+    fn times(&mut self, block: usize) -> Result<Vec<i64>, Error> {
+        Ok(self.batches[block].timestamps().to_vec())
+    }
 }
 
 impl TestReader {

@@ -1,0 +1,126 @@
+//! A terminal recording as it is shown: its bytes, and after a jump the screen that they made. Knows nothing of when.
+
+use std::time::Duration;
+
+use avt::{ScreenKind, Terminal};
+use tapedeck_sdk::Error;
+use tapedeck_sdk::terminal::{Size, Utf8Joiner};
+
+use super::arguments::TerminalArguments;
+use super::player::{Part, Show, Shown, Standing, Take};
+use super::screen::{LEAVE_ALTERNATE, PUT_BACK, Screen};
+use super::tape::{Event, Tape};
+
+/// The most cells that a recording's terminal is followed with.
+const CELLS_MAX: u16 = 2000;
+
+/// Everything to its first state, and the screen empty.
+const CLEAR: &str = "\x1b[?1049l\x1b[0m\x1b[?6l\x1b[r\x1b[H\x1b[2J";
+
+/// A terminal recording that is played.
+pub(super) struct TerminalShow {
+    tape: Tape,
+    followed: Followed,
+    /// Where the last event was that is followed already.
+    reached: Duration,
+    pauses_at_marks: bool,
+    resizes: bool,
+}
+
+impl TerminalShow {
+    pub(super) fn new(tape: Tape, arguments: &TerminalArguments) -> Self {
+        Self {
+            tape,
+            followed: Followed::new(),
+            reached: Duration::ZERO,
+            pauses_at_marks: arguments.pause_at_marks,
+            resizes: arguments.resize,
+        }
+    }
+
+    fn follow(&mut self, event: &Event) {
+        self.reached = event.at;
+        match event.code.as_str() {
+            "o" => self.followed.show(&event.data),
+            "r" => Size::parse(&event.data).into_iter().for_each(|size| self.followed.resize(size)),
+            _ => {}
+        }
+    }
+}
+
+impl Show for TerminalShow {
+    fn part(&self) -> &Part {
+        &self.tape.part
+    }
+
+    fn next_at(&mut self) -> Result<Option<Duration>, Error> {
+        self.tape.next_at()
+    }
+
+    fn advance(&mut self, _: Take, screen: &mut Screen) -> Result<Shown, Error> {
+        let Some(event) = self.tape.next()? else { return Ok(Shown::GoOn) };
+        self.follow(&event);
+        let is_seen = match event.code.as_str() {
+            "o" => screen.show(&event.data),
+            "r" if self.resizes => Size::parse(&event.data)
+                .is_none_or(|size| screen.show(format!("\x1b[8;{};{}t", size.rows, size.columns).as_bytes())),
+            "m" if self.pauses_at_marks => return Ok(Shown::Pause),
+            _ => true,
+        };
+        Ok(if is_seen { Shown::GoOn } else { Shown::Gone })
+    }
+
+    fn go_to(&mut self, to: Duration, screen: &mut Screen) -> Result<(), Error> {
+        if to < self.reached {
+            self.tape.rewind()?;
+            self.followed = Followed::new();
+            self.reached = Duration::ZERO;
+        }
+        while self.tape.next_at()?.is_some_and(|at| at <= to) {
+            let Some(event) = self.tape.next()? else { break };
+            self.follow(&event);
+        }
+        screen.show(self.followed.dump().as_bytes());
+        Ok(())
+    }
+
+    fn refresh(&mut self, _: &Standing, _: &mut Screen) {}
+
+    fn farewell(&mut self, _: &Standing, screen: &Screen) -> String {
+        if screen.is_plain() { String::new() } else { self.followed.farewell() }
+    }
+}
+
+/// What follows the recording's terminal, so that any moment of it can be shown.
+struct Followed {
+    terminal: Terminal,
+    joiner: Utf8Joiner,
+}
+
+impl Followed {
+    fn new() -> Self {
+        let terminal = Terminal::new(80, 24).expect("80x24 is a size");
+        Self { terminal, joiner: Utf8Joiner::default() }
+    }
+
+    fn show(&mut self, data: &[u8]) {
+        let terminal = &mut self.terminal;
+        self.joiner.push(data, |text| terminal.feed(text));
+    }
+
+    fn resize(&mut self, size: Size) {
+        let cells = |cells: u16| usize::from(cells.clamp(1, CELLS_MAX));
+        self.terminal.resize(cells(size.columns), cells(size.rows));
+    }
+
+    /// What makes any terminal show the same.
+    fn dump(&self) -> String {
+        format!("{CLEAR}{}", self.terminal.dump())
+    }
+
+    /// What ends the show.
+    fn farewell(&self) -> String {
+        let alternate = self.terminal.active_screen_kind() == ScreenKind::Alternate;
+        format!("{}{PUT_BACK}\r\n", if alternate { LEAVE_ALTERNATE } else { "" })
+    }
+}

@@ -1,7 +1,9 @@
 """Players in Python, for the figures of replay: p99 of their jitter in microseconds on standard output.
 
-  replay_peers.py sleep HZ SECONDS FOLDER    a loop of time.sleep over timestamps in memory, as players without a scheduler are written
-  replay_peers.py dimos HZ SECONDS FOLDER    dimos of PyPI: a store that is made first, then played
+  replay_peers.py mcap HZ SECONDS FOLDER     mcap of PyPI and time.sleep, as players without a scheduler are written
+  replay_peers.py dimos HZ SECONDS FOLDER    dimos of PyPI
+
+Each makes its own recording in FOLDER first, unless it is there, and plays it.
 
 Jitter is |lateness - its median|, lateness against the first frame's time plus the recorded distance.
 """
@@ -21,14 +23,30 @@ def jitter_p99(times, stamps):
     return away[(len(away) - 1) * 99 // 100] * 1e6
 
 
-def sleep(stamps, _folder):
-    times = []
-    start = time.monotonic()
-    for stamp in stamps:
-        pause = start + stamp - stamps[0] - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        times.append(time.monotonic())
+def mcap(stamps, folder):
+    from mcap.reader import make_reader
+    from mcap.writer import Writer
+
+    path = pathlib.Path(folder, "peer.mcap")
+    if not path.exists():
+        with open(path, "wb") as file:
+            writer = Writer(file)
+            writer.start()
+            channel = writer.register_channel("s", "json", 0)
+            for number, stamp in enumerate(stamps):
+                nanos = round(stamp * 1e9)
+                writer.add_message(channel, log_time=nanos, publish_time=nanos, data=b"%d" % number)
+            writer.finish()
+    times, start, first = [], None, None
+    with open(path, "rb") as file:
+        for _, _, message in make_reader(file).iter_messages():
+            stamp = message.log_time / 1e9
+            if start is None:
+                start, first = time.monotonic(), stamp
+            pause = start + stamp - first - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            times.append(time.monotonic())
     return times
 
 
@@ -47,11 +65,12 @@ def dimos(stamps, folder):
         played = store.replay().stream("s").observable()
         played.subscribe(lambda _: times.append(time.monotonic()), on_completed=done.set)
         done.wait()
-    assert len(times) == len(stamps), f"{len(times)} of {len(stamps)} frames came"
     return times
 
 
 if __name__ == "__main__":
     mode, hz, seconds, folder = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     stamps = [EPOCH + number / hz for number in range(round(hz * seconds))]
-    print(jitter_p99({"sleep": sleep, "dimos": dimos}[mode](stamps, folder), stamps))
+    played = {"mcap": mcap, "dimos": dimos}[mode](stamps, folder)
+    assert len(played) == len(stamps), f"{len(played)} of {len(stamps)} frames came"
+    print(jitter_p99(played, stamps))

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tapedeck_engine::pipeline::{Variables, parse};
+use tapedeck_engine::pipeline::{Pipeline, Variables, parse};
 use tapedeck_engine::report::Report;
 use tapedeck_engine::{Registry, RunOptions, begin};
 
@@ -36,11 +36,15 @@ pub(crate) fn run_with(registry: &Registry, text: &str) -> Report {
     run_into(registry, text, folder().path())
 }
 
+/// A pipeline's text, checked. It begins with keys of the session, if it has any.
+pub(crate) fn parsed(registry: &Registry, text: &str) -> Pipeline {
+    let text = format!("[session]\ndisk_free_min = \"0B\"\n{text}");
+    parse("bench.toml", &text, &Variables::none(), registry).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// The same into a folder that is kept.
 pub(crate) fn run_into(registry: &Registry, text: &str, folder: &Path) -> Report {
-    let text = format!("[session]\ndisk_free_min = \"0B\"\n{text}");
-    let pipeline =
-        parse("bench.toml", &text, &Variables::none(), registry).unwrap_or_else(|error| panic!("{error}"));
+    let pipeline = parsed(registry, text);
     let options = RunOptions { directory: Some(folder.to_owned()), ..RunOptions::default() };
     let session = begin(pipeline, registry, &options).unwrap_or_else(|error| panic!("{error:?}"));
     session.wait(Duration::from_secs(3600), |_| {}).expect("the manifest can be written")

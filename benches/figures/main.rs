@@ -17,10 +17,18 @@ mod terminals;
 
 /// One line of the table.
 pub(crate) struct Figure {
-    pub(crate) name: String,
-    pub(crate) measured: String,
-    pub(crate) wanted: String,
-    pub(crate) reached: bool,
+    name: String,
+    measured: String,
+    wanted: String,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Reached,
+    Missed,
+    /// What it is held against is not on this machine.
+    Absent,
 }
 
 impl Figure {
@@ -30,7 +38,14 @@ impl Figure {
         wanted: &str,
         reached: bool,
     ) -> Self {
-        Self { name: name.into(), measured: measured.into(), wanted: wanted.to_owned(), reached }
+        let verdict = if reached { Verdict::Reached } else { Verdict::Missed };
+        Self { name: name.into(), measured: measured.into(), wanted: wanted.to_owned(), verdict }
+    }
+
+    /// A figure that can't be measured here.
+    pub(crate) fn absent(name: impl Into<String>, why: &str, wanted: &str) -> Self {
+        let measured = format!("not measured: {why}");
+        Self { name: name.into(), measured, wanted: wanted.to_owned(), verdict: Verdict::Absent }
     }
 }
 
@@ -62,18 +77,23 @@ fn main() {
         replay::spin();
     }
     let wanted: Vec<String> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
-    let mut missed = 0;
+    let (mut missed, mut absent) = (0, 0);
     for (name, measure) in
         GROUPS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
     {
         println!("\n{name}");
         for figure in measure() {
-            let verdict = if figure.reached { "ok    " } else { "MISSED" };
-            missed += usize::from(!figure.reached);
+            let verdict = match figure.verdict {
+                Verdict::Reached => "ok    ",
+                Verdict::Missed => "MISSED",
+                Verdict::Absent => "absent",
+            };
+            missed += usize::from(figure.verdict == Verdict::Missed);
+            absent += usize::from(figure.verdict == Verdict::Absent);
             println!("  {verdict}  {}: {} (wanted {})", figure.name, figure.measured, figure.wanted);
         }
     }
-    println!("\n{missed} figures missed");
+    println!("\n{missed} figures missed, {absent} not measured");
 }
 
 /// The middle one of several measurements.

@@ -165,17 +165,22 @@ fn busy_at(recorded: &Recorded) -> Vec<Figure> {
     let reached = p99 <= REALTIME_JITTER_US_MAX;
     let mut figures = vec![Figure::new(name, measured, "<= 300 us where it leaves the pacer", reached)];
     for (index, peer) in PEERS.into_iter().enumerate() {
-        let name = format!("  against {}", peer.name);
-        let theirs: Vec<f64> = peers.iter().filter_map(|round| round[index]).collect();
-        figures.push(if theirs.is_empty() {
-            Figure::new(name, peer.absent, "<= 0.1 x", false)
-        } else {
-            let theirs = median(theirs);
-            let ratio = p99 / theirs;
-            Figure::new(name, format!("{ratio:.3} x ({theirs:.0} us)"), "<= 0.1 x", ratio <= 0.1)
-        });
+        let rounds: Result<Vec<f64>, String> = peers.iter().map(|round| round[index].clone()).collect();
+        figures.push(against(peer, p99, rounds.map(median)));
     }
     figures
+}
+
+/// Our p99 against a peer's, in microseconds.
+fn against(peer: Peer, ours: f64, theirs: Result<f64, String>) -> Figure {
+    let (name, wanted) = (format!("  against {}", peer.name), "<= 0.1 x");
+    match theirs {
+        Ok(theirs) => {
+            let ratio = ours / theirs;
+            Figure::new(name, format!("{ratio:.3} x ({theirs:.0} us)"), wanted, ratio <= 0.1)
+        }
+        Err(why) => Figure::absent(name, &why, wanted),
+    }
 }
 
 /// A player in Python.
@@ -183,39 +188,30 @@ fn busy_at(recorded: &Recorded) -> Vec<Figure> {
 struct Peer {
     name: &'static str,
     mode: &'static str,
-    /// The variable that names its Python.
-    variable: &'static str,
-    usual: &'static str,
-    absent: &'static str,
 }
 
 const PEERS: [Peer; 2] = [
-    Peer {
-        name: "Python and time.sleep",
-        mode: "sleep",
-        variable: "TAPEDECK_PYTHON",
-        usual: ".tools/venv/bin/python",
-        absent: "not measured: no Python (`make python`)",
-    },
-    Peer {
-        name: "dimos 0.0.15 from PyPI",
-        mode: "dimos",
-        variable: "TAPEDECK_DIMOS_PYTHON",
-        usual: ".tools/dimos/bin/python",
-        absent: "not measured: TAPEDECK_DIMOS_PYTHON names no Python that has it",
-    },
+    Peer { name: "Python, mcap and time.sleep", mode: "mcap" },
+    Peer { name: "dimos 0.0.15 of PyPI", mode: "dimos" },
 ];
 
-/// What a peer says of its own timing, p99 in microseconds; none where it is not there.
-fn python(peer: Peer, recorded: &Recorded, folder: &Path) -> Option<f64> {
-    let python = std::env::var(peer.variable).unwrap_or_else(|_| peer.usual.to_owned());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/replay_peers.py");
+/// The variable that names the peers' Python, and where it is looked for without one.
+const PYTHON: (&str, &str) = ("TAPEDECK_PEERS_PYTHON", ".tools/peers/bin/python");
+
+/// What a peer says of its own timing, p99 in microseconds; else why it can't be measured.
+fn python(peer: Peer, recorded: &Recorded, folder: &Path) -> Result<f64, String> {
+    let (variable, usual) = PYTHON;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os(variable).map_or_else(|| root.join(usual), PathBuf::from);
     let seconds = f64_of(recorded.frames) / f64_of(recorded.hz);
-    let arguments = [recorded.hz.to_string(), seconds.to_string()];
-    let done = Command::new(python).arg(&script).arg(peer.mode).args(arguments).arg(folder).output().ok()?;
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let mut command = Command::new(&python);
+    command.arg(root.join("benches/replay_peers.py")).arg(peer.mode);
+    command.args([recorded.hz.to_string(), seconds.to_string()]).arg(folder);
+    let done = command.output().map_err(|_| format!("there is no {}, see {variable}", python.display()))?;
     if !done.status.success() {
-        return None;
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        return Err(said.lines().last().unwrap_or("it failed").to_owned());
     }
-    Some(said.trim().parse().unwrap_or_else(|error| panic!("{error}: {done:?}")))
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    said.trim().parse().map_err(|_| format!("it says {:?}", said.trim()))
 }

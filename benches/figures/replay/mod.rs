@@ -7,6 +7,8 @@ mod jitter;
 mod moments;
 mod reading;
 mod sessions;
+mod taps;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +31,7 @@ const COLUMNS: usize = 10;
 fn registry(arrivals: &Arrivals) -> Registry {
     let factories = [
         tapedeck_arrow::factory(),
+        tapedeck_csv::factory(),
         tapedeck_hdf5::factory(),
         tapedeck_parquet::factory(),
         tapedeck_null::factory(),
@@ -49,6 +52,8 @@ fn formats() -> [(&'static str, Factory); 3] {
 
 /// A recording to be written.
 struct Recorded {
+    /// Of its stream.
+    name: &'static str,
     hz: i64,
     frames: i64,
     columns: usize,
@@ -59,7 +64,7 @@ struct Recorded {
 impl Recorded {
     /// Frames at a steady rate, one column.
     fn at(hz: i64, frames: i64) -> Self {
-        Self { hz, frames, columns: 1, flush_frames: hz }
+        Self { name: "s", hz, frames, columns: 1, flush_frames: hz }
     }
 
     fn time(&self, frame: i64) -> i64 {
@@ -69,7 +74,7 @@ impl Recorded {
     /// Writes it into a folder and returns its one file.
     fn write(&self, factory: &Factory, folder: &Path) -> PathBuf {
         let schema = (0..self.columns)
-            .fold(StreamSchema::builder("s", Kind::Attributes), |schema, column| {
+            .fold(StreamSchema::builder(self.name, Kind::Attributes), |schema, column| {
                 schema.field(&format!("c{column}"), DataType::Float64)
             })
             .build()
@@ -127,6 +132,8 @@ pub(crate) fn measure() -> Vec<Figure> {
         delivery::measure(),
         moments::measure(),
         reading::measure(),
+        taps::measure(),
+        together::measure(),
         sessions::measure(),
     ]
     .into_iter()

@@ -50,7 +50,7 @@ fn row_group(path: &Path) -> f64 {
 pub(super) fn measure() -> Vec<Figure> {
     let figure = |(name, factory): (&str, tapedeck_sdk::Factory)| {
         let folder = folder();
-        let recorded = Recorded { hz: 60, frames: FRAMES, columns: COLUMNS, flush_frames: 3600 };
+        let recorded = Recorded { name: "s", hz: 60, frames: FRAMES, columns: COLUMNS, flush_frames: 3600 };
         let path = recorded.write(&factory, folder.path());
         let (first, later) = look(&path, &recorded);
         let title = format!("closest frame in 1 M of {COLUMNS} columns, {name}, file open");

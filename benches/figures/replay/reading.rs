@@ -36,7 +36,7 @@ fn played(path: &Path) -> f64 {
 pub(super) fn measure() -> Vec<Figure> {
     let figure = |(name, factory): (&str, tapedeck_sdk::Factory)| {
         let folder = folder();
-        let recorded = Recorded { hz: 1000, frames: FRAMES, columns: COLUMNS, flush_frames: 4096 };
+        let recorded = Recorded { name: "s", hz: 1000, frames: FRAMES, columns: COLUMNS, flush_frames: 4096 };
         let path = recorded.write(&factory, folder.path());
         let format = factory.format().expect("it reads what it writes").clone();
         let turn = || (alone(format.as_ref(), &path), played(&path));

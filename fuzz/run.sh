@@ -22,7 +22,9 @@ cd fuzz
 cargo build --quiet --target "$triple" --bin "$target"
 mkdir -p "corpus/$target" "artifacts/$target"
 folders=("corpus/$target")
-[ ! -d "seeds/$target" ] || folders+=("seeds/$target")
+# Seeds that are not kept are written by the target when it begins.
+[ -d "seeds/$target" ] || { mkdir "seeds/$target"; export TAPEDECK_FUZZ_SEEDS=$PWD/seeds/$target; }
+folders+=("seeds/$target")
 # The files of each run are small and many: memory, not disk.
 [ ! -d /dev/shm ] || export TMPDIR=/dev/shm
 exec "${CARGO_TARGET_DIR:-target}/$triple/debug/$target" -artifact_prefix="artifacts/$target/" -timeout=20 -rss_limit_mb=1024 \

@@ -96,6 +96,13 @@ fn main() {
     println!("\n{missed} figures missed, {absent} not measured");
 }
 
+/// The figures of the parts of a group that `variable` in the environment names, with commas between; of all without it.
+pub(crate) fn parts(variable: &str, parts: &[Group]) -> Vec<Figure> {
+    let picked = std::env::var(variable).unwrap_or_default();
+    let wanted = |name: &str| picked.is_empty() || picked.split(',').any(|part| part == name);
+    parts.iter().filter(|(name, _)| wanted(name)).flat_map(|(_, measure)| measure()).collect()
+}
+
 /// The middle one of several measurements.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -18,7 +18,7 @@ use tapedeck_engine::Registry;
 use tapedeck_sdk::testing::{FakeHost, open_sink};
 use tapedeck_sdk::{BatchPool, DataType, Factory, Kind, StreamSchema, Timestamp};
 
-use crate::Figure;
+use crate::{Figure, parts};
 use arrivals::Arrivals;
 pub(crate) use jitter::spin;
 
@@ -124,19 +124,19 @@ fn between(from: Timestamp, to: Timestamp) -> f64 {
     f64_of(to.0 - from.0)
 }
 
-/// The figures.
+/// The figures. `REPLAY=quiet,busy` in the environment picks some of them.
 pub(crate) fn measure() -> Vec<Figure> {
-    [
-        jitter::quiet(),
-        jitter::busy(),
-        delivery::measure(),
-        moments::measure(),
-        reading::measure(),
-        taps::measure(),
-        together::measure(),
-        sessions::measure(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    parts(
+        "REPLAY",
+        &[
+            ("quiet", jitter::quiet),
+            ("busy", jitter::busy),
+            ("delivery", delivery::measure),
+            ("moments", moments::measure),
+            ("reading", reading::measure),
+            ("taps", taps::measure),
+            ("together", together::measure),
+            ("sessions", sessions::measure),
+        ],
+    )
 }

@@ -45,7 +45,7 @@ fn nanos(mut each: impl FnMut()) -> f64 {
 fn unheard() -> Figure {
     let (point, batch) = (Arc::new(TapPoint::default()), batch());
     let turn = || {
-        let bare = nanos(|| drop(black_box(&batch)));
+        let bare = nanos(|| _ = black_box(&batch));
         nanos(|| black_box(&point).offer(black_box(&batch))) - bare
     };
     let cost = median((0..RUNS).map(|_| turn()).collect());

@@ -35,9 +35,8 @@ fn away(paths: &[PathBuf]) -> Vec<f64> {
     assert!(report.streams.len() == RECORDINGS.len() && !report.loss.any(), "{report:?}");
     assert_eq!(arrived.len() as u64, frames.unsigned_abs());
     let first = arrived[0];
-    let late = |Arrival { recorded, at, .. }: &Arrival| {
-        between(first.at, *at) - between(first.recorded, *recorded)
-    };
+    let late =
+        |Arrival { recorded, at, .. }: &Arrival| between(first.at, *at) - between(first.recorded, *recorded);
     let late: Vec<f64> = arrived.iter().map(late).collect();
     let middle = median(late.clone());
     let mut away: Vec<f64> = late.iter().map(|late| (late - middle).abs() / 1e3).collect();

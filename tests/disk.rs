@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::util::Dir;
 
 /// Runs a script with a small file system of its own at `disk/`. It needs no root where the system lets users have namespaces.
-fn on_small_disk(dir: &Dir, size: &str, script: &str) -> String {
+pub(crate) fn on_small_disk(dir: &Dir, size: &str, script: &str) -> String {
     std::fs::create_dir(dir.path("disk")).unwrap();
     let script = format!("set -e\nmount -t tmpfs -o size={size} tapedeck disk\n{script}");
     let output = Command::new("unshare")

@@ -9,6 +9,7 @@
 //! - `formats`: each sink's file read back by somebody else's reader
 //! - `kill`: `kill -9` at random moments, then `recover`
 //! - `disk`: a disk that fills up
+//! - `balance`: sessions that end badly at random, and a program of somebody else's readers that counts what is left
 //! - `frame_path`: what the frame path may cost: heap allocations
 //! - `gateway`, `seat`: the vocabulary of tests over SSH, and of tests that need somebody before a terminal
 //! - `peers`: asciinema 3.2 reads what we record, and we read what it records
@@ -23,6 +24,7 @@
 
 mod bad_days;
 mod bad_input;
+mod balance;
 mod cli;
 mod disk;
 mod doors;

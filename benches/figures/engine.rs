@@ -1,9 +1,9 @@
 //! Runs pipelines in this process, into a folder that is thrown away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tapedeck_engine::pipeline::{Variables, parse};
+use tapedeck_engine::pipeline::{Pipeline, Variables, parse};
 use tapedeck_engine::report::Report;
 use tapedeck_engine::{Registry, RunOptions, begin};
 
@@ -28,12 +28,25 @@ fn registry() -> Registry {
 
 /// Runs a pipeline's text to its end.
 pub(crate) fn run(text: &str) -> Report {
-    let folder = folder();
+    run_with(&registry(), text)
+}
+
+/// The same with other plugins.
+pub(crate) fn run_with(registry: &Registry, text: &str) -> Report {
+    run_into(registry, text, folder().path())
+}
+
+/// A pipeline's text, checked. It begins with keys of the session, if it has any.
+pub(crate) fn parsed(registry: &Registry, text: &str) -> Pipeline {
     let text = format!("[session]\ndisk_free_min = \"0B\"\n{text}");
-    let pipeline =
-        parse("bench.toml", &text, &Variables::none(), &registry()).unwrap_or_else(|error| panic!("{error}"));
-    let options = RunOptions { directory: Some(folder.path().to_owned()), ..RunOptions::default() };
-    let session = begin(pipeline, &registry(), &options).unwrap_or_else(|error| panic!("{error:?}"));
+    parse("bench.toml", &text, &Variables::none(), registry).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same into a folder that is kept.
+pub(crate) fn run_into(registry: &Registry, text: &str, folder: &Path) -> Report {
+    let pipeline = parsed(registry, text);
+    let options = RunOptions { directory: Some(folder.to_owned()), ..RunOptions::default() };
+    let session = begin(pipeline, registry, &options).unwrap_or_else(|error| panic!("{error:?}"));
     session.wait(Duration::from_secs(3600), |_| {}).expect("the manifest can be written")
 }
 

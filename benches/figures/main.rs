@@ -10,16 +10,25 @@ mod engine;
 mod hop;
 mod peers;
 mod rate;
+mod replay;
 mod small_frames;
 mod start;
 mod terminals;
 
 /// One line of the table.
 pub(crate) struct Figure {
-    pub(crate) name: String,
-    pub(crate) measured: String,
-    pub(crate) wanted: String,
-    pub(crate) reached: bool,
+    name: String,
+    measured: String,
+    wanted: String,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Reached,
+    Missed,
+    /// What it is held against is not on this machine.
+    Absent,
 }
 
 impl Figure {
@@ -29,7 +38,14 @@ impl Figure {
         wanted: &str,
         reached: bool,
     ) -> Self {
-        Self { name: name.into(), measured: measured.into(), wanted: wanted.to_owned(), reached }
+        let verdict = if reached { Verdict::Reached } else { Verdict::Missed };
+        Self { name: name.into(), measured: measured.into(), wanted: wanted.to_owned(), verdict }
+    }
+
+    /// A figure that can't be measured here.
+    pub(crate) fn absent(name: impl Into<String>, why: &str, wanted: &str) -> Self {
+        let measured = format!("not measured: {why}");
+        Self { name: name.into(), measured, wanted: wanted.to_owned(), verdict: Verdict::Absent }
     }
 }
 
@@ -45,6 +61,7 @@ const GROUPS: &[Group] = &[
     ("budget", budget::measure),
     ("doors", doors::measure),
     ("terminals", terminals::measure),
+    ("replay", replay::measure),
 ];
 
 fn main() {
@@ -56,19 +73,34 @@ fn main() {
         // Whoever does not read to the end has ended the measurement.
         return drop(terminals::write_paced(number(start_us), number(seconds)));
     }
+    if arguments == ["spin"] {
+        replay::spin();
+    }
     let wanted: Vec<String> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
-    let mut missed = 0;
+    let (mut missed, mut absent) = (0, 0);
     for (name, measure) in
         GROUPS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
     {
         println!("\n{name}");
         for figure in measure() {
-            let verdict = if figure.reached { "ok    " } else { "MISSED" };
-            missed += usize::from(!figure.reached);
+            let verdict = match figure.verdict {
+                Verdict::Reached => "ok    ",
+                Verdict::Missed => "MISSED",
+                Verdict::Absent => "absent",
+            };
+            missed += usize::from(figure.verdict == Verdict::Missed);
+            absent += usize::from(figure.verdict == Verdict::Absent);
             println!("  {verdict}  {}: {} (wanted {})", figure.name, figure.measured, figure.wanted);
         }
     }
-    println!("\n{missed} figures missed");
+    println!("\n{missed} figures missed, {absent} not measured");
+}
+
+/// The figures of the parts of a group that `variable` in the environment names, with commas between; of all without it.
+pub(crate) fn parts(variable: &str, parts: &[Group]) -> Vec<Figure> {
+    let picked = std::env::var(variable).unwrap_or_default();
+    let wanted = |name: &str| picked.is_empty() || picked.split(',').any(|part| part == name);
+    parts.iter().filter(|(name, _)| wanted(name)).flat_map(|(_, measure)| measure()).collect()
 }
 
 /// The middle one of several measurements.

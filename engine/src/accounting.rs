@@ -66,7 +66,7 @@ impl Account {
     /// The account of a session that came to its end, by its own last words.
     pub(crate) fn of_manifest(manifest: &Manifest) -> Self {
         let line = |stream: &crate::session::ManifestStream| LedgerLine {
-            next_seq: stream.frames + stream.loss.late + stream.skipped,
+            next_seq: total([stream.frames, stream.loss.late, stream.skipped]),
             late: stream.loss.late,
             partial: stream.loss.partial,
             skipped: stream.skipped,
@@ -90,7 +90,7 @@ impl Account {
 
     fn sum(&self, places: &[usize]) -> u64 {
         let counts = self.counts.as_deref().unwrap_or_default();
-        places.iter().filter_map(|&place| counts.get(place)).sum()
+        total(places.iter().filter_map(|&place| counts.get(place)).copied())
     }
 
     fn on_the_way(&self, input: &ManifestInput) -> OnTheWay {
@@ -108,10 +108,10 @@ impl Account {
     pub(crate) fn loss_before(&self, input: &ManifestInput) -> Loss {
         let way = self.on_the_way(input);
         Loss {
-            late: self.lines(input).map(|line| line.late).sum(),
+            late: total(self.lines(input).map(|line| line.late)),
             dropped: way.dropped,
             failed: way.failed,
-            partial: self.lines(input).map(|line| line.partial).sum(),
+            partial: total(self.lines(input).map(|line| line.partial)),
         }
     }
 
@@ -171,16 +171,17 @@ impl Account {
         if self.is_unknown() {
             return stream;
         }
-        let given = self.lines(input).map(LedgerLine::given).sum::<u64>();
+        let given = total(self.lines(input).map(LedgerLine::given));
         let way = self.on_the_way(input);
         (stream.given, stream.dropped) = (Some(given), Some(way.dropped));
         let loss = self.loss_before(input);
         let Some(frames) = frames.filter(|_| all_held) else {
-            stream.failed = Some(way.failed + way.own);
-            input.loss = Loss { failed: way.failed + way.own, ..loss };
+            let failed = way.failed.saturating_add(way.own);
+            stream.failed = Some(failed);
+            input.loss = Loss { failed, ..loss };
             return stream;
         };
-        let mut missing = given.saturating_sub(frames + way.dropped + way.failed);
+        let mut missing = given.saturating_sub(total([frames, way.dropped, way.failed]));
         // A transform may leave rows out by intent: then only what is missing behind the last row is known to be lost.
         if input.counts.as_ref().is_none_or(|counts| !counts.transforms.is_empty()) {
             let read = read.unwrap_or_default();
@@ -190,8 +191,8 @@ impl Account {
             missing = missing.min(given_to.saturating_sub(next.unwrap_or(0)).max(way.own));
         }
         let own = way.own.min(missing);
-        (stream.failed, stream.lost) = (Some(way.failed + own), Some(missing - own));
-        input.loss = Loss { failed: way.failed + missing, ..loss };
+        (stream.failed, stream.lost) = (Some(way.failed.saturating_add(own)), Some(missing - own));
+        input.loss = Loss { failed: way.failed.saturating_add(missing), ..loss };
         input.unknown = false;
         stream
     }
@@ -210,8 +211,8 @@ impl Account {
         let places = |of: fn(&crate::session::LedgerCounts) -> &Vec<usize>| -> BTreeSet<usize> {
             inputs().filter_map(|input| input.counts.as_ref()).flat_map(|counts| of(counts).clone()).collect()
         };
-        let late = lines.iter().map(|line| line.late).sum();
-        let partial = manifest.loss.partial.max(lines.iter().map(|line| line.partial).sum());
+        let late = total(lines.iter().map(|line| line.late));
+        let partial = manifest.loss.partial.max(total(lines.iter().map(|line| line.partial)));
         if self.counts.is_none() {
             manifest.loss = Loss { late, partial, ..manifest.loss };
             return;
@@ -220,6 +221,11 @@ impl Account {
             .map(|places| self.sum(&places.into_iter().collect::<Vec<_>>()));
         let by_sinks =
             inputs().map(|input| input.loss.failed - self.on_the_way(input).failed.min(input.loss.failed));
-        manifest.loss = Loss { late, dropped, failed: transforms + by_sinks.sum::<u64>(), partial };
+        manifest.loss = Loss { late, dropped, failed: total(by_sinks.chain([transforms])), partial };
     }
+}
+
+/// A sum of numbers that a damaged file may have made as large as it likes.
+fn total(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
 }

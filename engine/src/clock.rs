@@ -72,6 +72,13 @@ impl SessionTime {
         self.at(self.clock.now())
     }
 
+    /// How late a frame of a recording is when it is given at `running`, a time without pauses; none where frames are
+    /// given as fast as possible.
+    pub(crate) fn lateness(&self, recorded: Timestamp, running: Timestamp) -> Option<Duration> {
+        let played = self.played.get().filter(|played| played.speed() > 0.0)?;
+        Some(running.since(played.due(recorded)))
+    }
+
     /// The steady time without pauses, in which it stands still.
     pub(crate) fn running(&self) -> Timestamp {
         self.pauses.running(self.clock.now())
@@ -287,5 +294,19 @@ mod tests {
             assert!(clock.now() >= until);
         }
         assert!(clock.now() >= clock.anchor());
+    }
+    #[test]
+    fn a_recorded_frame_is_late_by_the_steady_clock_at_any_speed() {
+        let time = SessionTime::new(SessionClock::anchored_now());
+        assert_eq!(time.lateness(Timestamp(0), Timestamp(0)), None, "nothing is played");
+        let played = time.play(Timestamp(1_000), 2.0).unwrap();
+        played.begin(Timestamp(500));
+        // 400 ns after the beginning of the recording is 200 ns after that of the replay.
+        let late = |steady: i64| time.lateness(Timestamp(1_400), Timestamp(steady));
+        assert_eq!(late(700), Some(Duration::ZERO));
+        assert_eq!(late(730), Some(Duration::from_nanos(30)));
+        let untimed = SessionTime::new(SessionClock::anchored_now());
+        untimed.play(Timestamp(1_000), 0.0).unwrap();
+        assert_eq!(untimed.lateness(Timestamp(1_400), Timestamp(700)), None);
     }
 }

@@ -252,7 +252,7 @@ fn stream_reports(session: &Session, ended: &Ended, manifest: &Manifest) -> Vec<
 pub(crate) fn rate(frames: u64, timestamps: Option<(i64, i64)>) -> f64 {
     let Some((first, last)) = timestamps else { return 0.0 };
     let seconds = Timestamp(last).since(Timestamp(first)).as_secs_f64();
-    if seconds > 0.0 { count(frames - 1) / seconds } else { 0.0 }
+    if seconds > 0.0 { count(frames.saturating_sub(1)) / seconds } else { 0.0 }
 }
 
 fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manifest) -> SinkReport {

@@ -208,7 +208,9 @@ impl Feed {
         let source = &mut self.source;
         match guarded(&self.stats.id, "next", || source.next(deadline)) {
             Ok(Next::Batch { output, batch }) => {
-                record(&mut self.times.busy, self.time.running().since(now));
+                let after = self.time.running();
+                record(&mut self.times.busy, after.since(now));
+                self.note_lateness(&batch, after);
                 self.give(output, batch, if paced { stamp } else { self.time.now() })
             }
             Ok(Next::Idle) => {
@@ -226,6 +228,14 @@ impl Feed {
                 self.stats.fail(error);
                 false
             }
+        }
+    }
+
+    /// How late the first frame of a batch comes, if it is a recorded one.
+    fn note_lateness(&mut self, batch: &Batch, running: Timestamp) {
+        let first = batch.timestamps().first().filter(|_| self.recorded);
+        if let Some(late) = first.and_then(|&first| self.time.lateness(Timestamp(first), running)) {
+            record(&mut self.times.lateness, late);
         }
     }
 

@@ -222,7 +222,7 @@ impl Look {
             let expected = found.seq.map_or(seq, |(_, last)| last.saturating_add(1));
             if seq > expected {
                 found.gap_count += 1;
-                found.missing += seq - expected;
+                found.missing = found.missing.saturating_add(seq - expected);
                 if found.gaps.len() < GAPS_MAX {
                     found.gaps.push((expected, seq - expected));
                 }

@@ -37,7 +37,7 @@ pub(crate) struct LedgerLine {
 impl LedgerLine {
     /// Frames that the source gave.
     pub(crate) fn given(self) -> u64 {
-        self.next_seq.saturating_sub(self.late + self.skipped)
+        self.next_seq.saturating_sub(self.late.saturating_add(self.skipped))
     }
 }
 
@@ -193,7 +193,15 @@ pub(crate) fn read(path: &Path) -> io::Result<Entries> {
         partial: line[2],
         skipped: line[3],
     };
-    Ok(Entries { streams: lines.as_chunks::<WORDS>().0.iter().map(line).collect(), counts: counts.to_vec() })
+    let streams: Vec<LedgerLine> = lines.as_chunks::<WORDS>().0.iter().map(line).collect();
+    // Each late tick and each skipped number has used up one.
+    let possible = |line: &LedgerLine| {
+        line.late.checked_add(line.skipped).is_some_and(|without_frame| without_frame <= line.next_seq)
+    };
+    if !streams.iter().all(possible) {
+        return Err(invalid("the ledger counts more than there was"));
+    }
+    Ok(Entries { streams, counts: counts.to_vec() })
 }
 
 /// Whether the session's process still runs.
@@ -242,6 +250,12 @@ mod tests {
         for bytes in [&b""[..], b"TDLEDGE", b"something else entirely", cut, &[&whole[..], &[0]].concat()] {
             std::fs::write(&path, bytes).unwrap();
             assert!(read(&path).is_err());
+        }
+        for impossible in [[4, 5, 0, 0], [4, 2, 0, 3], [4, u64::MAX, 0, u64::MAX]] {
+            let mut bytes = whole.clone();
+            bytes[HEAD * 8..][..WORDS * 8].copy_from_slice(impossible.map(u64::to_le_bytes).as_flattened());
+            std::fs::write(&path, bytes).unwrap();
+            assert!(read(&path).is_err(), "{impossible:?}");
         }
     }
 }

@@ -157,7 +157,7 @@ pub struct StreamReport {
     pub failed: u64,
     /// Frames that could be read only in part.
     pub partial: u64,
-    /// How late the ticks were taken up (polled sources).
+    /// How late the ticks were taken up (polled sources), or recorded frames were given (replays that keep time).
     pub tick_lateness: Option<Percentiles>,
     /// How long the source took for a batch.
     pub call: Option<Percentiles>,

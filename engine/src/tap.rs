@@ -10,9 +10,9 @@ use tapedeck_sdk::{Batch, StreamSchema};
 /// The most batches that wait for a listener.
 pub const TAP_BATCHES_MAX: usize = 4096;
 
-/// Where a stream can be listened to.
+/// Where a stream can be listened to. The engine has one for each stream; [`Watch::tap`](crate::Watch::tap) is the way to it.
 #[derive(Default)]
-pub(crate) struct TapPoint {
+pub struct TapPoint {
     listeners: AtomicUsize,
     queues: RwLock<Vec<Weak<Queue>>>,
 }
@@ -25,7 +25,7 @@ struct Queue {
 impl TapPoint {
     /// Shows a batch to whoever listens. Never waits: whoever is just coming or going has not heard it.
     #[inline]
-    pub(crate) fn offer(&self, batch: &Batch) {
+    pub fn offer(&self, batch: &Batch) {
         if self.listeners.load(Ordering::Relaxed) > 0 {
             self.tell(batch);
         }
@@ -41,7 +41,10 @@ impl TapPoint {
         }
     }
 
-    pub(crate) fn listen(self: &Arc<Self>, schema: Arc<StreamSchema>, batches_max: usize) -> Tap {
+    /// Listens from now on: at most `batches_max` of the newest batches wait, and no more than [`TAP_BATCHES_MAX`]. The schema is that of
+    /// the batches that are offered.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>, schema: Arc<StreamSchema>, batches_max: usize) -> Tap {
         let batches = ArrayQueue::new(batches_max.clamp(1, TAP_BATCHES_MAX));
         let queue = Arc::new(Queue { batches, missed: AtomicUsize::new(0) });
         let mut queues = self.queues.write().unwrap_or_else(std::sync::PoisonError::into_inner);

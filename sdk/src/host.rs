@@ -38,18 +38,19 @@ impl Loss {
     /// Whether anything was lost.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.late + self.dropped + self.failed + self.partial > 0
+        *self != Self::default()
     }
 }
 
+/// Saturates: the numbers may come from a damaged file.
 impl std::ops::Add for Loss {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self {
-            late: self.late + other.late,
-            dropped: self.dropped + other.dropped,
-            failed: self.failed + other.failed,
-            partial: self.partial + other.partial,
+            late: self.late.saturating_add(other.late),
+            dropped: self.dropped.saturating_add(other.dropped),
+            failed: self.failed.saturating_add(other.failed),
+            partial: self.partial.saturating_add(other.partial),
         }
     }
 }

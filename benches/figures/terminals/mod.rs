@@ -15,19 +15,19 @@ use std::path::PathBuf;
 
 pub(crate) use writer::write_paced;
 
-use crate::{Figure, Group};
+use crate::{Figure, parts};
 
 /// The figures. `TERMINALS=pty,keystroke` in the environment picks some of them.
 pub(crate) fn measure() -> Vec<Figure> {
-    let parts: [Group; 4] = [
-        ("pty", pty::measure),
-        ("keystroke", keystroke::measure),
-        ("crowd", crowd::measure),
-        ("bulk", bulk::measure),
-    ];
-    let picked = std::env::var("TERMINALS").unwrap_or_default();
-    let wanted = |name: &str| picked.is_empty() || picked.split(',').any(|part| part == name);
-    parts.iter().filter(|(name, _)| wanted(name)).flat_map(|(_, measure)| measure()).collect()
+    parts(
+        "TERMINALS",
+        &[
+            ("pty", pty::measure),
+            ("keystroke", keystroke::measure),
+            ("crowd", crowd::measure),
+            ("bulk", bulk::measure),
+        ],
+    )
 }
 
 /// asciinema 3.2, built by `make peers`.

@@ -100,7 +100,7 @@ fn look(folder: PathBuf) -> ListedSession {
     let ended = head.ended_at_ns.filter(|_| status != Status::Recording);
     let known =
         (ended.is_some() || status == Status::Recovered) && !head.streams.iter().any(|stream| stream.unknown);
-    let bytes = head.artifacts.iter().map(|artifact| size(&folder, artifact)).sum();
+    let bytes = head.artifacts.iter().map(|artifact| size(&folder, artifact)).fold(0, u64::saturating_add);
     ListedSession {
         session: head.session,
         status: Some(status),

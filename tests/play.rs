@@ -55,6 +55,27 @@ fn keys_pause_step_seek_and_go_to_marks() {
 }
 
 #[test]
+fn what_the_terminal_answers_is_no_key_and_the_end_is_the_end() {
+    let dir = Dir::new();
+    let asks = [
+        r#"{"version":2,"width":60,"height":10}"#,
+        r#"[0.1,"o","one\r\n"]"#,
+        r#"[0.2,"o","\u001b]11;?\u0007\u001b[?1004h\u001b[ctwo\r\n"]"#,
+        r#"[1.2,"o","the end\r\n"]"#,
+    ];
+    dir.write("asks.cast", &asks.join("\n"));
+    let mut seat = sit(&dir, &["play", "asks.cast"]);
+    seat.until("\x1b[c");
+    // A colour, a report of focus, the attributes, a paste: each would be keys that go elsewhere; some in pieces.
+    for piece in ["\x1b]11;rgb:1e1e", "/1e1e/1e1e\x1b\\\x1b[", "I\x1b[?62;1", ";4c\x1b[200~q0\x1b[201~"] {
+        seat.write(piece);
+    }
+    seat.until("the end");
+    assert_eq!(seat.end(), Some(0));
+    assert_eq!(seat.shown().matches("two").count(), 1, "nothing was gone back to: {}", seat.shown());
+}
+
+#[test]
 fn speed_and_idle_limit_shorten_what_is_long_and_a_loop_begins_again() {
     let dir = Dir::new();
     dir.write("demo.cast", HOURS);

@@ -26,11 +26,13 @@ mod pty;
 mod source;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod user;
 
 use tapedeck_sdk::prelude::*;
 
 pub use options::TerminalOptions;
+pub use typed::{Key, Typed};
 pub use user::{Seat, User, put_back};
 
 /// The `terminal` source.

@@ -9,6 +9,7 @@ use tapedeck_sdk::terminal::{self, SINGLE_KEY, Size};
 use crate::options::{Keys, TerminalOptions};
 use crate::poll::{self, Ready, Wanted};
 use crate::pty::{Read, Session};
+use crate::typed::{Key, Typed};
 use crate::user::{Seat, User};
 
 /// The most bytes of an `o` frame. Whoever shows and writes it is to have something to do while more is read: larger and smaller ones took
@@ -90,6 +91,8 @@ pub(crate) struct Terminal {
     listening: bool,
     frames: Frames,
     typed: Vec<u8>,
+    /// Tells keys from what the user's terminal answers.
+    pressed: Typed,
     /// Input that the command has not taken yet.
     to_command: Vec<u8>,
 }
@@ -125,6 +128,7 @@ impl Terminal {
             listening: true,
             frames: Frames::default(),
             typed: Vec::new(),
+            pressed: Typed::default(),
             to_command: Vec::new(),
         })
     }
@@ -210,15 +214,13 @@ impl Terminal {
         self.typed.clear();
         self.listening = user.read(&mut self.typed);
         let at = self.host.now();
-        // A key is pressed by itself; the same byte among others was pasted, and is the command's.
-        if let [key] = self.typed[..] {
-            if Some(key) == self.keys.pause {
-                return self.pause_or_resume();
-            }
-            if Some(key) == self.keys.mark {
-                self.host.mark("");
-                return self.frames.push(at, "m", b"");
-            }
+        let key = self.key_pressed(at);
+        if key.is_some() && key == self.keys.pause {
+            return self.pause_or_resume();
+        }
+        if key.is_some() && key == self.keys.mark {
+            self.host.mark("");
+            return self.frames.push(at, "m", b"");
         }
         if self.records_input && !self.typed.is_empty() && !self.host.is_paused() {
             let echoes = self.session.echoes();
@@ -228,6 +230,18 @@ impl Terminal {
             self.frames.push(at, "i", &self.typed);
         }
         self.to_command.extend_from_slice(&self.typed);
+    }
+
+    /// The key that was typed, if it was one and nothing else: the same byte among others was pasted, and is the command's.
+    fn key_pressed(&mut self, at: Timestamp) -> Option<u8> {
+        let mut keys = Vec::new();
+        self.pressed.read(&self.typed, at, |key| keys.push(key));
+        let [Key::Byte(byte)] = keys[..] else { return None };
+        let is_report = || {
+            let escapes = self.typed.iter().filter(|&&byte| byte == 0x1b).count();
+            escapes == 1 && self.typed.starts_with(b"\x1b[") && self.typed.ends_with(b"u")
+        };
+        (self.typed == [byte] || is_report()).then_some(byte)
     }
 
     fn take_output(&mut self) -> io::Result<()> {

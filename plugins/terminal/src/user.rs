@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{OptionalActions, QueueSelector, Termios};
 use signal_hook::SigId;
 use signal_hook::consts::SIGWINCH;
 use tapedeck_sdk::Error;
@@ -167,6 +167,12 @@ impl User {
             self.catch_up();
         }
         !ready.typed || self.read(typed)
+    }
+
+    /// Forgets input that was not read: answers of the terminal, which nobody is left to take. The shell would take them for keys.
+    pub fn forget_input(&self) {
+        // A terminal that has gone has none.
+        _ = rustix::termios::tcflush(&self.input, QueueSelector::IFlush);
     }
 
     /// How many bytes the terminal took. One that has gone takes everything: there is nobody to see it.

@@ -4,8 +4,10 @@ mod arguments;
 mod at;
 mod bench;
 mod builtins;
+mod command;
 mod convert;
 mod doors;
+mod exit;
 mod inspect;
 mod live;
 mod options;
@@ -25,6 +27,7 @@ use clap::{CommandFactory, Parser};
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    survive_file_size_limit();
     let arguments = Arguments::parse();
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
@@ -43,6 +46,13 @@ fn main() -> ExitCode {
         Command::Completions { shell } => completions(shell),
     };
     ExitCode::from(code)
+}
+
+/// A limit on the size of files (`ulimit -f`) costs the sink that reaches it, like a full disk, and not the process.
+fn survive_file_size_limit() {
+    let reached = std::sync::Arc::default();
+    // Where it can't be had, the limit ends the process as it does by default.
+    drop(signal_hook::flag::register(signal_hook::consts::SIGXFSZ, reached));
 }
 
 fn completions(shell: clap_complete::Shell) -> u8 {

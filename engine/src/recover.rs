@@ -13,7 +13,7 @@ use crate::closing::measure;
 use crate::inspect::read;
 use crate::ledger;
 use crate::registry::Registry;
-use crate::rewriting::{self, Rewriting};
+use crate::rewriting::{self, Rewriting, Rewritten};
 use crate::session::{
     ArtifactRole, LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status,
 };
@@ -181,7 +181,7 @@ fn recover_sink(
         };
         streams.extend(found.into_iter().map(|stream| Found { input: artifact.input, stream }));
         let outcome = match (&rebuilt, outcome) {
-            (Some(Ok(())), _) => "written again from the journal".to_owned(),
+            (Some(Ok(told)), _) => format!("written again from the journal{told}"),
             (Some(Err(error)), _) => format!("can't be written again: {error}"),
             (None, _) if !path.exists() => "was not begun".to_owned(),
             (None, Repair::Intact) => "whole".to_owned(),
@@ -227,14 +227,15 @@ fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink:
     journals.map(|journal| frames(&folder.join(&journal.path))).sum()
 }
 
-/// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole.
+/// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole. Returns what there
+/// is to say of it: what the sink refused, and told.
 fn rebuild(
     registry: &Registry,
     folder: &Path,
     manifest: &Manifest,
     sink: &ManifestSink,
     account: &Account,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
     let format = registry.journal().and_then(|factory| factory.format());
     let (Some(format), false) = (format, journals.is_empty()) else {
@@ -267,10 +268,19 @@ fn rebuild(
         }
         Ok(())
     })?;
-    for name in made.files {
-        rewriting::put(&fresh.join(&name), &folder.join(&name))?;
+    for name in &made.files {
+        rewriting::put(&fresh.join(name), &folder.join(name))?;
     }
-    fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
+    fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))?;
+    Ok(told(&made))
+}
+
+/// What a sink refused and told, behind what was done.
+fn told(made: &Rewritten) -> String {
+    let counts = [("refused", made.refused), ("only in part", made.partial)];
+    let counts = counts.into_iter().filter(|(_, frames)| *frames > 0);
+    let counts = counts.map(|(what, frames)| format!("; {frames} frames {what}"));
+    counts.chain(made.warnings.iter().map(|warning| format!("; {warning}"))).collect()
 }
 
 /// Whether a journal holds what the manifest says: its rows go to a sink that has been promised these columns.

@@ -68,7 +68,7 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
         let folder = entry.map_err(failed)?.path();
         // One look that follows nothing: what has no manifest of its own is no session.
         if folder.join(MANIFEST).symlink_metadata().is_ok() {
-            sessions.push(look(folder));
+            sessions.push(look(&folder));
         }
     }
     sessions.sort_by_key(|session| {
@@ -77,13 +77,15 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
     Ok(sessions)
 }
 
-fn look(folder: PathBuf) -> ListedSession {
+/// What the manifest in a folder says. One that can't be read is an error in what is returned.
+#[must_use]
+pub fn look(folder: &Path) -> ListedSession {
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let head: Head = match parse(&folder.join(MANIFEST)) {
         Ok(head) => head,
         Err(error) => {
             return ListedSession {
-                folder,
+                folder: folder.to_owned(),
                 session: name,
                 status: None,
                 started_at_ns: None,
@@ -100,7 +102,7 @@ fn look(folder: PathBuf) -> ListedSession {
     let ended = head.ended_at_ns.filter(|_| status != Status::Recording);
     let known =
         (ended.is_some() || status == Status::Recovered) && !head.streams.iter().any(|stream| stream.unknown);
-    let bytes = head.artifacts.iter().map(|artifact| size(&folder, artifact)).sum();
+    let bytes = head.artifacts.iter().map(|artifact| size(folder, artifact)).sum();
     ListedSession {
         session: head.session,
         status: Some(status),
@@ -114,7 +116,7 @@ fn look(folder: PathBuf) -> ListedSession {
         loss: known.then_some(head.loss),
         bytes,
         error: None,
-        folder,
+        folder: folder.to_owned(),
     }
 }
 

@@ -25,6 +25,10 @@ const BACKLOG_BYTES_MAX: usize = 64 << 10;
 /// So much is read after the command's end: the kernel keeps less than that, so more is from somebody who goes on writing.
 const REST_BYTES_MAX: usize = 1 << 20;
 
+/// How often the command is told that its input has ended. A terminal says it only once, to whichever program reads then; one that comes
+/// later, or one that empties the terminal's input first, would wait without end.
+const END_OF_INPUT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How often a kernel without process handles is asked whether the command has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -95,6 +99,10 @@ pub(crate) struct Terminal {
     pressed: Typed,
     /// Input that the command has not taken yet.
     to_command: Vec<u8>,
+    /// When the command is told next that its input has ended, once it has.
+    end_of_input: Option<Timestamp>,
+    /// Whether the last line of the input has no end.
+    in_line: bool,
 }
 
 impl Terminal {
@@ -130,6 +138,8 @@ impl Terminal {
             typed: Vec::new(),
             pressed: Typed::default(),
             to_command: Vec::new(),
+            end_of_input: None,
+            in_line: false,
         })
     }
 
@@ -163,6 +173,7 @@ impl Terminal {
             resized: self.user.as_ref().map(User::resized),
         };
         let time = if self.session.ended().is_none() { time.min(LOOK_INTERVAL) } else { time };
+        let time = if self.end_of_input.is_some() { time.min(END_OF_INPUT_INTERVAL) } else { time };
         let mut ready = poll::wait(&wanted, time)?;
         ready.ended |= running && self.session.ended().is_none();
         Ok(ready)
@@ -199,6 +210,18 @@ impl Terminal {
         Ok(())
     }
 
+    /// Types the end of input, once there is no more.
+    fn end_input(&mut self) {
+        let now = self.host.now();
+        if self.end_of_input.is_some_and(|due| due <= now) && self.to_command.is_empty() {
+            let end = self.session.end_of_input();
+            // In a line the first one ends that.
+            let times = if std::mem::take(&mut self.in_line) { 2 } else { 1 };
+            self.to_command.extend(std::iter::repeat_n(end, times));
+            self.end_of_input = Some(now + END_OF_INPUT_INTERVAL);
+        }
+    }
+
     fn resize(&mut self) -> io::Result<()> {
         let size = self.user.as_ref().and_then(User::new_size);
         if let Some(size) = size.filter(|&size| !self.fixed && size != self.size) {
@@ -213,8 +236,12 @@ impl Terminal {
         let Some(user) = &self.user else { return };
         self.typed.clear();
         self.listening = user.read(&mut self.typed);
+        let is_interactive = user.is_interactive();
         let at = self.host.now();
-        let key = self.key_pressed(at);
+        if !self.listening && !is_interactive {
+            self.end_of_input = Some(at);
+        }
+        let key = if is_interactive { self.key_pressed(at) } else { None };
         if key.is_some() && key == self.keys.pause {
             return self.pause_or_resume();
         }
@@ -228,6 +255,9 @@ impl Terminal {
                 self.frames.push(at, "e", if echoes { b"on" } else { b"off" });
             }
             self.frames.push(at, "i", &self.typed);
+        }
+        if let Some(last) = self.typed.last() {
+            self.in_line = !matches!(last, b'\n' | b'\r');
         }
         self.to_command.extend_from_slice(&self.typed);
     }
@@ -297,6 +327,7 @@ impl Terminal {
             if matches!(self.phase, Phase::Ended) {
                 return self.end(deadline);
             }
+            self.end_input();
             let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
             let ready = self.wait(time)?;
             if !ready.any() {
@@ -356,11 +387,9 @@ impl OpenSource for Terminal {
     }
 
     fn open(options: TerminalOptions, context: Context) -> Result<Self, Error> {
-        let seat = if options.attach { Seat::standard() } else { None };
+        let seat = if options.attach { Seat::any() } else { None };
         if options.attach && seat.is_none() {
-            context
-                .host
-                .warn("standard input and output are no terminal: the command runs without one to attach to");
+            context.host.warn("standard input and output can't be had: nobody sees the command, nor types to it");
         }
         Self::start(&options, seat, &context)
     }

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Play a recording: a terminal as it was, anything else as a table of its streams, or into a pipeline
     #[command(after_help = crate::play::HELP)]
     Play(PlayArguments),
+    /// Begin a pipeline file: a commented one that passes the check as it is
+    New(NewArguments),
     /// Check a pipeline file without opening anything
     Check(CheckArguments),
     /// Draw a pipeline
@@ -87,6 +89,19 @@ pub(crate) struct RunArguments {
     /// Print errors only
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct NewArguments {
+    /// The file to make, or - for standard output
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) path: PathBuf,
+    /// The plugin that frames come from
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) source: String,
+    /// The plugins that write them
+    #[arg(long, value_name = "PLUGIN,…", required = true, value_delimiter = ',')]
+    pub(crate) sink: Vec<String>,
 }
 
 #[derive(Args)]

@@ -19,6 +19,7 @@ mod recover;
 mod report;
 mod run;
 mod sessions;
+mod starter;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run, plugin_path),
         Command::Rec(rec) => rec::rec(&rec),
         Command::Play(play) => play::play(&play, plugin_path),
+        Command::New(new) => starter::new(&new, plugin_path),
         Command::Check(check) => run::check(&check, plugin_path),
         Command::Graph(graph) => run::graph(&graph, plugin_path),
         Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),

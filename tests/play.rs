@@ -153,11 +153,12 @@ fn what_can_not_be_played_is_told() {
         assert_eq!(done.code, 2, "{done:?}");
         assert!(done.stderr.contains(words), "{call:?}: {done:?}");
     }
-    // What is damaged is played up to there.
+    // A line that is damaged costs itself only.
     dir.write("torn.cast", &HOURS.replacen("[0.0, \"o\", \"second", "[0.0, \"o\" \"second", 1));
     let done = dir.tapedeck(&["play", "torn.cast", "--idle-limit", "1ms"]).run();
-    assert_eq!((done.code, done.stdout.as_str()), (2, "first\r\n"), "{done:?}");
-    assert!(done.stderr.contains("damaged"), "{done:?}");
+    assert_eq!((done.code, done.stdout.as_str()), (3, "first\r\nthird\r\nfourth\r\n"), "{done:?}");
+    let damage = "line 4 can't be read: expected `,` or `]` at column 11: torn.cast";
+    assert!(done.stderr.contains(damage), "{done:?}");
 }
 
 #[test]

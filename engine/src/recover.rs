@@ -117,7 +117,12 @@ pub fn recover(registry: &Registry, folder: &Path) -> Result<Recovery, Error> {
 
 /// Keeps everybody else from recovering the session for as long as the file is open.
 fn lock(folder: &Path) -> Result<fs::File, Error> {
-    let opened = fs::File::open(folder).map_err(|error| Error::io("open the session", folder, &error))?;
+    let opened = fs::File::open(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::environment(format!("there is no such session: {}", folder.display()))
+        }
+        _ => Error::io("open the session", folder, &error),
+    })?;
     match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(Error::environment(format!("somebody else recovers the session: {}", folder.display()))

@@ -158,7 +158,7 @@ impl Description {
 ///
 /// Beyond the standard keywords, an option may carry `"x-unit"` (the unit of a number), the formats `"duration"` and
 /// `"bytes"` (see [`crate::options`]), and `"x-recorded"`: its default where all that a sink is given was recorded before, which is
-/// to be kept as it is.
+/// to be kept as it is. `"examples"` of the whole table are what `tapedeck new` begins a pipeline with; they may name a `rate`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Descriptor {
     /// Name, kind and stream kinds.

@@ -62,7 +62,12 @@ struct HeadArtifact {
 /// # Errors
 /// The directory can't be read.
 pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
-    let failed = |error: std::io::Error| Error::io("list the sessions", directory, &error);
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::environment(format!("there is no such folder: {}", directory.display()))
+        }
+        _ => Error::io("list the sessions", directory, &error),
+    };
     let mut sessions = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let folder = entry.map_err(failed)?.path();

@@ -83,7 +83,10 @@ fn session_text(session: &SessionInspection) -> String {
         text.push_str(&file_text(file));
     }
     if whole.len() > shown {
-        text.push_str(&format!("\nand {} more files (--json shows all)\n", thousands((whole.len() - shown) as u64)));
+        text.push_str(&format!(
+            "\nand {} more files (--json shows all)\n",
+            thousands((whole.len() - shown) as u64)
+        ));
     }
     text
 }

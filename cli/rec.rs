@@ -83,7 +83,8 @@ pub(crate) fn bring_to_place(folder: &Path) -> Result<Option<PathBuf>, Error> {
         return Ok(None);
     }
     if target.symlink_metadata().is_ok() {
-        let message = format!("can't bring the recording to its place, a file is there: {}", target.display());
+        let message =
+            format!("can't bring the recording to its place, a file is there: {}", target.display());
         return Err(Error::environment(message).with_hint(format!("it stays as {}", file.display())));
     }
     put(&file, &target)?;
@@ -154,8 +155,7 @@ fn record(arguments: &RecArguments) -> Result<u8, Refusal> {
 /// Starts the command.
 fn open(arguments: &RecArguments, place: &Place) -> Result<Session, Refusal> {
     let registry = builtins::registry();
-    let parsed =
-        parse("rec", &pipeline(arguments, &place.inside), &Variables::new(|_| None), &registry);
+    let parsed = parse("rec", &pipeline(arguments, &place.inside), &Variables::new(|_| None), &registry);
     let pipeline = parsed.map_err(|diagnostics| {
         print_plain(&diagnostics);
         Refusal(None, exit::REFUSED)

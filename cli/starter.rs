@@ -66,7 +66,9 @@ fn write(arguments: &NewArguments, registry: &Registry) -> Result<(), Refused> {
         _ => Error::io("write the pipeline", path, &error),
     })?;
     let path = path.display();
-    print(&format!("wrote {path}\n  hint: fill it in, then `tapedeck check {path}` and `tapedeck run {path}`\n"));
+    print(&format!(
+        "wrote {path}\n  hint: fill it in, then `tapedeck check {path}` and `tapedeck run {path}`\n"
+    ));
     Ok(())
 }
 

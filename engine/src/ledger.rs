@@ -59,6 +59,7 @@ pub(crate) struct Ledger {
     /// Locked for as long as the process lives: how others tell a running session from a killed one.
     _file: File,
     // Dropped before the map.
+    #[cfg_attr(not(test), expect(dead_code, reason = "kept for what it does until it is dropped"))]
     guard: Guard,
     map: MmapRaw,
     streams: usize,

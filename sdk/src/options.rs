@@ -177,7 +177,9 @@ mod tests {
 
     #[test]
     fn frequencies_are_read_and_written_back() {
-        for (text, hertz) in [("60Hz", 60.0), ("1kHz", 1000.0), ("0.5 Hz", 0.5), ("1MHz", 1e6), ("100mHz", 0.1)] {
+        for (text, hertz) in
+            [("60Hz", 60.0), ("1kHz", 1000.0), ("0.5 Hz", 0.5), ("1MHz", 1e6), ("100mHz", 0.1)]
+        {
             let frequency: FrequencyText = text.parse().unwrap();
             assert!((frequency.0 - hertz).abs() < 1e-9, "{text}: {frequency}");
             assert_eq!(frequency.to_string().parse(), Ok(frequency));

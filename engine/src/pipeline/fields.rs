@@ -82,7 +82,11 @@ fn as_number(value: &Located) -> Option<serde_json::Number> {
 }
 
 /// A frequency in Hz within `above < frequency <= maximum`: a number of Hz, or text with a unit.
-pub(super) fn frequency(entry: &Entry, (above, maximum): (f64, f64), diagnostics: &mut Diagnostics) -> Option<f64> {
+pub(super) fn frequency(
+    entry: &Entry,
+    (above, maximum): (f64, f64),
+    diagnostics: &mut Diagnostics,
+) -> Option<f64> {
     let example = format!("write for example `{0} = 60` or `{0} = \"60Hz\"`", entry.key);
     let number = match (as_number(&entry.value), entry.value.as_text()) {
         (Some(number), _) => number.as_f64()?,

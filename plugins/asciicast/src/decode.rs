@@ -67,7 +67,8 @@ pub(crate) fn line(text: &str) -> Result<Line<'_>, String> {
     }
     let parts: Parts<'_> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
     let Some(code) = Code::of(&parts.code) else { return Ok(Line::Ignored) };
-    let time = seconds::parse(parts.time.get()).ok_or_else(|| at("its time is not a number", text, parts.time))?;
+    let time =
+        seconds::parse(parts.time.get()).ok_or_else(|| at("its time is not a number", text, parts.time))?;
     let data = parts.data.ok_or_else(|| format!("it has no data at column {}", text.len()))?;
     let data = string(data.get()).ok_or_else(|| at("its data is not text", text, data))?;
     Ok(Line::Event(Event { time, code, text: data }))

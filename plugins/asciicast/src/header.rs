@@ -32,7 +32,18 @@ pub(crate) struct Facts {
 
 /// The keys that a header of any version may have. `duration` is not written: it would be wrong of a part of the recording.
 const KEYS: &[&str] = &[
-    "version", "width", "height", "term", "timestamp", "duration", "idle_time_limit", "command", "title", "env", "theme", "tags",
+    "version",
+    "width",
+    "height",
+    "term",
+    "timestamp",
+    "duration",
+    "idle_time_limit",
+    "command",
+    "title",
+    "env",
+    "theme",
+    "tags",
     "stdout",
 ];
 

@@ -552,7 +552,9 @@ fn what_is_no_asciicast_says_so() {
         ("[0.5, \"o\", 7]", "its data is not text at column 12"),
         ("[0.5, \"o\", \"a\"] x", "trailing characters at column 18"),
     ] {
-        let text = format!("{{\"version\":2,\"width\":1,\"height\":1}}\n[0.5, \"o\", \"a\"]\n{line}\n[1, \"o\", \"b\"]\n");
+        let text = format!(
+            "{{\"version\":2,\"width\":1,\"height\":1}}\n[0.5, \"o\", \"a\"]\n{line}\n[1, \"o\", \"b\"]\n"
+        );
         let error = read_text(&text).unwrap_err();
         assert!(error.message.contains(&format!("line 3 can't be read: {reason}")), "{line}: {error}");
     }

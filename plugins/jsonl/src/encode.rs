@@ -82,7 +82,9 @@ impl<'batch> Rows<'batch> {
             DataType::Float64 => {
                 float(column.values()[row], || column.values()[row], self.notation.non_finite, out);
             }
-            DataType::TimestampNs => timestamp(Timestamp(column.values()[row]), self.notation.timestamps, out),
+            DataType::TimestampNs => {
+                timestamp(Timestamp(column.values()[row]), self.notation.timestamps, out)
+            }
             DataType::Utf8 => string(column.str_at(row), out),
             DataType::Binary | DataType::FixedBinary(_) => base64(column.bytes_at(row), out),
         }

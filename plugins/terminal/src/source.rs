@@ -389,7 +389,9 @@ impl OpenSource for Terminal {
     fn open(options: TerminalOptions, context: Context) -> Result<Self, Error> {
         let seat = if options.attach { Seat::any() } else { None };
         if options.attach && seat.is_none() {
-            context.host.warn("standard input and output can't be had: nobody sees the command, nor types to it");
+            context
+                .host
+                .warn("standard input and output can't be had: nobody sees the command, nor types to it");
         }
         Self::start(&options, seat, &context)
     }

@@ -85,9 +85,12 @@ impl Typed {
         match (self.state, byte) {
             (State::Ground, _) => self.ground(byte),
             (State::Escape, _) => self.escape(byte),
-            (State::Skip(left), _) => self.becomes(if left > 1 { State::Skip(left - 1) } else { State::Ground }),
+            (State::Skip(left), _) => {
+                self.becomes(if left > 1 { State::Skip(left - 1) } else { State::Ground })
+            }
             (State::Paste(matched), _) => {
-                let matched = if byte == PASTE_END[matched] { matched + 1 } else { usize::from(byte == ESCAPE) };
+                let matched =
+                    if byte == PASTE_END[matched] { matched + 1 } else { usize::from(byte == ESCAPE) };
                 self.becomes(if matched == PASTE_END.len() { State::Ground } else { State::Paste(matched) })
             }
             (State::Character(first, left), 0x80..=0xbf) => self.character(first, left, byte),

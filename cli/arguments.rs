@@ -10,10 +10,8 @@ use tapedeck_sdk::options::DurationText;
 use crate::play::PlayArguments;
 
 /// Records live things and plays them back.
-///
-/// Exit codes: 0 complete, 1 failed, 2 bad usage or pipeline, 3 recorded (or recovered) with loss.
 #[derive(Parser)]
-#[command(name = "tapedeck", version, max_term_width = 100)]
+#[command(name = "tapedeck", version, max_term_width = 100, after_help = crate::exit::HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -31,6 +29,8 @@ pub(crate) enum Command {
     /// Play a recording: a terminal as it was, anything else as a table of its streams, or into a pipeline
     #[command(after_help = crate::play::HELP)]
     Play(PlayArguments),
+    /// Begin a pipeline file: a commented one that passes the check as it is
+    New(NewArguments),
     /// Check a pipeline file without opening anything
     Check(CheckArguments),
     /// Draw a pipeline
@@ -59,7 +59,7 @@ pub(crate) enum Command {
 /// What every command that reads a pipeline takes.
 #[derive(Args)]
 pub(crate) struct PipelineArguments {
-    /// The pipeline's TOML file
+    /// The pipeline's TOML file, or - for standard input
     #[arg(value_name = "PIPELINE")]
     pub(crate) path: PathBuf,
     /// Set a variable that the file asks for with ${KEY}
@@ -83,9 +83,25 @@ pub(crate) struct RunArguments {
     /// Call the session this [default: the pipeline's name and the time]
     #[arg(long, value_name = "NAME", value_parser = session_name)]
     pub(crate) session: Option<String>,
+    /// Tell this often how far it is [default: 250ms on a terminal, 1s with --json, else 1m, and whenever something is lost]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) progress: Option<DurationText>,
     /// Print errors only
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct NewArguments {
+    /// The file to make, or - for standard output
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) path: PathBuf,
+    /// The plugin that frames come from
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) source: String,
+    /// The plugins that write them
+    #[arg(long, value_name = "PLUGIN,…", required = true, value_delimiter = ',')]
+    pub(crate) sink: Vec<String>,
 }
 
 #[derive(Args)]
@@ -99,7 +115,7 @@ pub(crate) struct CheckArguments {
 
 #[derive(Args)]
 pub(crate) struct GraphArguments {
-    /// The pipeline's TOML file
+    /// The pipeline's TOML file, or - for standard input
     #[arg(value_name = "PIPELINE")]
     pub(crate) path: PathBuf,
     /// Set a variable that the file asks for with ${KEY}

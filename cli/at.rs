@@ -3,8 +3,8 @@
 use tapedeck_engine::at::at as nearest;
 
 use crate::arguments::AtArguments;
-use crate::builtins;
 use crate::output::{print_error, print_error_text, print_json};
+use crate::{builtins, exit};
 
 /// `tapedeck at`.
 pub(crate) fn at(arguments: &AtArguments) -> u8 {
@@ -17,11 +17,11 @@ pub(crate) fn at(arguments: &AtArguments) -> u8 {
         }
         Ok(None) => {
             print_error_text("no frame is near enough\n");
-            1
+            exit::FAILED
         }
         Err(error) => {
             print_error(&error, false);
-            2
+            exit::of(&error)
         }
     }
 }

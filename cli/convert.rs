@@ -5,9 +5,9 @@ use tapedeck_engine::replay::Window;
 use tapedeck_sdk::Error;
 
 use crate::arguments::ConvertArguments;
-use crate::builtins;
 use crate::options::read_settings;
-use crate::output::{print, print_error, print_json, thousands};
+use crate::output::{print, print_error, print_json, print_warning, some_of, thousands};
+use crate::{builtins, exit};
 
 /// `tapedeck convert`.
 pub(crate) fn convert(arguments: &ConvertArguments) -> u8 {
@@ -17,12 +17,14 @@ pub(crate) fn convert(arguments: &ConvertArguments) -> u8 {
                 print_json(&done);
             } else {
                 print(&text(&done));
+                done.warnings.iter().for_each(|warning| print_warning(warning, None));
+                done.damage.iter().for_each(|damage| print_warning(&damage.message, damage.hint.as_deref()));
             }
-            if done.refused > 0 { 3 } else { 0 }
+            if done.has_loss() { exit::WITH_LOSS } else { exit::COMPLETE }
         }
         Err(error) => {
             print_error(&error, arguments.json);
-            2
+            exit::of(&error)
         }
     }
 }
@@ -41,11 +43,14 @@ fn wish(arguments: &ConvertArguments) -> Result<Wish, Error> {
     })
 }
 
+/// `out.cast: 8 frames read, 5 written, 3 left out`.
 fn text(done: &Conversion) -> String {
-    let files: Vec<String> = done.files.iter().map(|file| file.display().to_string()).collect();
-    let refused = match done.refused {
-        0 => String::new(),
-        refused => format!(", {} of them not written, or only in part", thousands(refused)),
-    };
-    format!("{}: {} frames{refused}\n", files.join(", "), thousands(done.frames))
+    let files = some_of(done.files.iter().map(|file| file.display().to_string()));
+    let mut text =
+        format!("{files}: {} frames read, {} written", thousands(done.frames), thousands(done.written));
+    let counts = [("only in part", done.partial), ("left out", done.left_out), ("refused", done.refused)];
+    for (what, frames) in counts.into_iter().filter(|(_, frames)| *frames > 0) {
+        text.push_str(&format!(", {} {what}", thousands(frames)));
+    }
+    text + "\n"
 }

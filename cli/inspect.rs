@@ -7,8 +7,12 @@ use tapedeck_engine::session::Status;
 
 use crate::arguments::InspectArguments;
 use crate::output::{print, print_error, print_json, thousands};
+use crate::recover::stream_line;
 use crate::report::{absent_text, loss_text};
-use crate::{builtins, report};
+use crate::{builtins, exit, report};
+
+/// How many whole files of a session are shown.
+const FILES_MAX: usize = 10;
 
 /// `tapedeck inspect`.
 pub(crate) fn inspect(arguments: &InspectArguments) -> u8 {
@@ -16,12 +20,13 @@ pub(crate) fn inspect(arguments: &InspectArguments) -> u8 {
         Ok(found) => found,
         Err(error) => {
             print_error(&error, arguments.json);
-            return 2;
+            return exit::of(&error);
         }
     };
-    let broken = match &found {
-        Ok(session) => session.files.iter().any(|file| file.error.is_some()),
-        Err(file) => file.error.is_some(),
+    let code = match &found {
+        Ok(session) if session.manifest.status == Status::Interrupted => exit::WITH_LOSS,
+        Ok(session) => code(&session.files),
+        Err(file) => code(std::slice::from_ref(file)),
     };
     match (&found, arguments.json) {
         (Ok(session), true) => print_json(session),
@@ -29,7 +34,18 @@ pub(crate) fn inspect(arguments: &InspectArguments) -> u8 {
         (Ok(session), false) => print(&session_text(session)),
         (Err(file), false) => print(&file_text(file)),
     }
-    u8::from(broken)
+    code
+}
+
+/// Whether the files could be read to their ends.
+fn code(files: &[FileInspection]) -> u8 {
+    let is_damaged = files.iter().any(|file| file.error.is_some());
+    let has_frames = files.iter().flat_map(|file| &file.streams).any(|stream| stream.frames > 0);
+    match (is_damaged, has_frames) {
+        (false, _) => exit::COMPLETE,
+        (true, true) => exit::WITH_LOSS,
+        (true, false) => exit::FAILED,
+    }
 }
 
 fn session_text(session: &SessionInspection) -> String {
@@ -53,14 +69,27 @@ fn session_text(session: &SessionInspection) -> String {
             format!("  lost     {}{}\n", loss_text(manifest.loss), absent_text(absent))
         }
         (true, true) => "  lost     not known: the session's ledger was lost\n".to_owned(),
-        (false, _) => "  lost     not known yet\n".to_owned(),
+        (false, _) if session.interrupted.is_empty() => "  lost     not known yet\n".to_owned(),
+        (false, _) => "  lost     as far as the files show, which `recover` may still mend:\n".to_owned(),
     });
+    for stream in &session.interrupted {
+        text.push_str(&format!("    {}", stream_line(stream)));
+    }
     if manifest.status == Status::Interrupted {
         text.push_str(&format!("  hint: tapedeck recover {}\n", session.folder.display()));
     }
-    for file in &session.files {
+    // What is damaged is told of each; of whole ones the first few are enough for people.
+    let (damaged, whole): (Vec<_>, Vec<_>) = session.files.iter().partition(|file| file.error.is_some());
+    let shown = if whole.len() > FILES_MAX + 1 { FILES_MAX } else { whole.len() };
+    for file in damaged.into_iter().chain(whole.iter().take(shown).copied()) {
         text.push('\n');
         text.push_str(&file_text(file));
+    }
+    if whole.len() > shown {
+        text.push_str(&format!(
+            "\nand {} more files (--json shows all)\n",
+            thousands((whole.len() - shown) as u64)
+        ));
     }
     text
 }

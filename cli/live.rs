@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tapedeck_engine::report::{Progress, Remark};
 use tapedeck_sdk::visible::one_line;
+use tapedeck_sdk::Loss;
 
 use crate::output;
 use crate::run::Telling;
@@ -18,9 +19,20 @@ enum Place {
     Json,
 }
 
+/// How often lines are written that nobody may be waiting for: they fill logs.
+const LINES_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the engine is looked at for what is to be said at once.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The live line.
 pub(crate) struct Live {
     place: Place,
+    /// How often it is told how far it is.
+    interval: Duration,
+    /// In lines: when the last one was written, and what was lost by then.
+    told_seconds: f64,
+    lost: Loss,
 }
 
 impl Live {
@@ -31,14 +43,21 @@ impl Live {
             (false, false) if std::io::stderr().is_terminal() => Place::Terminal,
             (false, false) => Place::Lines,
         };
-        Self { place }
+        let default = match place {
+            Place::Terminal => Duration::from_millis(250),
+            Place::Lines => LINES_INTERVAL,
+            Place::Json | Place::Nowhere => LOOK_INTERVAL,
+        };
+        let interval = telling.interval.unwrap_or(default);
+        Self { place, interval, told_seconds: 0.0, lost: Loss::default() }
     }
 
     /// How often the engine is to tell.
     pub(crate) fn interval(&self) -> Duration {
         match self.place {
-            Place::Terminal => Duration::from_millis(250),
-            _ => Duration::from_secs(1),
+            // What is lost, and what stages say, is told in time.
+            Place::Lines => self.interval.min(LOOK_INTERVAL),
+            _ => self.interval,
         }
     }
 
@@ -52,7 +71,7 @@ impl Live {
         }
     }
 
-    pub(crate) fn show(&self, progress: &Progress, remarks: &[Remark]) {
+    pub(crate) fn show(&mut self, progress: &Progress, remarks: &[Remark]) {
         if matches!(self.place, Place::Terminal | Place::Lines) {
             self.end();
             for Remark { stage, text, .. } in remarks {
@@ -65,7 +84,17 @@ impl Live {
                 output::print_json(&serde_json::json!({ "progress": progress, "remarks": remarks }))
             }
             Place::Terminal => output::renew_line(&line(progress)),
-            Place::Lines => output::print_error_text(&format!("{}\n", line(progress))),
+            Place::Lines => self.show_line(progress),
+        }
+    }
+
+    /// Writes a line in its time, and at once when more was lost.
+    fn show_line(&mut self, progress: &Progress) {
+        // Looks are not on time to the millisecond.
+        let passed = progress.elapsed_seconds - self.told_seconds + 0.05;
+        if passed >= self.interval.as_secs_f64() || progress.loss != self.lost {
+            (self.told_seconds, self.lost) = (progress.elapsed_seconds, progress.loss);
+            output::print_error_text(&format!("{}\n", line(progress)));
         }
     }
 

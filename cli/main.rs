@@ -4,8 +4,10 @@ mod arguments;
 mod at;
 mod bench;
 mod builtins;
+mod command;
 mod convert;
 mod doors;
+mod exit;
 mod inspect;
 mod live;
 mod options;
@@ -17,6 +19,7 @@ mod recover;
 mod report;
 mod run;
 mod sessions;
+mod starter;
 
 use std::process::ExitCode;
 
@@ -25,12 +28,14 @@ use clap::{CommandFactory, Parser};
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    survive_file_size_limit();
     let arguments = Arguments::parse();
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
         Command::Run(run) => run::run(&run, plugin_path),
         Command::Rec(rec) => rec::rec(&rec),
         Command::Play(play) => play::play(&play, plugin_path),
+        Command::New(new) => starter::new(&new, plugin_path),
         Command::Check(check) => run::check(&check, plugin_path),
         Command::Graph(graph) => run::graph(&graph, plugin_path),
         Command::Plugins(plugins) => plugins::plugins(&plugins, plugin_path),
@@ -43,6 +48,13 @@ fn main() -> ExitCode {
         Command::Completions { shell } => completions(shell),
     };
     ExitCode::from(code)
+}
+
+/// A limit on the size of files (`ulimit -f`) costs the sink that reaches it, like a full disk, and not the process.
+fn survive_file_size_limit() {
+    let reached = std::sync::Arc::default();
+    // Where it can't be had, the limit ends the process as it does by default.
+    drop(signal_hook::flag::register(signal_hook::consts::SIGXFSZ, reached));
 }
 
 fn completions(shell: clap_complete::Shell) -> u8 {

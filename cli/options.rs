@@ -12,13 +12,23 @@ pub(crate) fn read_settings(settings: &[String]) -> Result<Value, Error> {
     for setting in settings {
         let wrong = |why: &str| {
             Error::option([""; 0], format!("\"{setting}\" is no option: {why}"))
-                .with_hint("write `--option gain=2.0`; the value as in a pipeline, text in quotes")
+                .with_hint("write `--option gain=2.0` or `--option timestamps=ns`; the value as in a pipeline, text with spaces in quotes")
         };
         let (key, value) = setting.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
-        let table: toml::Table =
-            format!("value = {value}").parse().map_err(|error: toml::de::Error| wrong(error.message()))?;
-        let value = serde_json::to_value(&table["value"]).map_err(|error| wrong(&error.to_string()))?;
+        let value = match format!("value = {value}").parse::<toml::Table>() {
+            // JSON has no dates: what takes one takes it as text.
+            Ok(table) if table["value"].is_datetime() => Value::from(value),
+            Ok(table) => serde_json::to_value(&table["value"]).map_err(|error| wrong(&error.to_string()))?,
+            Err(_) if is_word(value) => Value::from(value),
+            Err(error) => return Err(wrong(error.message())),
+        };
         options.insert(key.to_owned(), value);
     }
     Ok(Value::Object(options))
+}
+
+/// Whether a text that is no TOML is meant as it stands: nothing in it has a meaning there.
+fn is_word(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:+%@~".contains(c);
+    !text.is_empty() && text.chars().all(plain)
 }

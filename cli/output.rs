@@ -51,6 +51,27 @@ pub(crate) fn print_error(error: &Error, json: bool) {
     print_error_text(&text);
 }
 
+/// Prints a warning to standard error.
+pub(crate) fn print_warning(message: &str, hint: Option<&str>) {
+    let hint = hint.map_or(String::new(), |hint| format!("  hint: {hint}\n"));
+    print_error_text(&format!("warning: {message}\n{hint}"));
+}
+
+/// How many of many names are listed.
+const LISTED_MAX: usize = 5;
+
+/// The first few of many names, and how many more there are.
+pub(crate) fn some_of(mut names: impl ExactSizeIterator<Item = String>) -> String {
+    let all = names.len();
+    // One more takes no more room than to say that there is one.
+    let shown = if all > LISTED_MAX + 1 { LISTED_MAX } else { all };
+    let mut text = names.by_ref().take(shown).collect::<Vec<_>>().join(", ");
+    if all > shown {
+        text.push_str(&format!(" and {} more", thousands((all - shown) as u64)));
+    }
+    text
+}
+
 /// Prints what is wrong with a pipeline.
 pub(crate) fn print_diagnostics(diagnostics: &Diagnostics, json: bool) {
     if json {

@@ -4,7 +4,7 @@ use tapedeck_engine::report::{Outcome, Percentiles, Report};
 use tapedeck_engine::session::{EndedBy, Status};
 use tapedeck_sdk::Loss;
 
-use crate::output::{bytes, nanos, print_error, table, thousands};
+use crate::output::{bytes, nanos, print_error, some_of, table, thousands};
 
 /// Prints the report. Errors of stages are always told, whatever else is kept quiet.
 pub(crate) fn print(report: &Report, quiet: bool) {
@@ -148,8 +148,7 @@ fn streams(report: &Report) -> String {
 
 fn sinks(report: &Report) -> String {
     let rows = report.sinks.iter().map(|sink| {
-        let files: Vec<String> =
-            sink.files.iter().map(|(path, size)| format!("{path} ({})", bytes(*size))).collect();
+        let files = some_of(sink.files.iter().map(|(path, size)| format!("{path} ({})", bytes(*size))));
         vec![
             format!("{} ({})", sink.id, sink.plugin),
             thousands(sink.frames),
@@ -157,7 +156,7 @@ fn sinks(report: &Report) -> String {
             sink.loss.dropped.to_string(),
             sink.loss.failed.to_string(),
             percentiles(sink.latency),
-            if sink.error.is_some() { format!("FAILED {}", files.join(", ")) } else { files.join(", ") },
+            if sink.error.is_some() { format!("FAILED {files}") } else { files },
         ]
     });
     let header = ["sink", "frames", "late", "dropped", "failed", "latency p50/p99/max", "files"];

@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tapedeck_engine::diagnostic::Diagnostics;
-use tapedeck_engine::pipeline::{Pipeline, Variables, load};
+use tapedeck_engine::pipeline::{Pipeline, Variables, parse, read as read_file, read_from};
 use tapedeck_engine::{OpenError, Registry, RunOptions, Session, StopHandle, begin, graph, threads};
 
 use crate::arguments::{CheckArguments, GraphArguments, RunArguments};
+use crate::exit::{FAILED, REFUSED};
 use crate::live::Live;
 use crate::{builtins, output, report};
 
-/// Bad usage or a bad pipeline.
-pub(crate) const REFUSED: u8 = 2;
-/// It failed.
-const FAILED: u8 = 1;
+/// The shortest time between two looks at a session.
+const PROGRESS_MIN: Duration = Duration::from_millis(10);
 
 /// How a session is told of.
 #[derive(Clone, Copy)]
@@ -24,12 +24,15 @@ pub(crate) struct Telling {
     pub(crate) json: bool,
     /// Errors only.
     pub(crate) quiet: bool,
+    /// How often it is told how far it is; by default as the place where it is told suits.
+    pub(crate) interval: Option<Duration>,
 }
 
 /// `tapedeck run`.
 pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
     let registry = builtins::with_files(plugin_path);
-    let telling = Telling { json: arguments.pipeline.json, quiet: arguments.quiet };
+    let interval = arguments.progress.map(|text| text.0.max(PROGRESS_MIN));
+    let telling = Telling { json: arguments.pipeline.json, quiet: arguments.quiet, interval };
     let options = RunOptions {
         directory: arguments.directory.clone(),
         session: arguments.session.clone(),
@@ -45,7 +48,7 @@ pub(crate) fn run(arguments: &RunArguments, plugin_path: &[PathBuf]) -> u8 {
 
 /// Records a session from its begin to its report. Returns the exit code.
 pub(crate) fn record(pipeline: Pipeline, registry: &Registry, options: &RunOptions, telling: Telling) -> u8 {
-    let Telling { json, quiet } = telling;
+    let Telling { json, quiet, .. } = telling;
     if !quiet && !json && !pipeline.warnings.is_empty() {
         output::print_diagnostics(&pipeline.warnings, false);
     }
@@ -53,7 +56,7 @@ pub(crate) fn record(pipeline: Pipeline, registry: &Registry, options: &RunOptio
         Ok(session) => session,
         Err(code) => return code,
     };
-    let live = Live::of(telling);
+    let mut live = Live::of(telling);
     live.begin(session.folder());
     let watch = session.watch();
     let mut heard = 0;
@@ -79,13 +82,22 @@ pub(crate) fn record(pipeline: Pipeline, registry: &Registry, options: &RunOptio
     }
 }
 
-/// Opens the pipeline and lets Ctrl-C stop it.
+/// Opens the pipeline and lets Ctrl-C stop it; prints why it can't be opened.
 pub(crate) fn start(
     pipeline: Pipeline,
     registry: &Registry,
     options: &RunOptions,
     json: bool,
 ) -> Result<Session, u8> {
+    open(pipeline, registry, options).map_err(|error| refuse(&error, json))
+}
+
+/// Opens the pipeline and lets Ctrl-C stop it.
+pub(crate) fn open(
+    pipeline: Pipeline,
+    registry: &Registry,
+    options: &RunOptions,
+) -> Result<Session, OpenError> {
     let begun = Arc::new(Begun::default());
     // Before anything is made: from then on a signal that is not taken would leave it unfinished.
     let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
@@ -106,7 +118,7 @@ pub(crate) fn start(
             }
         })
     });
-    let session = begin(pipeline, registry, options).map_err(|error| refuse(&error, json))?;
+    let session = begin(pipeline, registry, options)?;
     begun.has(&session);
     if let Err(error) = started {
         output::print_error_text(&format!(
@@ -159,7 +171,18 @@ pub(crate) fn read(
     registry: &Registry,
 ) -> Result<Pipeline, u8> {
     let variables = variables(settings)?;
-    load(path, &variables, registry).map_err(|diagnostics| refuse_pipeline(&diagnostics, json))
+    let parsed = read_text(path).and_then(|text| parse(&name(path), &text, &variables, registry));
+    parsed.map_err(|diagnostics| refuse_pipeline(&diagnostics, json))
+}
+
+/// A pipeline's text: of a file, or of standard input for `-`.
+pub(crate) fn read_text(path: &Path) -> Result<String, Diagnostics> {
+    if path == Path::new("-") { read_from(&name(path), std::io::stdin().lock()) } else { read_file(path) }
+}
+
+/// What diagnostics call a pipeline.
+pub(crate) fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// The variables that the environment has.
@@ -199,8 +222,8 @@ pub(crate) fn check(arguments: &CheckArguments, plugin_path: &[PathBuf]) -> u8 {
         if !pipeline.warnings.is_empty() {
             output::print_diagnostics(&pipeline.warnings, false);
         }
-        let path = arguments.pipeline.path.display();
-        output::print(&format!("{path}: {} stages, no errors\n", pipeline.nodes.len()));
+        let name = name(&arguments.pipeline.path);
+        output::print(&format!("{name}: {} stages, no errors\n", pipeline.nodes.len()));
     }
     if arguments.deny_warnings && !pipeline.warnings.is_empty() { REFUSED } else { 0 }
 }
@@ -218,5 +241,6 @@ pub(crate) fn graph(arguments: &GraphArguments, plugin_path: &[PathBuf]) -> u8 {
 
 /// What sessions of this pipeline are called.
 pub(crate) fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    if stem == "-" { "stdin".to_owned() } else { stem }
 }

@@ -4,6 +4,7 @@ use tapedeck_engine::session::{ListedSession, Status, list};
 use tapedeck_sdk::Timestamp;
 
 use crate::arguments::SessionsArguments;
+use crate::exit;
 use crate::output::{bytes, print, print_error, print_error_text, print_json, table};
 use crate::report::loss_text;
 
@@ -16,20 +17,22 @@ pub(crate) fn sessions(arguments: &SessionsArguments) -> u8 {
         Ok(listed) => listed,
         Err(error) => {
             print_error(&error, arguments.json);
-            return 2;
+            return exit::of(&error);
         }
     };
+    let is_whole = listed.iter().all(|session| session.error.is_none());
+    let code = if is_whole { exit::COMPLETE } else { exit::WITH_LOSS };
     if arguments.json {
         print_json(&listed);
-        return 0;
+        return code;
     }
     if listed.is_empty() {
         print_error_text(&format!("no sessions in {}\n", arguments.directory.display()));
-        return 0;
+        return code;
     }
     let header = ["session", "status", "started", "duration", "size", "lost", "streams"];
     print(&table(&header, &[0, 1, 2, 5, 6], listed.iter().map(row).collect()));
-    0
+    code
 }
 
 /// The folder's name, and the session's id where that is another: it was recorded elsewhere.

@@ -16,6 +16,7 @@
 //! - `bad_days`: terminal recordings while disks fill up, gateways are killed, windows are dragged about
 //! - `strict`: SSH sessions that must not outrun their recording
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
+//! - `people`: bad days and first minutes: interrupted and damaged recordings, signals, limits, mistyped commands, `new`
 //! - `play`: `play` before a person: keys, timing, the terminal put back; into a pipeline; marks and pauses of `rec`; `convert` to text
 //! - `replay`: recordings given back: `replay`, `at`, `convert` of parts, `sessions`
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
@@ -35,6 +36,7 @@ mod gateway;
 mod guest;
 mod kill;
 mod peers;
+mod people;
 mod pipelines;
 mod play;
 mod replay;

@@ -61,6 +61,7 @@ impl Dir {
             .args(arguments)
             .env_remove("RUST_BACKTRACE")
             .env_remove("TAPEDECK_PLUGIN_PATH")
+            .env_remove("TAPEDECK_REC")
             // Nothing of the user's own is found or changed; compiled plugins are kept between tests.
             .env("XDG_DATA_HOME", self.folder.path())
             .env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
@@ -134,6 +135,12 @@ impl Tapedeck {
     /// Starts it and leaves it running; [`ended`] gives what it printed.
     pub(crate) fn pipe(mut self) -> std::process::Child {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// With a file as its standard input.
+    pub(crate) fn input(mut self, file: &Path) -> Self {
+        self.command.stdin(std::fs::File::open(file).unwrap());
+        self
     }
 
     /// Starts it and leaves it running.

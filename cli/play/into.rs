@@ -10,9 +10,9 @@ use tapedeck_engine::replay::Reel;
 use tapedeck_sdk::Error;
 
 use super::arguments::{PlayArguments, Speed};
-use crate::builtins;
 use crate::output::print_error;
 use crate::run::{self, Telling};
+use crate::{builtins, exit};
 
 /// What the source is called.
 const ID: &str = "replay";
@@ -20,11 +20,11 @@ const ID: &str = "replay";
 /// `tapedeck play PATH --into PIPELINE`.
 pub(super) fn play_into(arguments: &PlayArguments, file: &Path, plugin_path: &[PathBuf]) -> u8 {
     let into = &arguments.into;
-    let telling = Telling { json: into.json, quiet: into.quiet };
+    let telling = Telling { json: into.json, quiet: into.quiet, interval: None };
     let registry = builtins::with_files(plugin_path);
     let refused = |error: &Error| {
         print_error(error, telling.json);
-        run::REFUSED
+        exit::of(error)
     };
     // What is wrong with the recording is said of it, and not of a pipeline that the user did not write.
     let opened = Reel::open(&registry, std::slice::from_ref(&arguments.path), &arguments.stream);
@@ -36,7 +36,7 @@ pub(super) fn play_into(arguments: &PlayArguments, file: &Path, plugin_path: &[P
         Ok(variables) => variables,
         Err(code) => return code,
     };
-    let text = match pipeline::read(file) {
+    let text = match run::read_text(file) {
         Ok(text) => text,
         Err(diagnostics) => return run::refuse_pipeline(&diagnostics, telling.json),
     };
@@ -48,7 +48,7 @@ pub(super) fn play_into(arguments: &PlayArguments, file: &Path, plugin_path: &[P
         );
     }
     let text = format!("{}\n\n{added}", text.trim_end());
-    let pipeline = match pipeline::parse(&file.display().to_string(), &text, &variables, &registry) {
+    let pipeline = match pipeline::parse(&run::name(file), &text, &variables, &registry) {
         Ok(pipeline) => pipeline,
         Err(diagnostics) => return run::refuse_pipeline(&diagnostics, telling.json),
     };

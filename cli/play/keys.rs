@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tapedeck_terminal::Key;
+
 /// How far the arrows go.
 const STEP: Duration = Duration::from_secs(5);
 
@@ -29,48 +31,34 @@ pub(crate) enum Wish {
 pub(crate) const HELP: &str = "Keys: space pauses and goes on, . shows the next event while paused, left and right go 5 s back \
 and on, [ and ] go to the previous and next mark, 0 to 9 go to that tenth, - and + change the speed, q or Ctrl-C ends.";
 
-/// Reads what was typed at once.
-pub(crate) fn wishes(mut typed: &[u8]) -> Vec<Wish> {
-    let mut wishes = Vec::new();
-    while let Some((&byte, rest)) = typed.split_first() {
-        let (wish, rest) = match (byte, rest) {
-            (0x1b, [b'[' | b'O', rest @ ..]) => escape(rest),
-            (b' ', _) => (Some(Wish::PauseOrGoOn), rest),
-            (b'.', _) => (Some(Wish::Step), rest),
-            (b'[', _) => (Some(Wish::PreviousMark), rest),
-            (b']', _) => (Some(Wish::NextMark), rest),
-            (b'0'..=b'9', _) => (Some(Wish::Tenth(u32::from(byte - b'0'))), rest),
-            (b'+' | b'=', _) => (Some(Wish::Speed(FASTER)), rest),
-            (b'-', _) => (Some(Wish::Speed(1.0 / FASTER)), rest),
-            (b'q' | 0x03, _) => (Some(Wish::Quit), rest),
-            _ => (None, rest),
-        };
-        wishes.extend(wish);
-        typed = rest;
-    }
-    wishes
-}
-
-/// What follows `ESC [` or `ESC O`: parameters up to a letter.
-fn escape(sequence: &[u8]) -> (Option<Wish>, &[u8]) {
-    let end = sequence.iter().position(|byte| (0x40..=0x7e).contains(byte));
-    let Some(end) = end else { return (None, &[]) };
-    let wish = match (&sequence[..end], sequence[end]) {
-        (b"", b'C') => Some(Wish::Forward(STEP)),
-        (b"", b'D') => Some(Wish::Back(STEP)),
-        (b"", b'H') => Some(Wish::Tenth(0)),
-        _ => None,
-    };
-    (wish, &sequence[end + 1..])
+/// What a key means.
+pub(crate) fn wish(key: Key) -> Option<Wish> {
+    Some(match key {
+        Key::Byte(b' ') => Wish::PauseOrGoOn,
+        Key::Byte(b'.') => Wish::Step,
+        Key::Byte(b'[') => Wish::PreviousMark,
+        Key::Byte(b']') => Wish::NextMark,
+        Key::Byte(digit @ b'0'..=b'9') => Wish::Tenth(u32::from(digit - b'0')),
+        Key::Byte(b'+' | b'=') => Wish::Speed(FASTER),
+        Key::Byte(b'-') => Wish::Speed(1.0 / FASTER),
+        Key::Byte(b'q' | 0x03) => Wish::Quit,
+        Key::Byte(_) => return None,
+        Key::Right => Wish::Forward(STEP),
+        Key::Left => Wish::Back(STEP),
+        Key::Home => Wish::Tenth(0),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use tapedeck_sdk::Timestamp;
+    use tapedeck_terminal::Typed;
+
     use super::*;
 
     #[test]
     fn keys_are_told_apart_also_when_they_come_at_once() {
-        let typed = b" .\x1b[C\x1bOD\x1b[1;5C[]7+q\x1b[5~x\x03";
+        let typed = b" .\x1b[C\x1bOD\x1b[1;5C[]7+q\x1b[5~x\x1b]11;rgb:1111/2222/3333\x07\x03";
         let wanted = [
             Wish::PauseOrGoOn,
             Wish::Step,
@@ -83,8 +71,8 @@ mod tests {
             Wish::Quit,
             Wish::Quit,
         ];
-        assert_eq!(wishes(typed), wanted);
-        assert_eq!(wishes(b"\x1b[1;"), []);
-        assert_eq!(wishes(b"\x1b"), []);
+        let mut wishes = Vec::new();
+        Typed::default().read(typed, Timestamp(0), |key| wishes.extend(wish(key)));
+        assert_eq!(wishes, wanted);
     }
 }

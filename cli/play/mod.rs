@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use tapedeck_engine::replay::Reel;
 use tapedeck_sdk::{Error, Kind};
 
-use crate::builtins;
 use crate::output::print_error;
+use crate::{builtins, exit};
 
 pub(crate) use arguments::PlayArguments;
 pub(crate) use keys::HELP;
@@ -33,15 +33,21 @@ pub(crate) fn play(arguments: &PlayArguments, plugin_path: &[PathBuf]) -> u8 {
         return into::play_into(arguments, pipeline, plugin_path);
     }
     match show(arguments) {
-        Ok(()) => 0,
+        Ok(Ok(())) => exit::COMPLETE,
+        // What comes before was shown.
+        Ok(Err(error)) => {
+            print_error(&error, false);
+            exit::WITH_LOSS
+        }
         Err(error) => {
             print_error(&error, false);
-            2
+            exit::of(&error)
         }
     }
 }
 
-fn show(arguments: &PlayArguments) -> Result<(), Error> {
+/// The inner error came up while it was played.
+fn show(arguments: &PlayArguments) -> Result<Result<(), Error>, Error> {
     let path = &arguments.path;
     let mut reel = Reel::open(&builtins::registry(), std::slice::from_ref(path), &arguments.stream)?;
     let (window, speed, again) = (arguments.window(), arguments.speed, arguments.r#loop);
@@ -51,7 +57,7 @@ fn show(arguments: &PlayArguments) -> Result<(), Error> {
         let idle = terminal.idle_limit.map_or(Idle::AsRecorded, |limit| limit.0);
         let tape = Tape::open(reel, path, terminal.connection.as_deref(), idle, window)?;
         let show = TerminalShow::new(tape, terminal);
-        return Player::new(show, speed, again)?.run();
+        return Ok(Player::new(show, speed, again)?.run());
     }
     if let Some(given) = terminal.given() {
         return Err(Error::environment(format!(
@@ -60,5 +66,5 @@ fn show(arguments: &PlayArguments) -> Result<(), Error> {
         ))
         .with_hint("tapedeck inspect shows what a recording holds"));
     }
-    Player::new(TableShow::open(reel, path, window)?, speed, again)?.run()
+    Ok(Player::new(TableShow::open(reel, path, window)?, speed, again)?.run())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tapedeck_engine::clock::SessionClock;
 use tapedeck_engine::playback::PlaybackClock;
 use tapedeck_sdk::{Error, Timestamp};
+use tapedeck_terminal::Typed;
 
 use super::arguments::Speed;
 use super::keys::{self, Wish};
@@ -91,6 +92,8 @@ pub(super) struct Player<S: Show> {
     looked: Timestamp,
     again: bool,
     stop: Arc<AtomicBool>,
+    /// Tells keys from what the terminal answers.
+    keys: Typed,
     /// What the user wants and was not done yet.
     wishes: VecDeque<Wish>,
 }
@@ -122,6 +125,7 @@ impl<S: Show> Player<S> {
             screen: Screen::new(clock)?,
             playback: PlaybackClock::start(times, clock.now()),
             looked: clock.now(),
+            keys: Typed::default(),
             wishes: VecDeque::new(),
             show,
             clock,
@@ -193,7 +197,8 @@ impl<S: Show> Player<S> {
                 return Ok(Turn::Quit);
             }
             self.looked = self.clock.now();
-            self.wishes.extend(keys::wishes(&typed));
+            let wishes = &mut self.wishes;
+            self.keys.read(&typed, self.looked, |key| wishes.extend(keys::wish(key)));
         }
     }
 

@@ -97,6 +97,7 @@ impl Screen {
                     return;
                 }
             }
+            user.forget_input();
         }
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
+use crate::recorded;
 use crate::registry::Registry;
 use crate::replay::{Reel, Window};
-use crate::rewriting::{self, Rewriting};
+use crate::rewriting::{self, Rewriting, Rewritten};
 
 /// What is to be converted.
 #[derive(Debug, Clone, Default)]
@@ -28,24 +29,42 @@ pub struct Wish {
     pub options: Value,
 }
 
-/// What was converted.
+/// What was converted: `frames` is `written`, `left_out` and `refused` together.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Conversion {
     /// The files that were made.
     pub files: Vec<PathBuf>,
     /// How many frames were read.
     pub frames: u64,
-    /// How many of them the sink could not take, or not as they were.
+    /// How many of them are in the files.
+    pub written: u64,
+    /// How many of these have a value missing that was there.
+    pub partial: u64,
+    /// How many the sink left out by intent: its options or its format say so.
+    pub left_out: u64,
+    /// How many the sink could not take.
     pub refused: u64,
+    /// What the sink told.
+    pub warnings: Vec<String>,
+    /// Why recordings could not be read to their end. What comes before is in the files.
+    pub damage: Vec<Error>,
+}
+
+impl Conversion {
+    /// Whether something is missing that is not left out by intent.
+    #[must_use]
+    pub fn has_loss(&self) -> bool {
+        self.refused + self.partial > 0 || !self.damage.is_empty()
+    }
 }
 
 /// Converts recordings to the file `to`, whose extension says which sink writes it.
 ///
 /// Several streams give several files if the sink writes one a stream; they are named as the sink names them, and lie beside `to`.
-/// Nothing is made if anything fails.
+/// What can be read of a damaged recording is converted. Nothing is made if anything else fails.
 ///
 /// # Errors
-/// A file that can't be read, an extension that no sink writes, a file that is already there, frames that the format can't hold.
+/// A file of which nothing can be read, an extension that no sink writes, a file that is already there, frames that the format can't hold.
 pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
     let to = wish.to.as_path();
     let factory = sink_of(registry, to)?;
@@ -57,11 +76,14 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
         return Err(Error::environment(format!("\"{}\" is no file name", to.display())));
     };
     let mut reel = Reel::open(registry, &wish.from, &wish.streams)?;
+    reel.take_damaged();
     reel.show(wish.window)?;
     reel.shift(wish.shift_ns);
     let inputs = reel.streams().to_vec();
     refuse_kinds(factory, &inputs)?;
-    let options = with_path(factory, &wish.options, name.to_string_lossy().into_owned());
+    let mut options = with_path(factory, &wish.options, name.to_string_lossy().into_owned());
+    recorded::keep(factory, &mut options);
+    factory.check(&options)?;
     let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = above.join(format!(".{}.converting", name.to_string_lossy()));
     let session = SessionInfo {
@@ -71,7 +93,6 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
         started_at: Timestamp(0),
     };
     let id = session.id.clone();
-    let mut frames = 0;
     let rewriting = Rewriting {
         factory: factory.as_ref(),
         id: &id,
@@ -80,20 +101,38 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
         session,
         loss: Vec::new(),
     };
-    let made = factory.check(&options).and_then(|()| {
-        rewriting.write(&inputs, |writer| {
-            while let Some((stream, batch)) = reel.read()? {
-                frames += batch.rows() as u64;
-                writer.write(stream, batch)?;
-            }
-            Ok(())
+    let done = write(rewriting, &mut reel).and_then(|(made, frames)| {
+        Ok(Conversion {
+            files: place(&made.files, &folder, above)?,
+            frames,
+            written: frames.saturating_sub(made.left_out + made.refused),
+            partial: made.partial,
+            left_out: made.left_out,
+            refused: made.refused,
+            warnings: made.warnings,
+            damage: reel.damage().to_vec(),
         })
     });
-    let placed = made.and_then(|made| Ok((place(&made.files, &folder, above)?, made.refused)));
     // What is left in it is nothing that was asked for.
     drop(std::fs::remove_dir_all(&folder));
-    let (files, refused) = placed?;
-    Ok(Conversion { files, frames, refused })
+    done
+}
+
+/// Writes everything that can be read, and counts the frames.
+fn write(rewriting: Rewriting<'_>, reel: &mut Reel) -> Result<(Rewritten, u64), Error> {
+    let inputs = reel.streams().to_vec();
+    let mut frames = 0;
+    let made = rewriting.write(&inputs, |writer| {
+        while let Some((stream, batch)) = reel.read()? {
+            frames += batch.rows() as u64;
+            writer.write(stream, batch)?;
+        }
+        match reel.damage().first() {
+            Some(damage) if frames == 0 => Err(damage.clone()),
+            _ => Ok(()),
+        }
+    })?;
+    Ok((made, frames))
 }
 
 /// Whether the sink takes such streams.

@@ -144,7 +144,10 @@ impl Feed {
                 return;
             }
             if !self.wait_for(ticker.due()) {
-                return;
+                // The whole process may have been stopped before it was told to end: ticks that passed meanwhile are missed.
+                let now = end.map_or(self.time.running(), |end| end.min(self.time.running()));
+                let missed = if now >= ticker.due() { ticker.arrive(now).missed } else { 0 };
+                return self.count_missed(missed);
             }
             let now = self.time.running();
             if let Some(end) = end.filter(|&end| now >= end) {

@@ -9,9 +9,11 @@ use serde::Serialize;
 use tapedeck_sdk::terminal::Columns;
 use tapedeck_sdk::{Batch, Error, Format, PluginKind, StreamSchema, Timestamp};
 
+use crate::accounting::{Account, Found, FoundInSink};
 use crate::closing::rate;
 use crate::formats::format_of;
 use crate::ledger;
+use crate::recover::RecoveredStream;
 use crate::registry::Registry;
 use crate::report::Percentiles;
 use crate::session::{ArtifactRole, LEDGER, MANIFEST, Manifest, Status};
@@ -32,6 +34,9 @@ pub struct SessionInspection {
     pub manifest: Manifest,
     /// Its files, or why one can't be read.
     pub files: Vec<FileInspection>,
+    /// Of a session that was interrupted: what each sink has of each stream as its files are now, held against the ledger.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interrupted: Vec<RecoveredStream>,
 }
 
 /// What is in a file.
@@ -120,8 +125,46 @@ fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Erro
             _ => found(registry, &path).unwrap_or_else(|error| unread(path, Some(error))),
         }
     });
-    let files = files.collect();
-    Ok(SessionInspection { folder: folder.to_owned(), manifest, files })
+    let files: Vec<FileInspection> = files.collect();
+    let interrupted = if manifest.status == Status::Interrupted && manifest.ended_at.is_none() {
+        losses(registry, folder, &manifest, &files)
+    } else {
+        Vec::new()
+    };
+    Ok(SessionInspection { folder: folder.to_owned(), manifest, files, interrupted })
+}
+
+/// What is missing in the files of a session that was killed. Nothing is changed: a file that only `recover` can make readable leaves it
+/// unknown.
+fn losses(
+    registry: &Registry,
+    folder: &Path,
+    manifest: &Manifest,
+    files: &[FileInspection],
+) -> Vec<RecoveredStream> {
+    let account = match ledger::read(&folder.join(LEDGER)) {
+        Ok(entries) => Account::of_ledger(manifest, entries),
+        Err(_) => Account::unknown(),
+    };
+    let recordings = manifest.artifacts.iter().filter(|artifact| artifact.role == ArtifactRole::Recording);
+    let files: Vec<_> = recordings.zip(files).collect();
+    let mut settled = manifest.clone();
+    let mut streams = Vec::new();
+    for (index, sink) in manifest.sinks.iter().enumerate() {
+        let format = registry.find(PluginKind::Sink, &sink.plugin).and_then(|plugin| plugin.format());
+        let own = files.iter().filter(|(artifact, _)| artifact.sink == sink.id);
+        let is_readable = own.clone().all(|(_, file)| file.error.is_none());
+        let found = own.flat_map(|(artifact, file)| {
+            file.streams.iter().map(|stream| Found { input: artifact.input, stream: stream.clone() })
+        });
+        let found = format.filter(|_| is_readable).map(|format| FoundInSink {
+            streams: found.collect(),
+            holds_every_frame: format.holds_every_frame(),
+            complete: true,
+        });
+        streams.extend(account.settle(&mut settled, index, found.as_ref()));
+    }
+    streams
 }
 
 /// Looks at a single file.

@@ -1,5 +1,8 @@
 //! The count of what each source stream gave and of what was lost where, in a file that survives a `kill -9` to the last frame:
-//! `recover` compares it with what can be read. The one place of the engine that needs `unsafe`: counters in a memory-mapped file.
+//! `recover` compares it with what can be read. The one place of the engine that needs `unsafe`: counters in a memory-mapped file,
+//! and what keeps them when somebody cuts that file.
+
+mod guard;
 
 use std::fmt;
 use std::fs::File;
@@ -12,6 +15,7 @@ use memmap2::MmapRaw;
 use rustix::fs::FlockOperation;
 
 use crate::session::open_regular;
+use guard::Guard;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"TDLEDGR2");
 /// `u64` words before the first stream: the magic number, how many streams, how many counts.
@@ -54,6 +58,9 @@ pub(crate) struct Entries {
 pub(crate) struct Ledger {
     /// Locked for as long as the process lives: how others tell a running session from a killed one.
     _file: File,
+    // Dropped before the map.
+    #[cfg_attr(not(test), expect(dead_code, reason = "kept for what it does until it is dropped"))]
+    guard: Guard,
     map: MmapRaw,
     streams: usize,
     words: usize,
@@ -74,7 +81,14 @@ impl Ledger {
         file.write_all(&bytes)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let map = MmapRaw::map_raw(&file)?;
-        Ok(Arc::new(Self { _file: file, map, streams, words }))
+        let guard = Guard::new(map.as_mut_ptr().expose_provenance(), map.len());
+        Ok(Arc::new(Self { _file: file, guard, map, streams, words }))
+    }
+
+    /// Whether somebody has cut the file, so that what is counted from then on is in memory only.
+    #[cfg(test)]
+    fn is_lost(&self) -> bool {
+        self.guard.is_lost()
     }
 
     /// The line of a stream.
@@ -237,6 +251,29 @@ mod tests {
         assert!(is_live(&path));
         drop((line, lost, ledger));
         assert!(!is_live(&path));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_ends_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let other = Ledger::create(&folder.path().join("other"), 1, 1).unwrap();
+        // Several pages.
+        let ledger = Ledger::create(&path, 1, 2000).unwrap();
+        let lost = LossCount::default();
+        lost.keep(&ledger, 1999);
+        for _ in 0..2 {
+            assert!(!other.is_lost());
+            File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+            ledger.line(0).set_next_seq(70);
+            lost.add(3);
+            assert!(ledger.is_lost());
+        }
+        assert_eq!(lost.get(), 6, "the count itself is in memory");
+        assert!(read(&path).is_err(), "it is not known any more, and is not said to be");
+        other.line(0).set_next_seq(7);
+        drop((ledger, lost));
+        assert_eq!(read(&folder.path().join("other")).unwrap().streams[0].next_seq, 7);
     }
 
     #[test]

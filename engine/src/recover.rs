@@ -14,7 +14,7 @@ use crate::inspect::read;
 use crate::ledger;
 use crate::pipeline::{Variables, with_values};
 use crate::registry::Registry;
-use crate::rewriting::{self, Rewriting};
+use crate::rewriting::{self, Rewriting, Rewritten};
 use crate::session::{
     ArtifactRole, LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status,
 };
@@ -124,7 +124,12 @@ pub fn recover(registry: &Registry, variables: &Variables, folder: &Path) -> Res
 
 /// Keeps everybody else from recovering the session for as long as the file is open.
 fn lock(folder: &Path) -> Result<fs::File, Error> {
-    let opened = fs::File::open(folder).map_err(|error| Error::io("open the session", folder, &error))?;
+    let opened = fs::File::open(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::environment(format!("there is no such session: {}", folder.display()))
+        }
+        _ => Error::io("open the session", folder, &error),
+    })?;
     match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(Error::environment(format!("somebody else recovers the session: {}", folder.display()))
@@ -186,7 +191,7 @@ impl Mending<'_> {
             };
             streams.extend(found.into_iter().map(|stream| Found { input: artifact.input, stream }));
             let outcome = match (&rebuilt, outcome) {
-                (Some(Ok(())), _) => "written again from the journal".to_owned(),
+                (Some(Ok(told)), _) => format!("written again from the journal{told}"),
                 (Some(Err(error)), _) => format!("can't be written again: {error}"),
                 (None, _) if !path.exists() => "was not begun".to_owned(),
                 (None, Repair::Intact) => "whole".to_owned(),
@@ -201,8 +206,9 @@ impl Mending<'_> {
         Some(FoundInSink { streams, holds_every_frame, complete })
     }
 
-    /// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole.
-    fn rebuild(&self, manifest: &Manifest, sink: &ManifestSink) -> Result<(), Error> {
+    /// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole. Returns what there
+    /// is to say of it: what the sink refused, and told.
+    fn rebuild(&self, manifest: &Manifest, sink: &ManifestSink) -> Result<String, Error> {
         let Self { registry, folder, .. } = *self;
         let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
         let format = registry.journal().and_then(|factory| factory.format());
@@ -237,10 +243,11 @@ impl Mending<'_> {
             }
             Ok(())
         })?;
-        for name in made.files {
-            rewriting::put(&fresh.join(&name), &folder.join(&name))?;
+        for name in &made.files {
+            rewriting::put(&fresh.join(name), &folder.join(name))?;
         }
-        fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))
+        fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))?;
+        Ok(told(&made))
     }
 }
 
@@ -274,6 +281,14 @@ fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink:
         frames(format.as_ref(), path)
     };
     journals.map(|journal| frames(&folder.join(&journal.path))).sum()
+}
+
+/// What a sink refused and told, behind what was done.
+fn told(made: &Rewritten) -> String {
+    let counts = [("refused", made.refused), ("only in part", made.partial)];
+    let counts = counts.into_iter().filter(|(_, frames)| *frames > 0);
+    let counts = counts.map(|(what, frames)| format!("; {frames} frames {what}"));
+    counts.chain(made.warnings.iter().map(|warning| format!("; {warning}"))).collect()
 }
 
 /// Whether a journal holds what the manifest says: its rows go to a sink that has been promised these columns.

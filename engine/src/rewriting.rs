@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,6 +15,9 @@ use tapedeck_sdk::{
 use crate::clock::SessionClock;
 use crate::session::SessionFolder;
 use crate::stats::guarded;
+
+/// How many warnings of a sink are kept.
+const WARNINGS_MAX: usize = 20;
 
 /// A sink and what it is opened with.
 pub(crate) struct Rewriting<'a> {
@@ -32,8 +35,14 @@ pub(crate) struct Rewriting<'a> {
 pub(crate) struct Rewritten {
     /// The names of the files that the sink made.
     pub(crate) files: Vec<PathBuf>,
-    /// Frames that it could not take, or only in part.
+    /// Frames that it could not take.
     pub(crate) refused: u64,
+    /// Frames that it took with a value missing.
+    pub(crate) partial: u64,
+    /// Frames that it left out by intent.
+    pub(crate) left_out: u64,
+    /// What it told the user.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Rewriting<'_> {
@@ -55,6 +64,9 @@ impl Rewriting<'_> {
             stage: self.id.to_owned(),
             loss: self.loss,
             refused: AtomicU64::new(0),
+            partial: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
+            warnings: Mutex::default(),
         });
         let context = Context {
             id: self.id.to_owned(),
@@ -67,7 +79,14 @@ impl Rewriting<'_> {
         guarded(self.id, "write", || feed(writer.as_mut()))?;
         guarded(self.id, "finish", || writer.finish())?;
         let files = host.folder.artifacts().into_iter().map(|(name, _)| name).collect();
-        Ok(Rewritten { files, refused: host.refused.load(Ordering::Relaxed) })
+        let mut warnings = host.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Rewritten {
+            files,
+            refused: host.refused.load(Ordering::Relaxed),
+            partial: host.partial.load(Ordering::Relaxed),
+            left_out: host.left_out.load(Ordering::Relaxed),
+            warnings: std::mem::take(&mut *warnings),
+        })
     }
 }
 
@@ -94,6 +113,9 @@ struct RewritingHost {
     stage: String,
     loss: Vec<(String, Loss)>,
     refused: AtomicU64,
+    partial: AtomicU64,
+    left_out: AtomicU64,
+    warnings: Mutex<Vec<String>>,
 }
 
 impl Host for RewritingHost {
@@ -105,7 +127,20 @@ impl Host for RewritingHost {
         self.refused.fetch_add(frames, Ordering::Relaxed);
     }
 
-    fn warn(&self, _message: &str) {}
+    fn partial(&self, frames: u64) {
+        self.partial.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn left_out(&self, frames: u64) {
+        self.left_out.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn warn(&self, message: &str) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.len() < WARNINGS_MAX {
+            warnings.push(message.to_owned());
+        }
+    }
 
     fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error> {
         self.folder.stage_artifact(name, role, &self.stage)

@@ -18,7 +18,7 @@ use crate::report::{Progress, Report};
 use crate::session::{EndedBy, Manifest};
 use crate::sink_stage::FinishedSink;
 use crate::watch::{Parts, Watch};
-use crate::{threads, wiring};
+use crate::{recorded, threads, wiring};
 
 /// How often new files are looked for: a file that a kill finds unlisted is not recovered.
 const ARTIFACTS_INTERVAL: Duration = Duration::from_millis(100);
@@ -111,7 +111,12 @@ pub(crate) struct Ended {
 ///
 /// # Errors
 /// Something that the pipeline names is not there, or the session's files can't be made. Nothing is left behind then.
-pub fn begin(pipeline: Pipeline, registry: &Registry, options: &RunOptions) -> Result<Session, OpenError> {
+pub fn begin(
+    mut pipeline: Pipeline,
+    registry: &Registry,
+    options: &RunOptions,
+) -> Result<Session, OpenError> {
+    recorded::keep_in(&mut pipeline);
     let mut opened = opening::open(&pipeline, registry, options)?;
     let stop = Arc::new(AtomicBool::new(false));
     let duration = options.duration.or(pipeline.session.duration);

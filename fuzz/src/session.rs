@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use tapedeck_engine::pipeline::Variables;
 use tapedeck_engine::pipeline::{Variables, parse};
 use tapedeck_engine::{Registry, RunOptions, begin};
 use tapedeck_sdk::Format;

@@ -156,8 +156,9 @@ impl Description {
 
 /// What a plugin says of itself, with its options as JSON Schema (draft 2020-12).
 ///
-/// Beyond the standard keywords, an option may carry `"x-unit"` (the unit of a number) and the formats `"duration"` and
-/// `"bytes"` (see [`crate::options`]).
+/// Beyond the standard keywords, an option may carry `"x-unit"` (the unit of a number), the formats `"duration"` and
+/// `"bytes"` (see [`crate::options`]), and `"x-recorded"`: its default where all that a sink is given was recorded before, which is
+/// to be kept as it is. `"examples"` of the whole table are what `tapedeck new` begins a pipeline with; they may name a `rate`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Descriptor {
     /// Name, kind and stream kinds.

@@ -105,6 +105,12 @@ pub trait Host: Send + Sync {
         self.failed(frames);
     }
 
+    /// Counts frames that this stage leaves out by intent, since its options or its format say so: no loss. A conversion tells how
+    /// many there are; elsewhere, and where a door has no call for it, nobody counts them.
+    fn left_out(&self, frames: u64) {
+        _ = frames;
+    }
+
     /// Tells the user something once. Not for the frame path.
     fn warn(&self, message: &str);
 

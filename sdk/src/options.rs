@@ -1,4 +1,4 @@
-//! Types for options that TOML has no notation for: durations (`"250ms"`) and sizes (`"64MiB"`).
+//! Types for options that TOML has no notation for: durations (`"250ms"`), sizes (`"64MiB"`) and frequencies (`"60Hz"`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,6 +44,13 @@ text_option!(DurationText, "duration", "250ms");
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 text_option!(ByteSize, "bytes", "64MiB");
+
+/// A frequency as the user writes it: a number and a unit (`mHz`, `Hz`, `kHz`, `MHz`), such as `"60Hz"`. In Hz.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct FrequencyText(pub f64);
+text_option!(FrequencyText, "frequency", "60Hz");
+
+const FREQUENCY_UNITS: &[(&str, f64)] = &[("mHz", 1e-3), ("Hz", 1.0), ("kHz", 1e3), ("MHz", 1e6)];
 
 const DURATION_UNITS: &[(&str, f64)] = &[
     ("ns", 1e-9),
@@ -111,6 +118,19 @@ impl FromStr for ByteSize {
     }
 }
 
+impl FromStr for FrequencyText {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        split(text, FREQUENCY_UNITS, "frequency").map(Self)
+    }
+}
+
+impl fmt::Display for FrequencyText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}Hz", self.0)
+    }
+}
+
 impl fmt::Display for DurationText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?}", self.0)
@@ -152,6 +172,20 @@ mod tests {
         assert!(message.contains("ms"), "{message}");
         for text in ["", "s", "-1s", "1e400s", "5 parsecs", "1..2s", "99999999999999999999999s"] {
             assert!(text.parse::<DurationText>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn frequencies_are_read_and_written_back() {
+        for (text, hertz) in
+            [("60Hz", 60.0), ("1kHz", 1000.0), ("0.5 Hz", 0.5), ("1MHz", 1e6), ("100mHz", 0.1)]
+        {
+            let frequency: FrequencyText = text.parse().unwrap();
+            assert!((frequency.0 - hertz).abs() < 1e-9, "{text}: {frequency}");
+            assert_eq!(frequency.to_string().parse(), Ok(frequency));
+        }
+        for text in ["60", "Hz", "60hz", "-1Hz", "60 fps"] {
+            assert!(text.parse::<FrequencyText>().unwrap_err().contains("kHz"), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
-use tapedeck_sdk::options::{ByteSize, DurationText};
+use tapedeck_sdk::options::{ByteSize, DurationText, FrequencyText};
 
 use super::suggest::{choose, did_you_mean, list};
 use super::tree::{Entry, Located, Table, Tree, readings};
@@ -81,31 +81,35 @@ fn as_number(value: &Located) -> Option<serde_json::Number> {
     }
 }
 
-/// A number within `minimum < number <= maximum`.
-pub(super) fn number(
+/// A frequency in Hz within `above < frequency <= maximum`: a number of Hz, or text with a unit.
+pub(super) fn frequency(
     entry: &Entry,
-    (above, maximum, unit): (f64, f64, &str),
-    example: &str,
+    (above, maximum): (f64, f64),
     diagnostics: &mut Diagnostics,
 ) -> Option<f64> {
-    let number = as_number(&entry.value).and_then(|number| number.as_f64());
-    match number {
-        Some(number) if number > above && number <= maximum => Some(number),
-        Some(number) => {
-            let message = format!(
-                "\"{}\" must be above {above} and at most {maximum} {unit}, found {number}",
-                entry.key
-            );
-            diagnostics.push(bad_value(entry, message).hint(format!("write for example `{example}`")));
-            None
-        }
-        None => {
-            if !is_missing(entry) {
-                diagnostics.push(wrong_type(entry, "a number", &format!("write for example `{example}`")));
+    let example = format!("write for example `{0} = 60` or `{0} = \"60Hz\"`", entry.key);
+    let number = match (as_number(&entry.value), entry.value.as_text()) {
+        (Some(number), _) => number.as_f64()?,
+        (None, Some(text)) => match text.parse::<FrequencyText>() {
+            Ok(frequency) => frequency.0,
+            Err(error) => {
+                diagnostics.push(bad_value(entry, error).hint(example));
+                return None;
             }
-            None
+        },
+        (None, None) => {
+            if !is_missing(entry) {
+                diagnostics.push(wrong_type(entry, "a frequency", &example));
+            }
+            return None;
         }
+    };
+    if number > above && number <= maximum {
+        return Some(number);
     }
+    let message = format!("\"{}\" must be above {above} and at most {maximum} Hz, found {number}", entry.key);
+    diagnostics.push(bad_value(entry, message).hint(example));
+    None
 }
 
 /// An integer within a range.

@@ -1,5 +1,6 @@
 //! From a file or a text to a checked [`Pipeline`], or to everything that is wrong with it. Opens no plugin.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,19 +37,33 @@ pub fn load(path: &Path, variables: &Variables, registry: &Registry) -> Result<P
 /// Reads a pipeline's file and checks nothing but that it is a text.
 ///
 /// # Errors
-/// The file can't be read, or is not UTF-8.
+/// The file can't be read, is too long, or is not UTF-8.
 pub fn read(path: &Path) -> Result<String, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| {
-        let diagnostic = Diagnostic::nowhere(Code::Unreadable, format!("can't read the pipeline: {error}"));
-        only(SourceText::new(name.clone(), ""), diagnostic.hint("give the path of a pipeline's TOML file"))
-    })?;
+    let opened = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
+    read_from(&name, opened)
+}
+
+/// The same of anything that can be read: `name` is what diagnostics call it.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_from(name: &str, input: impl Read) -> Result<String, Diagnostics> {
+    let mut bytes = Vec::new();
+    // One byte more, so that a longer text is told from one that just fits.
+    let read = input.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(name, &error))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let diagnostic = Diagnostic::new(Code::Syntax, at..at + 1, "this is no TOML: the text is not UTF-8");
         only(SourceText::new(name, text), diagnostic.hint("save the file with the encoding UTF-8"))
     })
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Diagnostics {
+    let diagnostic = Diagnostic::nowhere(Code::Unreadable, format!("can't read the pipeline: {error}"));
+    only(SourceText::new(name, ""), diagnostic.hint("give the path of a pipeline's TOML file"))
 }
 
 fn only(source: SourceText, diagnostic: Diagnostic) -> Diagnostics {

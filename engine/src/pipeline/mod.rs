@@ -22,7 +22,7 @@ use serde_json::Value;
 use tapedeck_sdk::{Factory, PluginKind};
 
 pub use glob::glob_matches;
-pub use load::{TEXT_BYTES_MAX, load, parse, read};
+pub use load::{TEXT_BYTES_MAX, load, parse, read, read_from};
 pub use options_table::{OptionRow, option_rows};
 pub use references::Reference;
 pub(crate) use references::{with_values, without_values};

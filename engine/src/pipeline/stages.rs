@@ -106,7 +106,7 @@ fn stage(
             ("plugin", _) => {}
             ("rate", PluginKind::Source) => {
                 stage.has_rate = true;
-                stage.rate_hz = fields::number(key, (0.0, RATE_HZ_MAX, "Hz"), "rate = 60", diagnostics);
+                stage.rate_hz = fields::frequency(key, (0.0, RATE_HZ_MAX), diagnostics);
             }
             ("inputs", PluginKind::Transform | PluginKind::Sink) => stage.read_inputs(key, diagnostics),
             ("queue", PluginKind::Transform | PluginKind::Sink) => shared = queue(key, diagnostics),

@@ -12,6 +12,7 @@ use crate::playback::PlaybackClock;
 /// Options of the `replay` source.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{ "path": "recordings/game-1" }]))]
 pub(crate) struct ReplayOptions {
     /// What is played: a file, a session's folder, a folder that is a format, or a list of them, merged in the order of time.
     pub(crate) path: Paths,

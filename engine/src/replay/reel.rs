@@ -67,6 +67,8 @@ pub struct Reel {
     begin: Option<Timestamp>,
     /// Added to every time, in ns.
     shift: i64,
+    /// What was damaged so far, where damage ends only the file that has it.
+    damage: Option<Vec<Error>>,
 }
 
 impl Reel {
@@ -83,6 +85,7 @@ impl Reel {
             end: None,
             begin: None,
             shift: 0,
+            damage: None,
         };
         let mut known: Vec<String> = Vec::new();
         for path in paths {
@@ -214,10 +217,36 @@ impl Reel {
         self.shift = nanos;
     }
 
+    /// Takes what can be read of damaged files: from here on damage ends the file that has it and is no error of [`read`](Self::read).
+    pub fn take_damaged(&mut self) {
+        self.damage.get_or_insert_default();
+    }
+
+    /// What was damaged so far, each once. Empty before [`take_damaged`](Self::take_damaged).
+    #[must_use]
+    pub fn damage(&self) -> &[Error] {
+        self.damage.as_deref().unwrap_or_default()
+    }
+
+    /// The time of a track's next row; `None` at its end.
+    fn time_of(&mut self, track: usize) -> Result<Option<i64>, Error> {
+        let track = &mut self.tracks[track];
+        match (track.time(), &mut self.damage) {
+            (Err(error), Some(damage)) => {
+                track.give_up();
+                if !damage.contains(&error) {
+                    damage.push(error);
+                }
+                Ok(None)
+            }
+            (time, _) => time,
+        }
+    }
+
     fn earliest(&mut self) -> Result<Option<(usize, i64)>, Error> {
         let mut earliest: Option<(usize, i64)> = None;
-        for (index, track) in self.tracks.iter_mut().enumerate() {
-            if let Some(time) = track.time()?
+        for index in 0..self.tracks.len() {
+            if let Some(time) = self.time_of(index)?
                 && earliest.is_none_or(|(_, other)| time < other)
             {
                 earliest = Some((index, time));
@@ -238,8 +267,8 @@ impl Reel {
         }
         // Up to where another track is due; one that was opened later waits at the same time.
         let mut limit = self.end.map_or((i64::MAX, true), |end| (end.0, false));
-        for (index, other) in self.tracks.iter_mut().enumerate().filter(|(index, _)| *index != track) {
-            let Some(time) = other.time()? else { continue };
+        for index in (0..self.tracks.len()).filter(|index| *index != track) {
+            let Some(time) = self.time_of(index)? else { continue };
             limit = limit.min((time, index > track));
         }
         let stream = self.stream_of[track];

@@ -21,6 +21,8 @@ pub(super) struct Track {
     row: usize,
     /// The latest time so far: one that goes back is taken as this.
     reached: i64,
+    /// Whether it is given up until the next seek: what follows is damaged.
+    given_up: bool,
 }
 
 impl Track {
@@ -39,7 +41,16 @@ impl Track {
                 guarded(format.name(), "select", || recording.select(&wanted))?;
             }
             let (format, path) = (format.clone(), path.to_owned());
-            tracks.push(Self { recording, format, path, stream, batch: None, row: 0, reached: i64::MIN });
+            tracks.push(Self {
+                recording,
+                format,
+                path,
+                stream,
+                batch: None,
+                row: 0,
+                reached: i64::MIN,
+                given_up: false,
+            });
         }
         Ok(tracks)
     }
@@ -53,7 +64,7 @@ impl Track {
     }
 
     pub(super) fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
-        (self.batch, self.row, self.reached) = (None, 0, i64::MIN);
+        (self.batch, self.row, self.reached, self.given_up) = (None, 0, i64::MIN, false);
         let recording = &mut self.recording;
         guarded(self.format.name(), "seek", || recording.seek(to))
     }
@@ -64,15 +75,20 @@ impl Track {
         guarded(self.format.name(), "closest", || recording.closest(stream, to))
     }
 
+    /// Gives no more rows until the next seek.
+    pub(super) fn give_up(&mut self) {
+        (self.batch, self.given_up) = (None, true);
+    }
+
     /// The time of the row that is next; `None` at the end.
     pub(super) fn time(&mut self) -> Result<Option<i64>, Error> {
         while self.batch.as_ref().is_none_or(|batch| self.row >= batch.rows()) {
+            if self.given_up {
+                return Ok(None);
+            }
             let recording = &mut self.recording;
             let next = guarded(self.format.name(), "read", || recording.next());
-            let next = next.map_err(|error| Error {
-                message: format!("{} ({})", error.message, self.path.display()),
-                ..error
-            });
+            let next = next.map_err(|error| named(error, &self.path));
             let Some((stream, batch)) = next? else { return Ok(None) };
             if stream == self.stream {
                 (self.batch, self.row) = (Some(batch), 0);
@@ -100,6 +116,15 @@ impl Track {
         self.row += count;
         Some((batch, rows))
     }
+}
+
+/// An error that names its file.
+fn named(error: Error, path: &Path) -> Error {
+    let path = path.display().to_string();
+    if error.message.contains(&path) {
+        return error;
+    }
+    Error { message: format!("{}: {path}", error.message), ..error }
 }
 
 /// The session that was recorded, if one of the paths is a session's folder: its id, pipeline and start.

@@ -62,13 +62,18 @@ struct HeadArtifact {
 /// # Errors
 /// The directory can't be read.
 pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
-    let failed = |error: std::io::Error| Error::io("list the sessions", directory, &error);
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::environment(format!("there is no such folder: {}", directory.display()))
+        }
+        _ => Error::io("list the sessions", directory, &error),
+    };
     let mut sessions = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let folder = entry.map_err(failed)?.path();
         // One look that follows nothing: what has no manifest of its own is no session.
         if folder.join(MANIFEST).symlink_metadata().is_ok() {
-            sessions.push(look(folder));
+            sessions.push(look(&folder));
         }
     }
     sessions.sort_by_key(|session| {
@@ -77,13 +82,15 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
     Ok(sessions)
 }
 
-fn look(folder: PathBuf) -> ListedSession {
+/// What the manifest in a folder says. One that can't be read is an error in what is returned.
+#[must_use]
+pub fn look(folder: &Path) -> ListedSession {
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let head: Head = match parse(&folder.join(MANIFEST)) {
         Ok(head) => head,
         Err(error) => {
             return ListedSession {
-                folder,
+                folder: folder.to_owned(),
                 session: name,
                 status: None,
                 started_at_ns: None,
@@ -100,7 +107,7 @@ fn look(folder: PathBuf) -> ListedSession {
     let ended = head.ended_at_ns.filter(|_| status != Status::Recording);
     let known =
         (ended.is_some() || status == Status::Recovered) && !head.streams.iter().any(|stream| stream.unknown);
-    let bytes = head.artifacts.iter().map(|artifact| size(&folder, artifact)).fold(0, u64::saturating_add);
+    let bytes = head.artifacts.iter().map(|artifact| size(folder, artifact)).fold(0, u64::saturating_add);
     ListedSession {
         session: head.session,
         status: Some(status),
@@ -114,7 +121,7 @@ fn look(folder: PathBuf) -> ListedSession {
         loss: known.then_some(head.loss),
         bytes,
         error: None,
-        folder,
+        folder: folder.to_owned(),
     }
 }
 

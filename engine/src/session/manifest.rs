@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
-use tapedeck_sdk::{Error, Loss, StreamSchema, Told};
+use tapedeck_sdk::{Error, ErrorKind, Loss, StreamSchema, Told};
 
 use super::{FRESH_MANIFEST, MANIFEST, open_regular};
 use crate::pipeline::Reference;
@@ -306,8 +306,14 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Er
     let mut text = String::new();
     let read = open_regular(path).and_then(|file| file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|error| {
-        Error::io("read the session's manifest", path, &error)
-            .with_hint("name a session folder, such as recordings/<session>")
+        let kind = match error.kind() {
+            // There is no session.
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ErrorKind::Environment,
+            std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => ErrorKind::Data,
+            _ => ErrorKind::Io,
+        };
+        let told = Error::io("read the session's manifest", path, &error);
+        Error { kind, ..told }.with_hint("name a session folder, such as recordings/<session>")
     })?;
     serde_json::from_str(&text).map_err(|error| {
         Error::data(format!("can't read the session's manifest: {error}: {}", path.display()))

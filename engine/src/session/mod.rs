@@ -10,7 +10,7 @@ mod naming;
 pub(crate) use events::{Ears, Events};
 pub(crate) use folder::{Artifact, SessionFolder, hash_file, open_regular};
 pub(crate) use host::{Accounts, StageHost};
-pub use list::{ListedSession, list};
+pub use list::{ListedSession, list, look};
 pub use manifest::{
     ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestEvent, ManifestInput,
     ManifestJournal, ManifestSink, ManifestStream, SessionEvent, Status,

@@ -67,9 +67,17 @@ pub(crate) fn line(text: &str) -> Result<Line<'_>, String> {
     }
     let parts: Parts<'_> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
     let Some(code) = Code::of(&parts.code) else { return Ok(Line::Ignored) };
-    let time = seconds::parse(parts.time.get()).ok_or("its time is no number")?;
-    let data = parts.data.ok_or("it has no data")?;
-    Ok(Line::Event(Event { time, code, text: string(data.get()).ok_or("its data is no text")? }))
+    let time =
+        seconds::parse(parts.time.get()).ok_or_else(|| at("its time is not a number", text, parts.time))?;
+    let data = parts.data.ok_or_else(|| format!("it has no data at column {}", text.len()))?;
+    let data = string(data.get()).ok_or_else(|| at("its data is not text", text, data))?;
+    Ok(Line::Event(Event { time, code, text: data }))
+}
+
+/// What is wrong with a part of a line, and where it stands.
+fn at(what: &str, line: &str, part: &RawValue) -> String {
+    let column = part.get().as_ptr().addr().saturating_sub(line.as_ptr().addr()) + 1;
+    format!("{what} at column {column}")
 }
 
 /// The content of a JSON string. Half a surrogate pair, which some recorders leave behind, is U+FFFD.
@@ -100,11 +108,25 @@ impl<'de> Deserialize<'de> for Loose {
     }
 }
 
+/// Why a line is no header of version 2 or 3.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoHeader {
+    /// It is no JSON object: the reason. A version 1 document may go on in the next line.
+    NotJson(String),
+    /// It has the whole document.
+    VersionOne,
+    /// It is an object, and no header: the reason.
+    Refused(String),
+}
+
 /// Reads the first line of a version 2 or 3 file.
-pub(crate) fn header(text: &str) -> Result<Header, String> {
-    let header: Map<String, Value> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
-    let header = Header::parse(&header)?;
-    if header.version == Version::One { Err("a version 1 header".to_owned()) } else { Ok(header) }
+pub(crate) fn header(text: &str) -> Result<Header, NoHeader> {
+    let header: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| NoHeader::NotJson(json_reason(&error)))?;
+    match Header::parse(&header).map_err(NoHeader::Refused)? {
+        Header { version: Version::One, .. } => Err(NoHeader::VersionOne),
+        header => Ok(header),
+    }
 }
 
 /// Reads a version 1 document: its header, and what was put out when, in nanoseconds since the output before.
@@ -127,7 +149,7 @@ pub(crate) fn document(text: &str) -> Result<(Header, Vec<(u64, String)>), Strin
     Ok((header, stdout.ok_or("its output is no list of [delay, text]")?))
 }
 
-/// Whether the first bytes of a file are those of an asciicast: an object that has a version that is read, and a size.
+/// Whether the first bytes of a file are those of an asciicast, of whatever version: an object that has a version and a size.
 pub(crate) fn begins_as_asciicast(head: &[u8]) -> bool {
     /// What was seen of the object before the bytes end.
     #[derive(Default)]
@@ -144,7 +166,7 @@ pub(crate) fn begins_as_asciicast(head: &[u8]) -> bool {
             while let Some(Letter(key)) = map.next_key::<Letter<'de>>()? {
                 self.size |= matches!(&*key, "width" | "term");
                 if key == "version" {
-                    self.version = matches!(map.next_value::<Value>()?.as_u64(), Some(1..=3));
+                    self.version = map.next_value::<Value>()?.is_u64();
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -26,7 +26,26 @@ pub(crate) struct Facts {
     pub(crate) tags: Option<Value>,
     pub(crate) terminal_type: Option<String>,
     pub(crate) terminal_version: Option<String>,
+    /// What other recorders have written besides.
+    pub(crate) others: Map<String, Value>,
 }
+
+/// The keys that a header of any version may have. `duration` is not written: it would be wrong of a part of the recording.
+const KEYS: &[&str] = &[
+    "version",
+    "width",
+    "height",
+    "term",
+    "timestamp",
+    "duration",
+    "idle_time_limit",
+    "command",
+    "title",
+    "env",
+    "theme",
+    "tags",
+    "stdout",
+];
 
 /// A whole header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +58,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the first line of a version 2 or 3 file, or a whole version 1 document. Unknown fields are ignored.
+    /// Reads the first line of a version 2 or 3 file, or a whole version 1 document.
     pub(crate) fn parse(header: &Map<String, Value>) -> Result<Self, String> {
         let version = header.get("version").ok_or("the header has no version")?;
         let version = match version.as_u64() {
@@ -75,6 +94,11 @@ impl Header {
             tags: header.get("tags").filter(|tags| tags.is_array()).cloned(),
             terminal_type: text(terminal, "type"),
             terminal_version: text(terminal, "version"),
+            others: header
+                .iter()
+                .filter(|(key, _)| !KEYS.contains(&key.as_str()))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
         };
         Ok(Self {
             version,
@@ -112,6 +136,7 @@ impl Header {
         } else {
             put(&mut header, "theme", facts.theme.clone());
         }
+        header.extend(facts.others.clone());
         serde_json::to_writer(&mut *out, &header).expect("a header can be written into memory");
         out.push(b'\n');
     }

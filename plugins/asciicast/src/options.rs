@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use tapedeck_sdk::Error;
 use tapedeck_sdk::terminal::Size;
 
-use crate::header::{Facts, Version};
+use crate::header::{Facts, Header, Version};
 use crate::seconds::Precision;
 
 /// Options of the `asciicast` sink.
@@ -32,8 +32,9 @@ pub struct AsciicastOptions {
     /// For players: pauses longer than so many seconds are shortened. Nothing is shortened in the file.
     #[serde(default)]
     pub(crate) idle_time_limit: Option<f64>,
-    /// Whether input is written. It may hold passwords.
+    /// Whether input is written. It may hold passwords. Default: false, but true for what was recorded before.
     #[serde(default)]
+    #[schemars(extend("x-recorded" = true))]
     pub(crate) input: bool,
     /// Columns of a terminal that does not say how large it is.
     #[serde(default = "columns")]
@@ -44,9 +45,9 @@ pub struct AsciicastOptions {
     /// Whether a JSON file with facts is written beside each recording. Default: true, but false for a stream with one connection.
     #[serde(default)]
     pub(crate) sidecar: Option<bool>,
-    /// To how many digits times are written: `us` or `ns`.
+    /// To how many digits times are written: `us` or `ns`. Default: `us`, but as they were for an asciicast that is read.
     #[serde(default)]
-    pub(crate) precision: Precision,
+    pub(crate) precision: Option<Precision>,
 }
 
 const fn three() -> u8 {
@@ -88,6 +89,11 @@ impl AsciicastOptions {
 
     pub(crate) fn size(&self) -> Size {
         Size { columns: self.width, rows: self.height }
+    }
+
+    /// To how many digits times are written. A recording that is read and written again keeps those it has.
+    pub(crate) fn precision(&self, replayed: Option<&Header>) -> Precision {
+        self.precision.unwrap_or(if replayed.is_some() { Precision::Nanos } else { Precision::Micros })
     }
 
     /// What the header says: what the options say, else what the recording said that is replayed.

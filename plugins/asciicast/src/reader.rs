@@ -34,8 +34,10 @@ impl Format for AsciicastFormat {
 
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let cursor = begin(path)?.map_err(|what| {
-            let error = Error::data(format!("not an asciicast: {what}: {}", path.display()));
-            error.with_hint("Asciicasts begin with a line of JSON that has a version.")
+            let error = Error::data(format!("{what}: {}", path.display()));
+            error.with_hint(
+                "an asciicast begins with a JSON object that has a version and the terminal's size",
+            )
         })?;
         let schema = schema(&stream_name(path), cursor.rows().header())?;
         Ok(Box::new(LineRecording::new(cursor, schema)?))

@@ -122,7 +122,8 @@ impl CastRecording {
         let Some(code) = Code::of(letter) else {
             return match letter {
                 "c" => self.told(data),
-                "e" => Ok(Taken::Yes),
+                // Said for transforms only.
+                "e" => Ok(Taken::LeftOut),
                 _ => Ok(Taken::No),
             };
         };
@@ -131,7 +132,7 @@ impl CastRecording {
             Code::Input => {
                 self.facts.bytes_in += data.len() as u64;
                 if !style.input {
-                    return Ok(Taken::Yes);
+                    return Ok(Taken::LeftOut);
                 }
             }
             Code::Resize => return self.resize(at, data, style),
@@ -154,11 +155,12 @@ impl CastRecording {
         let status = String::from_utf8_lossy(data).into_owned();
         self.rest(style)?;
         // Readers want a number; version 2 does not know the code.
-        if style.version == Version::Three && status.parse::<i32>().is_ok() {
+        let fits = style.version == Version::Three && status.parse::<i32>().is_ok();
+        if fits {
             self.event(at, Code::Exit, data, style)?;
         }
         self.facts.exit_status = Some(status);
-        Ok(Taken::Ended)
+        Ok(if fits || self.sidecar.is_some() { Taken::Ended } else { Taken::EndedLeftOut })
     }
 
     fn event(&mut self, at: Timestamp, code: Code, data: &[u8], style: &Style) -> Result<Taken, Error> {
@@ -186,7 +188,7 @@ impl CastRecording {
         let Ok(told) = serde_json::from_slice::<Map<String, Value>>(data) else { return Ok(Taken::No) };
         self.facts.told.extend(told);
         self.stale = true;
-        Ok(Taken::Yes)
+        Ok(if self.sidecar.is_some() { Taken::Yes } else { Taken::LeftOut })
     }
 
     /// Writes what waits for more that will not come.

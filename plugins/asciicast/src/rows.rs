@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use tapedeck_sdk::lines::{Ending, Found, LINE_BYTES_MAX, LineReader, Place, RowReader, Step};
 use tapedeck_sdk::{RowWriter, StreamSchema};
 
-use crate::decode::{self, Line};
+use crate::decode::{self, Line, NoHeader};
 use crate::encode::Code;
 use crate::header::{Header, Version};
 
@@ -36,6 +36,16 @@ enum Column {
     Data,
 }
 
+/// Lines that can't be read. Those after them can: they cost only themselves.
+#[derive(Default)]
+struct BadLines {
+    /// The first one, and why.
+    first: Option<String>,
+    count: u64,
+    /// The number of the last one.
+    last: u64,
+}
+
 /// The rows of a recording.
 pub(crate) struct CastRows<R> {
     header: Option<Header>,
@@ -48,6 +58,7 @@ pub(crate) struct CastRows<R> {
     now: i64,
     code: Code,
     data: String,
+    bad: BadLines,
 }
 
 impl<R: BufRead + Seek> CastRows<R> {
@@ -66,6 +77,7 @@ impl<R: BufRead + Seek> CastRows<R> {
                 now: start,
                 code: Code::Resize,
                 data: String::new(),
+                bad: BadLines::default(),
             }
         }))
     }
@@ -75,7 +87,7 @@ impl<R: BufRead + Seek> CastRows<R> {
         self.header.as_ref()
     }
 
-    /// Goes on to the next event: a line that is none says nothing.
+    /// Goes on to the next event. A line that can't be read is passed, and told at the end.
     fn advance_event(&mut self) -> io::Result<Step> {
         let lines = match &mut self.events {
             Events::Lines(lines, _) => lines,
@@ -92,21 +104,22 @@ impl<R: BufRead + Seek> CastRows<R> {
         loop {
             let found = lines.advance()?;
             let (byte, line) = lines.begin();
-            let malformed =
-                |why: &str| Step::End(Ending::Malformed(format!("line {line} can't be read: {why}")));
-            match found {
-                Found::End => return Ok(Step::End(Ending::Whole)),
-                Found::Malformed(why) => return Ok(malformed(why)),
-                Found::Line { .. } => {}
-            }
-            let event = match decode::line(lines.text()) {
+            let event = match found {
+                Found::End => return Ok(Step::End(self.bad.ending())),
+                Found::Malformed(why) => Err(why.to_owned()),
+                Found::Line { .. } => event(lines.bytes()),
+            };
+            let event = match event {
                 Ok(Line::Event(event)) => event,
                 Ok(Line::Ignored) => continue,
                 // An event is whole or it is not: a last one that is whole counts, whether or not its line end was written.
-                Err(_) if found == (Found::Line { ended: false }) => {
+                Err(_) if found == (Found::Line { ended: false }) && self.bad.first.is_none() => {
                     return Ok(Step::End(Ending::Torn(byte)));
                 }
-                Err(why) => return Ok(malformed(&why)),
+                Err(why) => {
+                    self.bad.add(line, &why);
+                    continue;
+                }
             };
             let absolute = self.header.as_ref().is_some_and(|header| header.version == Version::Two);
             let since = if absolute { self.start } else { self.now };
@@ -115,6 +128,32 @@ impl<R: BufRead + Seek> CastRows<R> {
             self.data.clear();
             self.data.push_str(&event.text);
             return Ok(Step::Row { seq: None, time: self.now });
+        }
+    }
+}
+
+/// Reads a line's bytes.
+fn event(bytes: &[u8]) -> Result<Line<'_>, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| format!("not UTF-8 at column {}", error.valid_up_to() + 1))?;
+    decode::line(text.trim_end())
+}
+
+impl BadLines {
+    /// Adds a line, unless it was read before.
+    fn add(&mut self, line: u64, why: &str) {
+        if line > self.last {
+            self.first.get_or_insert_with(|| format!("line {line} can't be read: {why}"));
+            (self.count, self.last) = (self.count + 1, line);
+        }
+    }
+
+    /// How the file ends, after the last line.
+    fn ending(&self) -> Ending {
+        match (&self.first, self.count) {
+            (None, _) => Ending::Whole,
+            (Some(first), 1) => Ending::Malformed(first.clone()),
+            (Some(first), count) => Ending::Malformed(format!("{first}; {} more lines can't", count - 1)),
         }
     }
 }
@@ -132,7 +171,7 @@ fn begin<R: BufRead + Seek>(input: R) -> io::Result<Result<Begin<R>, String>> {
     let found = lines.advance()?;
     let why = match found {
         Found::Line { .. } => decode::header(lines.text()),
-        Found::Malformed(what) => Err(what.to_owned()),
+        Found::Malformed(what) => return Ok(Err(format!("line 1 can't be read: {what}"))),
         Found::End => return Ok(Ok((None, Events::Headless(Ending::Whole)))),
     };
     let why = match why {
@@ -145,19 +184,24 @@ fn begin<R: BufRead + Seek>(input: R) -> io::Result<Result<Begin<R>, String>> {
     if found == (Found::Line { ended: false }) && begins_as_ours(lines.bytes()) {
         return Ok(Ok((None, Events::Headless(Ending::Torn(0)))));
     }
-    // A version 1 document may well stand on one line, and may as well not.
-    if !lines.text().starts_with('{') {
-        return Ok(Err(why));
+    match why {
+        NoHeader::Refused(why) => return Ok(Err(why)),
+        // A version 1 document may well stand on one line, and may as well not.
+        NoHeader::NotJson(why) if !lines.text().starts_with('{') => {
+            return Ok(Err(format!("not an asciicast: line 1: {why}")));
+        }
+        NoHeader::VersionOne | NoHeader::NotJson(_) => {}
     }
     let mut input = lines.into_inner();
     input.seek(SeekFrom::Start(0))?;
     let mut text = Vec::new();
     if input.take(LINE_BYTES_MAX + 1).read_to_end(&mut text)? as u64 > LINE_BYTES_MAX {
-        return Ok(Err("a document longer than 512 MiB".to_owned()));
+        return Ok(Err("not an asciicast: a document longer than 512 MiB".to_owned()));
     }
     let document = std::str::from_utf8(&text)
-        .map_err(|_no_text| "it is not UTF-8".to_owned())
-        .and_then(decode::document);
+        .map_err(|_no_text| "not UTF-8".to_owned())
+        .and_then(decode::document)
+        .map_err(|why| format!("not an asciicast: {why}"));
     Ok(document.map(|(header, outputs)| (Some(header), Events::Outputs(outputs, 0))))
 }
 

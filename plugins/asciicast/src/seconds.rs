@@ -3,10 +3,9 @@
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// To how many digits of a second times are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 pub enum Precision {
     /// Microseconds, which is as far as other readers go.
-    #[default]
     #[serde(rename = "us")]
     Micros,
     /// Nanoseconds. Readers that cut digits off, as asciinema does in each interval of a version 3 file, then drift by up to a

@@ -50,7 +50,7 @@ impl OpenSink for AsciicastSink {
             let replayed = schema.metadata().get(HEADER_KEY).and_then(|line| decode::header(line).ok());
             let style = Style {
                 version: options.version(),
-                precision: options.precision,
+                precision: options.precision(replayed.as_ref()),
                 size: options.size(),
                 input: options.input,
                 sidecar: options.sidecar.unwrap_or(!files.is_single()),

@@ -525,8 +525,8 @@ fn recordings_that_asciinema_made_are_read() {
     let path = folder.path().join("three.cast");
     std::fs::write(&path, three).unwrap();
     let header = |options| again(&path, &options).lines().next().unwrap().to_owned();
-    assert_eq!(header(json!({})), three.lines().next().unwrap().replace(",\"future\":1", ""));
-    let expected = r##"{"version":2,"width":80,"height":24,"timestamp":1504467315,"title":"Demo","theme":{"fg":"#d0d0d0","bg":"#212121","palette":"#151515:#ac4142"}}"##;
+    assert_eq!(header(json!({})), three.lines().next().unwrap());
+    let expected = r##"{"version":2,"width":80,"height":24,"timestamp":1504467315,"title":"Demo","theme":{"fg":"#d0d0d0","bg":"#212121","palette":"#151515:#ac4142"},"future":1}"##;
     assert_eq!(header(json!({ "version": 2 })), expected);
 }
 
@@ -536,7 +536,7 @@ fn what_is_no_asciicast_says_so() {
         ("hello\n", "expected value"),
         ("{\"version\":4}\n", "asciicast version 4 is not known; versions 1 to 3 are read"),
         ("{\n\"version\": -1\n}\n", "asciicast version -1 is not known; versions 1 to 3 are read"),
-        ("{\n\"version\": 1,\n", "EOF while parsing"),
+        ("{\n\"version\": 1,\n", "EOF while parsing a value at line 3 column 0"),
         ("{\"version\": 1, \"wid", "EOF while parsing a string"),
         ("{\"version\":2,\"width\":80}\n", "no size"),
         ("{\"version\":3,\"width\":80,\"height\":24}\n", "no terminal"),
@@ -545,10 +545,19 @@ fn what_is_no_asciicast_says_so() {
         let error = read_text(text).unwrap_err();
         assert!(error.message.contains(reason) && error.message.ends_with(".cast"), "{error}");
     }
-    let error = read_text(
-        "{\"version\":2,\"width\":1,\"height\":1}\n[0.5, \"o\", \"a\"]\n[0.5, \"o\"\n[1, \"o\", \"b\"]\n",
-    );
-    assert!(error.unwrap_err().message.contains("line 3 can't be read: "));
+    for (line, reason) in [
+        ("[0.5, \"o\"", "expected `,` or `]` at column 10"),
+        ("[0.5, \"o\"]", "it has no data at column 10"),
+        (" [\"a\", \"o\", \"b\"]", "its time is not a number at column 3"),
+        ("[0.5, \"o\", 7]", "its data is not text at column 12"),
+        ("[0.5, \"o\", \"a\"] x", "trailing characters at column 18"),
+    ] {
+        let text = format!(
+            "{{\"version\":2,\"width\":1,\"height\":1}}\n[0.5, \"o\", \"a\"]\n{line}\n[1, \"o\", \"b\"]\n"
+        );
+        let error = read_text(&text).unwrap_err();
+        assert!(error.message.contains(&format!("line 3 can't be read: {reason}")), "{line}: {error}");
+    }
 }
 
 #[test]
@@ -688,7 +697,7 @@ fn opening_reads_no_more_than_the_header_and_the_end_tells_the_extent() {
 }
 
 #[test]
-fn a_damaged_recording_is_read_up_to_there_again_and_again() {
+fn of_a_damaged_recording_every_line_is_read_that_can_be_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.cast");
     write_pauses(&path, 3, &[1000; 1500]);
@@ -698,7 +707,7 @@ fn a_damaged_recording_is_read_up_to_there_again_and_again() {
     let mut recording = AsciicastFormat.open(&path).unwrap();
     for _ in 0..2 {
         recording.seek(Timestamp(1400 * SECOND)).unwrap();
-        assert_eq!(recording.next().unwrap().unwrap().1.rows(), 101);
+        assert_eq!(recording.next().unwrap().unwrap().1.rows(), 102, "also the line after the damage");
         let error = recording.next().unwrap_err();
         assert!(error.message.contains(&format!("line {line} can't be read")), "{error}");
         recording.seek(Timestamp(i64::MAX)).unwrap();
@@ -707,7 +716,7 @@ fn a_damaged_recording_is_read_up_to_there_again_and_again() {
     let (nearest, row) = recording.closest(0, Timestamp(1500 * SECOND)).unwrap().unwrap();
     assert_eq!(nearest.seq()[row], 1500);
     assert!(
-        recording.closest(0, Timestamp(1500 * SECOND + 1)).is_err(),
+        recording.closest(0, Timestamp(1501 * SECOND + 1)).is_err(),
         "what the damage hides may be nearer"
     );
 }
@@ -720,7 +729,7 @@ fn asciicasts_are_known_by_their_content() {
         ("{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n", true),
         ("{\n  \"width\": 80,\n  \"version\": 1,\n  \"stdout\": [[0.1, \"a\"]", true),
         (&long, true),
-        ("{\"version\":4,\"term\":{}}\n", false),
+        ("{\"version\":4,\"term\":{}}\n", true),
         ("{\"version\":\"2\",\"width\":80}\n", false),
         ("{\"version\":1,\"name\":\"settings\"}\n", false),
         ("[1, 2]\n", false),
@@ -763,13 +772,13 @@ fn a_recording_without_room_is_lost_and_counted_and_the_others_go_on() {
     sink.write(0, batch(&schema(false), &SESSION[..5])).unwrap();
     assert_eq!(host.failed_frames(), 0);
     sink.flush().unwrap();
-    assert_eq!(host.failed_frames(), 5, "what was taken and could not be written");
+    assert_eq!(host.failed_frames(), 4, "what was taken and could not be written; input was not");
     assert!(host.warnings()[0].contains("can't write frames") && host.warnings()[0].contains("local.cast"));
     // What still comes of it is lost, up to its end; the name is free again then, and so is the disk.
     sink.write(0, batch(&schema(false), &[(1, "other", "o", b" and sound"), (1, "local", "o", b"gone")]))
         .unwrap();
     sink.write(0, batch(&schema(false), &[(2, "local", "x", b"0"), (3, "local", "o", b"anew")])).unwrap();
-    assert_eq!(host.failed_frames(), 7);
+    assert_eq!(host.failed_frames(), 6);
     sink.finish().unwrap();
     let json = |name: &str| -> Value {
         serde_json::from_slice(&std::fs::read(folder.path().join("demo").join(name)).unwrap()).unwrap()
@@ -778,7 +787,7 @@ fn a_recording_without_room_is_lost_and_counted_and_the_others_go_on() {
     assert!(json("local.json")["error"].as_str().unwrap().contains("can't write frames"));
     let text = |name: &str| output(&std::fs::read_to_string(folder.path().join("demo").join(name)).unwrap());
     assert_eq!((text("other.cast"), text("local-2.cast")), ("safe and sound".to_owned(), "anew".to_owned()));
-    assert_eq!(host.failed_frames(), 7);
+    assert_eq!(host.failed_frames(), 6);
 }
 
 #[test]

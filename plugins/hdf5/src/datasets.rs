@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tapedeck_sdk::{DataType, Error, Field, Kind, StreamSchema};
 
 use crate::fill::{Fill, validity_bytes};
+use crate::nulls;
 use crate::plan::{Column, INTERNAL, Label, Plan, internal};
 use crate::raw::Element;
 
@@ -49,7 +50,8 @@ fn plan(schema: &Arc<StreamSchema>, in_group: bool) -> Result<Plan, Error> {
                 "rename it with the select transform",
             );
         }
-        columns.push(column(schema, index, field)?);
+        let made = column(schema, index, field)?;
+        columns.push(if field.nullable { nulls::label(made, index - StreamSchema::LEAD) } else { made });
     }
     columns.push(Column::scalar(SEQ, Element::Unsigned(8), Fill::Fixed { column: 0, width: 8 }));
     columns.push(

@@ -6,7 +6,8 @@
 //! enumeration that h5py reads as `bool`, a text a UTF-8 string of fixed length. Beside them `timestamps`, `f64` seconds since the Unix
 //! epoch, and `seq`, `u64`: a gap in it is a loss. Several streams each have a group of their name with all of this in it; one stream
 //! is at the root. HDF5 has no null: a null is NaN in a column of floats and zero elsewhere, and the group `_tapedeck`
-//! says which zeros are none.
+//! says which zeros are none. A dataset whose column may be null has the attributes `nulls`, how many there are as of the last flush, and
+//! `validity`, where the bits are: `_tapedeck/validity[:, 0] & 4` is not zero where the value is no null.
 //!
 //! Root attributes: `session`, `pipeline`, `started_at` (ISO 8601), `generator`, `layout`, and the frames that were lost, `late`,
 //! `dropped`, `failed` (zero until the recording is finished; of each stream on its group where there are several).
@@ -31,6 +32,7 @@ mod datasets;
 mod disk;
 mod fill;
 mod frames;
+mod nulls;
 mod options;
 mod plan;
 #[expect(unsafe_code, reason = "the C library; nothing else in this crate is unsafe")]

@@ -6,6 +6,7 @@ use tapedeck_sdk::{Batch, Context, Error, Loss};
 
 use crate::disk::Disk;
 use crate::frames::Frames;
+use crate::nulls::Nulls;
 use crate::plan::{
     Column, DESCRIPTION, Description, FORMAT, INTERNAL, Label, Plan, StreamDescription, internal,
 };
@@ -16,7 +17,7 @@ use crate::tail::{TAIL, Tail};
 /// A text up to this long becomes an attribute; a longer one a dataset, as the library allows 64 KiB for all of an object's header.
 const ATTRIBUTE_BYTES_MAX: usize = 32 << 10;
 /// What the library writes for an empty dataset, at the most.
-const DATASET_BYTES: u64 = 1024;
+const DATASET_BYTES: u64 = 1536;
 /// The most bytes that the rows of one chunk may take in memory.
 const IMAGE_BYTES_MAX: usize = 1 << 30;
 
@@ -41,7 +42,16 @@ struct Stream {
     /// The group, for the counts of what was lost.
     group: Option<Group>,
     table: Table,
+    nulls: Nulls,
     frames: Option<Frames>,
+}
+
+impl Stream {
+    fn note_nulls(&mut self, disk: &Disk) -> Result<(), Error> {
+        let table = &self.table;
+        let noted = self.nulls.note(|column| table.dataset(column));
+        noted.map_err(|failure| disk.error("write the counts of nulls to", &failure))
+    }
 }
 
 impl Recording {
@@ -99,6 +109,7 @@ impl Recording {
             frames.write(batch, &mut self.disk)?;
         }
         stream.table.write(batch, &mut self.disk)?;
+        stream.nulls.take(batch);
         Ok(stream.table.take_cut())
     }
 
@@ -106,6 +117,7 @@ impl Recording {
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         for stream in &mut self.streams {
             stream.table.flush(&mut self.disk)?;
+            stream.note_nulls(&self.disk)?;
         }
         self.disk.flush()
     }
@@ -114,9 +126,10 @@ impl Recording {
     pub(crate) fn finish(mut self, loss: impl Fn(&str) -> Loss) -> Result<(), Error> {
         let mut first_error = None;
         let mut total = Loss::default();
-        for stream in self.streams {
+        for mut stream in self.streams {
             let lost = loss(&stream.name);
             total = total + lost;
+            first_error = first_error.or(stream.note_nulls(&self.disk).err());
             let written = stream.table.finish(&mut self.disk);
             let noted = stream.group.map_or(Ok(()), |group| set_loss(&group, lost));
             let noted =
@@ -191,7 +204,7 @@ fn stream(root: &Group, root_hidden: &Group, plan: &Plan, settings: Settings) ->
         set_loss(group, Loss::default())?;
     }
     let table = Table::new(channels, chunk_rows, tail);
-    Ok(Stream { name: plan.schema.name().to_owned(), group, table, frames })
+    Ok(Stream { name: plan.schema.name().to_owned(), group, table, nulls: Nulls::of(plan), frames })
 }
 
 fn channel(group: &Group, column: &Column, storage: Storage) -> Result<Channel, Failure> {
@@ -203,6 +216,7 @@ fn channel(group: &Group, column: &Column, storage: Storage) -> Result<Channel, 
             Label::List(values) => set_texts(&dataset, key, values)?,
         }
     }
+    Nulls::begin(&dataset, column)?;
     Ok(Channel { dataset, fill: column.fill.clone() })
 }
 

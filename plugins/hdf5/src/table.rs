@@ -74,6 +74,11 @@ impl Table {
         std::mem::take(&mut self.cut)
     }
 
+    /// One of the datasets.
+    pub(crate) fn dataset(&self, channel: usize) -> &Dataset {
+        &self.channels[channel].dataset
+    }
+
     /// Bytes of the tail, if there is one.
     pub(crate) fn tail_bytes(&self) -> u64 {
         self.tail.as_ref().map_or(0, Tail::byte_len)

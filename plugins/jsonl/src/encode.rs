@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 use tapedeck_sdk::{Batch, Column, DataType, Kind, StreamSchema, Timestamp};
 
-use crate::Timestamps;
+use crate::{NonFinite, Notation, Timestamps};
 
 /// What stands before each value of a stream's lines.
 pub(crate) struct Keys {
@@ -38,13 +38,13 @@ pub(crate) fn holds_json(kind: Kind, name: &str) -> bool {
 pub(crate) struct Rows<'batch> {
     columns: Vec<Column<'batch>>,
     keys: &'batch Keys,
-    timestamps: Timestamps,
+    notation: Notation,
 }
 
 impl<'batch> Rows<'batch> {
-    pub(crate) fn new(batch: &'batch Batch, keys: &'batch Keys, timestamps: Timestamps) -> Self {
+    pub(crate) fn new(batch: &'batch Batch, keys: &'batch Keys, notation: Notation) -> Self {
         let columns = (0..batch.schema().fields().len()).map(|index| batch.any_column(index)).collect();
-        Self { columns, keys, timestamps }
+        Self { columns, keys, notation }
     }
 
     /// Adds the line of a row.
@@ -76,24 +76,29 @@ impl<'batch> Rows<'batch> {
             DataType::UInt32 => put(integer.format(column.values::<u32>()[row])),
             DataType::UInt64 => put(integer.format(column.values::<u64>()[row])),
             DataType::Float32 => {
-                float(f64::from(column.values::<f32>()[row]), || shortest_f32(column.values()[row]), out)
+                let value = column.values::<f32>()[row];
+                float(f64::from(value), || shortest_f32(value), self.notation.non_finite, out);
             }
-            DataType::Float64 => float(column.values()[row], || column.values()[row], out),
-            DataType::TimestampNs => timestamp(Timestamp(column.values()[row]), self.timestamps, out),
+            DataType::Float64 => {
+                float(column.values()[row], || column.values()[row], self.notation.non_finite, out);
+            }
+            DataType::TimestampNs => {
+                timestamp(Timestamp(column.values()[row]), self.notation.timestamps, out)
+            }
             DataType::Utf8 => string(column.str_at(row), out),
             DataType::Binary | DataType::FixedBinary(_) => base64(column.bytes_at(row), out),
         }
     }
 }
 
-/// The shortest number that is the same again. JSON has no special values: they are text.
-fn float(value: f64, number: impl Fn() -> f64, out: &mut Vec<u8>) {
-    let text = if value.is_nan() {
-        "\"NaN\""
-    } else if value.is_infinite() {
-        if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" }
-    } else {
-        return out.extend_from_slice(zmij::Buffer::new().format_finite(number()).as_bytes());
+/// The shortest number that is the same again, or what stands for one that JSON does not have.
+fn float(value: f64, number: impl Fn() -> f64, non_finite: NonFinite, out: &mut Vec<u8>) {
+    let text = match (value.is_finite(), non_finite) {
+        (true, _) => return out.extend_from_slice(zmij::Buffer::new().format_finite(number()).as_bytes()),
+        (false, NonFinite::Null) => "null",
+        (false, NonFinite::Text) if value.is_nan() => "\"NaN\"",
+        (false, NonFinite::Text) if value > 0.0 => "\"Infinity\"",
+        (false, NonFinite::Text) => "\"-Infinity\"",
     };
     out.extend_from_slice(text.as_bytes());
 }

@@ -1,7 +1,8 @@
 //! Writes and reads JSON lines, for people and their scripts: one object a line. One file a stream.
 //!
 //! `{"seq":…,"timestamp":…,` and then the stream's own columns; a null is `null`. JSON has no not-a-number and no infinities: they are
-//! the texts `"NaN"`, `"Infinity"` and `"-Infinity"`. Bytes are base64. An event's `data` and `state` are JSON already and stand there as
+//! `null`, too, so that a column of numbers is one for every reader, or with the option `non_finite = "text"` the texts `"NaN"`, `"Infinity"`
+//! and `"-Infinity"`. Bytes are base64. An event's `data` and `state` are JSON already and stand there as
 //! what they are. The types are not in the file: a reader gets numbers as 64 bits wide, and bytes as text, unless the columns are
 //! those of a known kind of stream.
 
@@ -33,6 +34,24 @@ pub enum Timestamps {
     Ns,
 }
 
+/// What is written for numbers that JSON does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NonFinite {
+    /// `null`.
+    #[default]
+    Null,
+    /// The texts `"NaN"`, `"Infinity"` and `"-Infinity"`, which many readers refuse among numbers.
+    Text,
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Notation {
+    pub(crate) timestamps: Timestamps,
+    pub(crate) non_finite: NonFinite,
+}
+
 /// Options of the `jsonl` sink.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,22 +62,25 @@ pub struct JsonlOptions {
     /// How points in time are written: `iso` or `ns`.
     #[serde(default)]
     timestamps: Timestamps,
+    /// What is written for not-a-number and the infinities, which JSON does not have: `null` or `text`.
+    #[serde(default)]
+    non_finite: NonFinite,
 }
 
 /// One input stream and its file.
 struct Recording<S> {
     output: LineFile<S>,
     keys: Keys,
-    timestamps: Timestamps,
+    notation: Notation,
 }
 
 impl<S: Storage> Recording<S> {
-    fn new(output: LineFile<S>, schema: &StreamSchema, timestamps: Timestamps) -> Self {
-        Self { output, keys: Keys::new(schema), timestamps }
+    fn new(output: LineFile<S>, schema: &StreamSchema, notation: Notation) -> Self {
+        Self { output, keys: Keys::new(schema), notation }
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), Error> {
-        let rows = Rows::new(batch, &self.keys, self.timestamps);
+        let rows = Rows::new(batch, &self.keys, self.notation);
         (0..batch.rows()).try_for_each(|row| self.output.append(|out| rows.line(row, out)))
     }
 }
@@ -95,8 +117,9 @@ impl OpenSink for JsonlSink {
 
     fn open(options: JsonlOptions, inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
         let paths = context.artifacts(options.path.as_deref(), "jsonl", inputs)?;
+        let notation = Notation { timestamps: options.timestamps, non_finite: options.non_finite };
         let open = |(schema, path): (&Arc<StreamSchema>, _)| {
-            Ok(Recording::new(LineFile::create(path)?, schema, options.timestamps))
+            Ok(Recording::new(LineFile::create(path)?, schema, notation))
         };
         Ok(Self { recordings: inputs.iter().zip(paths).map(open).collect::<Result<_, Error>>()? })
     }

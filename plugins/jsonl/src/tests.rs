@@ -61,11 +61,14 @@ fn a_line_looks_as_documented() {
         r#"{"seq":41,"timestamp":"2023-11-14T22:13:20.000000001Z","health":100.0,"speed":0.1,"na\"me":"two\nlines","#,
         r#""raw":"AP8=","alive":true,"big":18446744073709551615}"#,
         "\n",
-        r#"{"seq":42,"timestamp":"2023-11-14T22:13:20.000000001Z","health":"NaN","speed":"-Infinity","na\"me":null,"#,
+        r#"{"seq":42,"timestamp":"2023-11-14T22:13:20.000000001Z","health":null,"speed":null,"na\"me":null,"#,
         r#""raw":"AAA=","alive":false,"big":0}"#,
         "\n",
     );
     assert_eq!(text, expected);
+    let text = record(folder.path(), &json!({ "non_finite": "text" }), &[batch.clone()]);
+    let texts = r#""health":"NaN","speed":"-Infinity","#;
+    assert_eq!(text, expected.replace(r#""health":null,"speed":null,"#, texts));
     let text = record(folder.path(), &json!({ "timestamps": "ns" }), &[batch]);
     assert!(text.starts_with(r#"{"seq":41,"timestamp":1700000000000000001,"#), "{text}");
 }
@@ -378,7 +381,7 @@ fn a_full_disk_is_an_error_and_leaves_whole_lines() {
     let whole = record(folder.path(), &json!({}), &[batch.clone(), batch.clone()]).len();
     for room in (0..whole).step_by(53) {
         let output = LineFile::new(Small { bytes: Vec::new(), room }, "full.jsonl".into());
-        let mut recording = Recording::new(output, batch.schema(), Timestamps::Iso);
+        let mut recording = Recording::new(output, batch.schema(), Notation::default());
         let result = (0..2).try_for_each(|_| recording.write(&batch).and_then(|()| recording.output.flush()));
         let error = result.expect_err("the rows don't fit");
         assert!(error.kind == ErrorKind::Io && error.message.ends_with("full.jsonl"), "{error}");

@@ -17,6 +17,13 @@ const ROW_BYTES_MAX: usize = 256 << 20;
 /// Which process to read, and which of its variables. Exactly one of `process`, `pid` and `spawn` says which process.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{
+    "process": "game",
+    "attributes": {
+        "health": { "pattern": "48 8B 05 ?? ?? ?? ??", "offsets": [16, 64], "type": "float" },
+        "level": { "offset": 4096, "type": "int" },
+    },
+}]))]
 pub struct MemoryOptions {
     /// The name of the process: of its executable file, without the folder (`game`, `eldenring.exe`). Exactly one process may
     /// have it.

@@ -65,6 +65,7 @@ impl Upstream {
 /// Options of the `ssh` source.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{ "listen": "127.0.0.1:2222", "authorized_keys": "authorized_keys" }]))]
 pub struct SshOptions {
     /// The address and port to listen on. Port 0 takes any that is free.
     #[serde(default = "default_listen")]

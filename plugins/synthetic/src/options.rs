@@ -20,6 +20,7 @@ const BATCH_BYTES_MAX: usize = 512 << 20;
 /// Options of the `synthetic` source.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{ "rate": 60, "columns": 8, "pattern": "sine" }]))]
 pub struct SyntheticOptions {
     /// What the frames are: `attributes` has the columns described below, the other kinds have their own columns with tiny values.
     #[serde(default = "default_kind")]

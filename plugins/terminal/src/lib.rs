@@ -6,10 +6,12 @@
 //!
 //! # Attached
 //!
-//! With `attach = true`, and a terminal on standard input and output, the user sits in front of the recorded terminal: input is
-//! passed on as it is, output is shown as it comes, a change of the window's size is followed (`r`), and two keys are kept back: one sets
+//! With `attach = true` the user sits in front of the recorded terminal: input is passed on as it is, output is shown as it comes, a change of the window's size is followed (`r`), and two keys are kept back: one sets
 //! a mark (`m`), one pauses the recording, which the user sees nothing of. While paused no `o` and `i` frames are made, and the time of the frames stands still.
 //! The user's terminal is in raw mode from the first call of `next` until the source is dropped, whatever the reason.
+//!
+//! Standard input that is no terminal goes to the command, too, as if it were typed, without keys; its end is the end of input (the
+//! terminal's `VEOF`, typed again each second for whoever reads later). Output is written to standard output, whatever that is.
 //!
 //! Input is recorded (`i`) only when the option `input` asks for it. Then an `e` frame (`off`, `on`) says when the terminal does not
 //! echo lines that are typed, as for a password, so that a transform can leave them out.
@@ -26,11 +28,13 @@ mod pty;
 mod source;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod user;
 
 use tapedeck_sdk::prelude::*;
 
 pub use options::TerminalOptions;
+pub use typed::{Key, Typed};
 pub use user::{Seat, User, put_back};
 
 /// The `terminal` source.

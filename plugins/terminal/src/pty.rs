@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
-use rustix::termios::{LocalModes, Winsize};
+use rustix::termios::{LocalModes, SpecialCodeIndex, Winsize};
 use tapedeck_sdk::Error;
 use tapedeck_sdk::terminal::Size;
 
@@ -52,7 +52,8 @@ impl Session {
             .and_then(|flags| rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK))
             .map_err(|error| making(&error))?;
         let (program, arguments) = options.command();
-        let mut command = Command::new(&program).args(arguments).envs(&options.env);
+        // A recorder inside of this one can say so.
+        let mut command = Command::new(&program).args(arguments).env("TAPEDECK_REC", "1").envs(&options.env);
         if std::env::var_os("TERM").is_none() && !options.env.contains_key("TERM") {
             // Programs show little without one; any player understands this one.
             command = command.env("TERM", "xterm-256color");
@@ -109,6 +110,14 @@ impl Session {
         rustix::termios::tcgetattr(&self.master).map_or(true, |modes| {
             modes.local_modes.contains(LocalModes::ECHO) || !modes.local_modes.contains(LocalModes::ICANON)
         })
+    }
+
+    /// What is typed to say that nothing more will be.
+    pub(crate) fn end_of_input(&self) -> u8 {
+        let modes = rustix::termios::tcgetattr(&self.master);
+        let code = modes.map_or(0, |modes| modes.special_codes[SpecialCodeIndex::VEOF]);
+        // 0 is none: a program that has switched it off takes ctrl-d for what it is.
+        if code == 0 { 0x04 } else { code }
     }
 
     /// The exit status, if the command has ended: 128 and the number of the signal that ended it, if one did.

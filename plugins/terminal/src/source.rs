@@ -9,6 +9,7 @@ use tapedeck_sdk::terminal::{self, SINGLE_KEY, Size};
 use crate::options::{Keys, TerminalOptions};
 use crate::poll::{self, Ready, Wanted};
 use crate::pty::{Read, Session};
+use crate::typed::{Key, Typed};
 use crate::user::{Seat, User};
 
 /// The most bytes of an `o` frame. Whoever shows and writes it is to have something to do while more is read: larger and smaller ones took
@@ -23,6 +24,10 @@ const BACKLOG_BYTES_MAX: usize = 64 << 10;
 
 /// So much is read after the command's end: the kernel keeps less than that, so more is from somebody who goes on writing.
 const REST_BYTES_MAX: usize = 1 << 20;
+
+/// How often the command is told that its input has ended. A terminal says it only once, to whichever program reads then; one that comes
+/// later, or one that empties the terminal's input first, would wait without end.
+const END_OF_INPUT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a kernel without process handles is asked whether the command has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -90,8 +95,14 @@ pub(crate) struct Terminal {
     listening: bool,
     frames: Frames,
     typed: Vec<u8>,
+    /// Tells keys from what the user's terminal answers.
+    pressed: Typed,
     /// Input that the command has not taken yet.
     to_command: Vec<u8>,
+    /// When the command is told next that its input has ended, once it has.
+    end_of_input: Option<Timestamp>,
+    /// Whether the last line of the input has no end.
+    in_line: bool,
 }
 
 impl Terminal {
@@ -125,7 +136,10 @@ impl Terminal {
             listening: true,
             frames: Frames::default(),
             typed: Vec::new(),
+            pressed: Typed::default(),
             to_command: Vec::new(),
+            end_of_input: None,
+            in_line: false,
         })
     }
 
@@ -159,6 +173,7 @@ impl Terminal {
             resized: self.user.as_ref().map(User::resized),
         };
         let time = if self.session.ended().is_none() { time.min(LOOK_INTERVAL) } else { time };
+        let time = if self.end_of_input.is_some() { time.min(END_OF_INPUT_INTERVAL) } else { time };
         let mut ready = poll::wait(&wanted, time)?;
         ready.ended |= running && self.session.ended().is_none();
         Ok(ready)
@@ -195,6 +210,18 @@ impl Terminal {
         Ok(())
     }
 
+    /// Types the end of input, once there is no more.
+    fn end_input(&mut self) {
+        let now = self.host.now();
+        if self.end_of_input.is_some_and(|due| due <= now) && self.to_command.is_empty() {
+            let end = self.session.end_of_input();
+            // In a line the first one ends that.
+            let times = if std::mem::take(&mut self.in_line) { 2 } else { 1 };
+            self.to_command.extend(std::iter::repeat_n(end, times));
+            self.end_of_input = Some(now + END_OF_INPUT_INTERVAL);
+        }
+    }
+
     fn resize(&mut self) -> io::Result<()> {
         let size = self.user.as_ref().and_then(User::new_size);
         if let Some(size) = size.filter(|&size| !self.fixed && size != self.size) {
@@ -209,16 +236,18 @@ impl Terminal {
         let Some(user) = &self.user else { return };
         self.typed.clear();
         self.listening = user.read(&mut self.typed);
+        let is_interactive = user.is_interactive();
         let at = self.host.now();
-        // A key is pressed by itself; the same byte among others was pasted, and is the command's.
-        if let [key] = self.typed[..] {
-            if Some(key) == self.keys.pause {
-                return self.pause_or_resume();
-            }
-            if Some(key) == self.keys.mark {
-                self.host.mark("");
-                return self.frames.push(at, "m", b"");
-            }
+        if !self.listening && !is_interactive {
+            self.end_of_input = Some(at);
+        }
+        let key = if is_interactive { self.key_pressed(at) } else { None };
+        if key.is_some() && key == self.keys.pause {
+            return self.pause_or_resume();
+        }
+        if key.is_some() && key == self.keys.mark {
+            self.host.mark("");
+            return self.frames.push(at, "m", b"");
         }
         if self.records_input && !self.typed.is_empty() && !self.host.is_paused() {
             let echoes = self.session.echoes();
@@ -227,7 +256,22 @@ impl Terminal {
             }
             self.frames.push(at, "i", &self.typed);
         }
+        if let Some(last) = self.typed.last() {
+            self.in_line = !matches!(last, b'\n' | b'\r');
+        }
         self.to_command.extend_from_slice(&self.typed);
+    }
+
+    /// The key that was typed, if it was one and nothing else: the same byte among others was pasted, and is the command's.
+    fn key_pressed(&mut self, at: Timestamp) -> Option<u8> {
+        let mut keys = Vec::new();
+        self.pressed.read(&self.typed, at, |key| keys.push(key));
+        let [Key::Byte(byte)] = keys[..] else { return None };
+        let is_report = || {
+            let escapes = self.typed.iter().filter(|&&byte| byte == 0x1b).count();
+            escapes == 1 && self.typed.starts_with(b"\x1b[") && self.typed.ends_with(b"u")
+        };
+        (self.typed == [byte] || is_report()).then_some(byte)
     }
 
     fn take_output(&mut self) -> io::Result<()> {
@@ -283,6 +327,7 @@ impl Terminal {
             if matches!(self.phase, Phase::Ended) {
                 return self.end(deadline);
             }
+            self.end_input();
             let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
             let ready = self.wait(time)?;
             if !ready.any() {
@@ -342,11 +387,11 @@ impl OpenSource for Terminal {
     }
 
     fn open(options: TerminalOptions, context: Context) -> Result<Self, Error> {
-        let seat = if options.attach { Seat::standard() } else { None };
+        let seat = if options.attach { Seat::any() } else { None };
         if options.attach && seat.is_none() {
             context
                 .host
-                .warn("standard input and output are no terminal: the command runs without one to attach to");
+                .warn("standard input and output can't be had: nobody sees the command, nor types to it");
         }
         Self::start(&options, seat, &context)
     }

@@ -426,3 +426,23 @@ fn a_terminal_that_never_catches_up_costs_no_more_memory() {
         assert!(user.kept() < 200_000, "{} bytes are kept", user.kept());
     }
 }
+
+#[test]
+fn what_the_terminal_answers_is_passed_on_and_never_a_key() {
+    let desk = Desk::new();
+    let script = "stty raw -echo; echo ready; head -c 60 | od -An -c";
+    let options = json!({ "command": ["/bin/sh", "-c", script], "mark_key": "1", "input": true });
+    let mut source = desk.attach(&options);
+    let mut all = Vec::new();
+    until(&mut source, &mut all, shows("o", "ready"));
+    // Byte by byte, each a read of its own: an answer, a paste, a report of focus.
+    let typed = b"\x1b]11;rgb:1111/1111/1111\x1b\\\x1b[200~1\x1c1\x1b[201~\x1b[I\x1b[?1;11c";
+    for (at, byte) in typed.iter().enumerate() {
+        desk.press(&[*byte]);
+        until(&mut source, &mut all, |frames| data(frames, "i").len() > at);
+    }
+    desk.press(b"1");
+    until(&mut source, &mut all, |frames| frames.iter().any(|frame| frame.0 == "m"));
+    assert_eq!(all.iter().filter(|frame| frame.0 == "m").count(), 1, "the key is one: {all:?}");
+    assert_eq!(data(&all, "i"), typed);
+}

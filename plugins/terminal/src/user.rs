@@ -1,13 +1,14 @@
-//! The user's own terminal: raw while the recording runs, and as it was before afterwards. Knows nothing of what runs in the other one.
+//! Where the user sits: standard input and output. A terminal is raw while the recording runs, and as it was before afterwards; what is
+//! none (a pipe, a file) is read and written as it is. Knows nothing of what runs in the other terminal.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{OptionalActions, QueueSelector, Termios};
 use signal_hook::SigId;
 use signal_hook::consts::SIGWINCH;
 use tapedeck_sdk::Error;
@@ -18,7 +19,7 @@ use crate::poll::{self, Wanted};
 /// So much output that the terminal has taken is kept until it is forgotten all at once.
 const SHOWN_BYTES_MAX: usize = 64 << 10;
 
-/// The user's terminal, untouched yet.
+/// Standard input and output, untouched yet.
 pub struct Seat {
     input: OwnedFd,
     output: OwnedFd,
@@ -28,20 +29,29 @@ impl Seat {
     /// Standard input and output, if both are a terminal.
     #[must_use]
     pub fn standard() -> Option<Self> {
+        Self::any().filter(|seat| seat.is_interactive() && rustix::termios::isatty(&seat.output))
+    }
+
+    /// Standard input and output, whatever they are. `None` if the process has no handles left.
+    #[must_use]
+    pub fn any() -> Option<Self> {
         let (input, output) = (std::io::stdin(), std::io::stdout());
         Self::new(input.as_fd(), output.as_fd())
     }
 
-    /// A terminal that is read at one place and written at the other.
+    /// What is read at one place and written at the other.
     pub(crate) fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Option<Self> {
-        let terminal =
-            |fd: BorrowedFd<'_>| rustix::termios::isatty(fd).then(|| fd.try_clone_to_owned().ok()).flatten();
-        Some(Self { input: terminal(input)?, output: terminal(output)? })
+        Some(Self { input: input.try_clone_to_owned().ok()?, output: output.try_clone_to_owned().ok()? })
     }
 
-    /// The size of the window, if it has one.
+    /// Whether somebody can type.
+    fn is_interactive(&self) -> bool {
+        rustix::termios::isatty(&self.input)
+    }
+
+    /// The size of the window, if there is one.
     pub(crate) fn size(&self) -> Option<Size> {
-        size(&self.output)
+        size(&self.output).or_else(|| size(&self.input))
     }
 }
 
@@ -50,11 +60,12 @@ fn size(terminal: &OwnedFd) -> Option<Size> {
     (size.ws_col > 0 && size.ws_row > 0).then_some(Size { columns: size.ws_col, rows: size.ws_row })
 }
 
-/// The user's terminal while it is raw. Dropping it puts the terminal back, also when a panic unwinds.
+/// The user while the recording runs. Dropping it puts the terminal back, also when a panic unwinds.
 pub struct User {
     input: OwnedFd,
     output: OwnedFd,
-    before: Termios,
+    /// The modes that a terminal had before. Input from elsewhere has none.
+    before: Option<Termios>,
     /// Has a byte for each change of the window's size.
     resized: UnixStream,
     signal: SigId,
@@ -64,7 +75,7 @@ pub struct User {
 }
 
 impl User {
-    /// Makes the terminal raw.
+    /// Makes the terminal raw, if the input is one.
     ///
     /// # Errors
     /// The terminal's modes can't be read or changed.
@@ -75,20 +86,26 @@ impl User {
         let (resized, told_there) =
             UnixStream::pair().map_err(|error| told("follow the size of the window", &error))?;
         resized.set_nonblocking(true).map_err(|error| told("follow the size of the window", &error))?;
-        let before = rustix::termios::tcgetattr(&seat.input)
-            .map_err(|error| told("read the terminal's modes", &error))?;
+        let modes = |error: &dyn std::fmt::Display| told("read the terminal's modes", error);
+        let before = seat.is_interactive().then(|| rustix::termios::tcgetattr(&seat.input)).transpose();
+        let before = before.map_err(|error| modes(&error))?;
         let signal = signal_hook::low_level::pipe::register(SIGWINCH, told_there)
             .map_err(|error| told("follow the size of the window", &error))?;
         let output = unblocked(&seat.output).unwrap_or(seat.output);
         let user = Self { input: seat.input, output, before, resized, signal, waiting: Vec::new(), shown: 0 };
-        let mut raw = user.before.clone();
+        let Some(mut raw) = user.before.clone() else { return Ok(user) };
         raw.make_raw();
         if let Ok(again) = user.input.try_clone() {
-            *seated() = Some((again, user.before.clone()));
+            *seated() = user.before.clone().map(|before| (again, before));
         }
         rustix::termios::tcsetattr(&user.input, OptionalActions::Now, &raw)
             .map_err(|error| told("make the terminal raw", &error))?;
         Ok(user)
+    }
+
+    /// Whether the input is a terminal: keys, and not a pipe or a file.
+    pub(crate) fn is_interactive(&self) -> bool {
+        self.before.is_some()
     }
 
     pub(crate) fn input(&self) -> BorrowedFd<'_> {
@@ -103,17 +120,17 @@ impl User {
         self.resized.as_fd()
     }
 
-    /// The size of the window, if it has one.
+    /// The size of the window, if there is one.
     #[must_use]
     pub fn size(&self) -> Option<Size> {
-        size(&self.output)
+        size(&self.output).or_else(|| size(&self.input))
     }
 
     /// The size of the window, after a change. Forgets that there was one.
     pub(crate) fn new_size(&self) -> Option<Size> {
         let mut bytes = [0; 64];
         while matches!(rustix::io::read(&self.resized, &mut bytes), Ok(64)) {}
-        size(&self.output)
+        self.size()
     }
 
     /// Adds what the user typed. `false` when there will be no more.
@@ -169,6 +186,12 @@ impl User {
         !ready.typed || self.read(typed)
     }
 
+    /// Forgets input that was not read: answers of the terminal, which nobody is left to take. The shell would take them for keys.
+    pub fn forget_input(&self) {
+        // A terminal that has gone has none.
+        _ = rustix::termios::tcflush(&self.input, QueueSelector::IFlush);
+    }
+
     /// How many bytes the terminal took. One that has gone takes everything: there is nobody to see it.
     fn put(&self, mut bytes: &[u8]) -> usize {
         let wanted = bytes.len();
@@ -186,9 +209,11 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        *seated() = None;
-        // What fails here can't be told to anybody: the terminal has gone.
-        _ = rustix::termios::tcsetattr(&self.input, OptionalActions::Now, &self.before);
+        if let Some(before) = &self.before {
+            *seated() = None;
+            // What fails here can't be told to anybody: the terminal has gone.
+            _ = rustix::termios::tcsetattr(&self.input, OptionalActions::Now, before);
+        }
         signal_hook::low_level::unregister(self.signal);
     }
 }
@@ -206,9 +231,13 @@ pub fn put_back() {
     }
 }
 
-/// The same terminal opened once more, so that it can be written without waiting while other programs that share the first handle
-/// see no change.
+/// The same terminal or pipe opened once more, so that it can be written without waiting while other programs that share the first
+/// handle see no change. A file never waits, and opened once more it would be written from its beginning.
 fn unblocked(terminal: &OwnedFd) -> Option<OwnedFd> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(terminal).ok()?.st_mode);
+    if !matches!(kind, FileType::CharacterDevice | FileType::Fifo) {
+        return None;
+    }
     let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).ok()

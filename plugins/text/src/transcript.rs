@@ -84,8 +84,8 @@ impl Recording for Transcript {
                 }
                 None => return Ok(Taken::No),
             },
-            "x" => return Ok(Taken::Ended),
-            "i" | "m" | "c" | "e" => return Ok(Taken::Yes),
+            "x" => return Ok(Taken::EndedLeftOut),
+            "i" | "m" | "c" | "e" => return Ok(Taken::LeftOut),
             _ => return Ok(Taken::No),
         }
         self.changed = true;

@@ -173,7 +173,7 @@ impl<R: RowReader> RowCursor<R> {
 
     pub(super) fn damaged(&self, what: &str) -> Error {
         let error = Error::data(format!("the recording is damaged: {what}: {}", self.path.display()));
-        error.with_hint("What comes before it was read.")
+        error.with_hint("what can be read of it was given")
     }
 
     /// Goes on to the next row. `None` where there is none: the file ends there, or is damaged.

@@ -11,12 +11,16 @@ use crate::{Batch, Error, Host, Sink, Timestamp};
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// All is well, also if it was left out on purpose.
+    /// It is written, or will be.
     Yes,
+    /// It was left out on purpose.
+    LeftOut,
     /// It is not what its code says, and was left out.
     No,
-    /// It was the last one of the connection.
+    /// It was the last one of the connection, and is written.
     Ended,
+    /// It was the last one of the connection, and was left out on purpose.
+    EndedLeftOut,
 }
 
 /// The recording of one connection.
@@ -140,11 +144,16 @@ impl<R: Recording> Recordings<R> {
             }
             return;
         };
-        match recording.take(at, code, data, style) {
+        let taken = recording.take(at, code, data, style);
+        if matches!(taken, Ok(Taken::LeftOut | Taken::EndedLeftOut)) {
+            self.losses.host.left_out(1);
+        }
+        match taken {
             Ok(Taken::Yes) => *unflushed += 1,
+            Ok(Taken::LeftOut) => {}
             Ok(Taken::No) => self.losses.host.failed(1),
-            Ok(Taken::Ended) => {
-                *unflushed += 1;
+            Ok(Taken::Ended | Taken::EndedLeftOut) => {
+                *unflushed += u64::from(matches!(taken, Ok(Taken::Ended)));
                 if let Some(ended) = active.remove(connection) {
                     end(ended, &mut self.losses, style);
                 }

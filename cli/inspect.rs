@@ -6,7 +6,7 @@ use tapedeck_engine::inspect::{
 use tapedeck_engine::session::Status;
 
 use crate::arguments::InspectArguments;
-use crate::output::{print, print_error, print_json, thousands};
+use crate::output::{message, print, print_error, print_json, thousands, word};
 use crate::recover::stream_line;
 use crate::report::{absent_text, loss_text};
 use crate::{builtins, exit, report};
@@ -56,10 +56,10 @@ fn session_text(session: &SessionInspection) -> String {
         Status::Interrupted => "interrupted",
         Status::Recovered => "recovered",
     };
-    let mut text = format!("session {}: {status}\n", manifest.session);
-    text.push_str(&format!("  started  {}\n", manifest.started_at));
+    let mut text = format!("session {}: {status}\n", word(&manifest.session));
+    text.push_str(&format!("  started  {}\n", word(&manifest.started_at)));
     if let Some(ended_at) = &manifest.ended_at {
-        text.push_str(&format!("  ended    {ended_at}\n"));
+        text.push_str(&format!("  ended    {}\n", word(ended_at)));
     }
     let unknown = manifest.streams.iter().any(|stream| stream.unknown);
     let ended = manifest.ended_at.is_some() || manifest.status == Status::Recovered;
@@ -76,7 +76,7 @@ fn session_text(session: &SessionInspection) -> String {
         text.push_str(&format!("    {}", stream_line(stream)));
     }
     if manifest.status == Status::Interrupted {
-        text.push_str(&format!("  hint: tapedeck recover {}\n", session.folder.display()));
+        text.push_str(&format!("  hint: tapedeck recover {}\n", word(session.folder.display())));
     }
     // What is damaged is told of each; of whole ones the first few are enough for people.
     let (damaged, whole): (Vec<_>, Vec<_>) = session.files.iter().partition(|file| file.error.is_some());
@@ -96,16 +96,16 @@ fn session_text(session: &SessionInspection) -> String {
 
 fn file_text(file: &FileInspection) -> String {
     if file.format.is_empty() && file.error.is_none() {
-        return format!("{}: for other programs\n", file.path.display());
+        return format!("{}: for other programs\n", word(file.path.display()));
     }
-    let mut text = format!("{} ({})\n", file.path.display(), file.format);
+    let mut text = format!("{} ({})\n", word(file.path.display()), file.format);
     for stream in &file.streams {
         text.push_str(&stream_text(stream));
     }
     if let Some(error) = &file.error {
-        text.push_str(&format!("  can't be read to its end: {}\n", error.message));
+        text.push_str(&format!("  can't be read to its end: {}\n", message(&error.message)));
         if let Some(hint) = &error.hint {
-            text.push_str(&format!("  hint: {hint}\n"));
+            text.push_str(&format!("  hint: {}\n", message(hint)));
         }
     }
     text
@@ -131,7 +131,7 @@ fn terminal_text(terminal: &TerminalInspection) -> String {
 fn stream_text(stream: &StreamInspection) -> String {
     let schema = &stream.schema;
     let mut text =
-        format!("  stream {} ({}): {} frames", schema.name(), schema.kind(), thousands(stream.frames));
+        format!("  stream {} ({}): {} frames", word(schema.name()), schema.kind(), thousands(stream.frames));
     if let Some((first, last)) = stream.timestamps {
         let seconds = tapedeck_sdk::Timestamp(last).since(tapedeck_sdk::Timestamp(first)).as_secs_f64();
         text.push_str(&format!(" in {seconds:.3} s, {:.2} frames/s", stream.frames_per_second));
@@ -152,10 +152,12 @@ fn stream_text(stream: &StreamInspection) -> String {
     }
     text.push_str(&format!("    {} columns\n", schema.payload().len()));
     for (field, nulls) in schema.payload().iter().zip(&stream.nulls) {
-        let unit =
-            field.metadata.get(tapedeck_sdk::Field::UNIT).map_or(String::new(), |unit| format!(" in {unit}"));
+        let unit = field
+            .metadata
+            .get(tapedeck_sdk::Field::UNIT)
+            .map_or(String::new(), |unit| format!(" in {}", word(unit)));
         let nulls = if *nulls > 0 { format!(", {nulls} null") } else { String::new() };
-        text.push_str(&format!("      {}: {}{unit}{nulls}\n", field.name, field.data_type));
+        text.push_str(&format!("      {}: {}{unit}{nulls}\n", word(&field.name), field.data_type));
     }
     text
 }

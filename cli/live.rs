@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapedeck_engine::report::{Progress, Remark};
-use tapedeck_sdk::visible::one_line;
 use tapedeck_sdk::Loss;
 
 use crate::output;
@@ -64,7 +63,10 @@ impl Live {
     pub(crate) fn begin(&self, folder: &Path) {
         match self.place {
             Place::Terminal | Place::Lines => {
-                output::print_error_text(&format!("recording into {} (Ctrl-C stops)\n", folder.display()));
+                output::print_error_text(&format!(
+                    "recording into {} (Ctrl-C stops)\n",
+                    output::word(folder.display())
+                ));
             }
             Place::Json => output::print_json(&serde_json::json!({ "recording": folder })),
             Place::Nowhere => {}
@@ -75,7 +77,7 @@ impl Live {
         if matches!(self.place, Place::Terminal | Place::Lines) {
             self.end();
             for Remark { stage, text, .. } in remarks {
-                output::print_error_text(&format!("{}: {text}\n", one_line(stage)));
+                output::print_error_text(&format!("{}: {}\n", output::word(stage), output::message(text)));
             }
         }
         match self.place {

@@ -22,6 +22,16 @@ pub(crate) fn print_json(value: &impl serde::Serialize) {
     print(&visible_json(&line));
 }
 
+/// A name, a path or a value within a line.
+pub(crate) fn word(value: impl std::fmt::Display) -> String {
+    one_line(&value.to_string()).into_owned()
+}
+
+/// A message within a text: its further lines are set in, so that none passes for a line of ours.
+pub(crate) fn message(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
 /// Prints text to standard error.
 pub(crate) fn print_error_text(text: &str) {
     print_styled(&visible(text));
@@ -44,17 +54,17 @@ pub(crate) fn print_error(error: &Error, json: bool) {
         return print_json(&serde_json::json!({ "error": error }));
     }
     // A message of several lines can't pass for a message of its own.
-    let mut text = format!("error: {}\n", error.message.replace('\n', "\n  "));
+    let mut text = format!("error: {}\n", message(&error.message));
     if let Some(hint) = &error.hint {
-        text.push_str(&format!("  hint: {}\n", hint.replace('\n', "\n  ")));
+        text.push_str(&format!("  hint: {}\n", message(hint)));
     }
     print_error_text(&text);
 }
 
 /// Prints a warning to standard error.
 pub(crate) fn print_warning(message: &str, hint: Option<&str>) {
-    let hint = hint.map_or(String::new(), |hint| format!("  hint: {hint}\n"));
-    print_error_text(&format!("warning: {message}\n{hint}"));
+    let hint = hint.map_or(String::new(), |hint| format!("  hint: {}\n", self::message(hint)));
+    print_error_text(&format!("warning: {}\n{hint}", self::message(message)));
 }
 
 /// How many of many names are listed.
@@ -65,7 +75,7 @@ pub(crate) fn some_of(mut names: impl ExactSizeIterator<Item = String>) -> Strin
     let all = names.len();
     // One more takes no more room than to say that there is one.
     let shown = if all > LISTED_MAX + 1 { LISTED_MAX } else { all };
-    let mut text = names.by_ref().take(shown).collect::<Vec<_>>().join(", ");
+    let mut text = names.by_ref().take(shown).map(word).collect::<Vec<_>>().join(", ");
     if all > shown {
         text.push_str(&format!(" and {} more", thousands((all - shown) as u64)));
     }

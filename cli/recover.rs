@@ -6,7 +6,7 @@ use tapedeck_engine::recover::{RecoveredFile, RecoveredStream, Recovery, recover
 use tapedeck_sdk::Error;
 
 use crate::arguments::RecoverArguments;
-use crate::output::{print, print_error, print_json, some_of, thousands};
+use crate::output::{message, print, print_error, print_json, some_of, thousands, word};
 use crate::run::environment;
 use crate::{builtins, exit, rec};
 
@@ -28,7 +28,7 @@ pub(crate) fn recover(arguments: &RecoverArguments) -> u8 {
             } else {
                 print(&text(&done.recovery));
                 if let Some(placed) = &done.placed {
-                    print(&format!("the recording is {}\n", placed.display()));
+                    print(&format!("the recording is {}\n", word(placed.display())));
                 }
             }
             done.recovery.exit_code
@@ -51,11 +51,11 @@ fn mend_and_place(path: &Path) -> Result<Done, Error> {
 
 fn text(recovery: &Recovery) -> String {
     if recovery.was_whole {
-        return format!("{}: every file is whole, nothing to do\n", recovery.folder.display());
+        return format!("{}: every file is whole, nothing to do\n", word(recovery.folder.display()));
     }
     let mut text = String::new();
     for (outcome, paths) in outcomes(&recovery.files) {
-        text.push_str(&format!("{}: {outcome}\n", some_of(paths.into_iter().map(str::to_owned))));
+        text.push_str(&format!("{}: {}\n", some_of(paths.into_iter().map(str::to_owned)), message(outcome)));
     }
     recovery.streams.iter().for_each(|stream| text.push_str(&stream_line(stream)));
     text
@@ -80,7 +80,7 @@ fn outcomes(files: &[RecoveredFile]) -> Vec<(&str, Vec<&str>)> {
 /// What a sink has of a stream, and what is missing.
 pub(crate) fn stream_line(stream: &RecoveredStream) -> String {
     let known = |frames: Option<u64>| frames.filter(|&frames| frames > 0);
-    let mut line = format!("{} in {}: ", stream.stream, stream.sink);
+    let mut line = format!("{} in {}: ", word(&stream.stream), word(&stream.sink));
     line.push_str(&match stream.frames {
         Some(frames) => format!("{} frames", thousands(frames)),
         None => "how many frames there are is not known".to_owned(),

@@ -4,7 +4,7 @@ use tapedeck_engine::report::{Outcome, Percentiles, Report};
 use tapedeck_engine::session::{EndedBy, Status};
 use tapedeck_sdk::Loss;
 
-use crate::output::{bytes, nanos, print_error, some_of, table, thousands};
+use crate::output::{bytes, message, nanos, print_error, some_of, table, thousands, word};
 
 /// Prints the report. Errors of stages are always told, whatever else is kept quiet.
 pub(crate) fn print(report: &Report, quiet: bool) {
@@ -39,7 +39,10 @@ pub(crate) fn text(report: &Report) -> String {
     text.push_str(&sinks(report));
     text.push('\n');
     for stage in &report.stages {
-        stage.remarks.iter().for_each(|remark| text.push_str(&format!("{}: {remark}\n", stage.id)));
+        stage
+            .remarks
+            .iter()
+            .for_each(|remark| text.push_str(&format!("{}: {}\n", word(&stage.id), message(remark))));
     }
     let process = Process::now();
     let cpu = 100.0 * process.cpu_seconds / report.duration_seconds.max(1e-9);
@@ -47,9 +50,9 @@ pub(crate) fn text(report: &Report) -> String {
         process.memory_peak_bytes.map_or(String::new(), |peak| format!(", memory at most {}", bytes(peak)));
     let lost = loss_text(report.loss) + &absent_text(report.streams.iter().map(|stream| stream.absent).sum());
     text.push_str(&format!("lost: {lost}; CPU {cpu:.1} % of a core{memory}\n"));
-    text.push_str(&format!("files in {}\n", report.folder.display()));
+    text.push_str(&format!("files in {}\n", word(report.folder.display())));
     if report.status == Status::Interrupted {
-        text.push_str(&format!("  hint: tapedeck recover {}\n", report.folder.display()));
+        text.push_str(&format!("  hint: tapedeck recover {}\n", word(report.folder.display())));
     }
     text
 }

@@ -112,7 +112,10 @@ pub(crate) fn open(
                 tapedeck_terminal::put_back();
                 output::print_error_text("\nstopped by force: the files are not finished\n");
                 if let Some((_, folder)) = told.session.get() {
-                    output::print_error_text(&format!("  hint: tapedeck recover {}\n", folder.display()));
+                    output::print_error_text(&format!(
+                        "  hint: tapedeck recover {}\n",
+                        output::word(folder.display())
+                    ));
                 }
                 std::process::exit(i32::from(FAILED));
             }

@@ -5,7 +5,7 @@ use tapedeck_sdk::Timestamp;
 
 use crate::arguments::SessionsArguments;
 use crate::exit;
-use crate::output::{bytes, print, print_error, print_error_text, print_json, table};
+use crate::output::{bytes, print, print_error, print_error_text, print_json, table, word};
 use crate::report::loss_text;
 
 /// How many streams of a session are named.
@@ -27,7 +27,7 @@ pub(crate) fn sessions(arguments: &SessionsArguments) -> u8 {
         return code;
     }
     if listed.is_empty() {
-        print_error_text(&format!("no sessions in {}\n", arguments.directory.display()));
+        print_error_text(&format!("no sessions in {}\n", word(arguments.directory.display())));
         return code;
     }
     let header = ["session", "status", "started", "duration", "size", "lost", "streams"];

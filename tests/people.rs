@@ -301,7 +301,7 @@ fn a_starter_pipeline_passes_the_check_for_every_plugin() {
     let listed = json(&dir.tapedeck(&["plugins", "--json"]).run());
     let all: Vec<&Value> =
         listed.as_array().or_else(|| listed["plugins"].as_array()).unwrap().iter().collect();
-    let of = |kind: &str| all.iter().filter(move |plugin| plugin["kind"] == kind);
+    let of = |kind: &'static str| all.iter().filter(move |plugin| plugin["kind"] == kind);
     let mut made = 0;
     for source in of("source") {
         let gives = source["gives"].as_array().unwrap();

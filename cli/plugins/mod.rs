@@ -11,7 +11,7 @@ use tapedeck_sdk::{Descriptor, Error, Kind, PluginKind};
 use crate::arguments::{PluginsArguments, PluginsCommand};
 use crate::builtins;
 use crate::doors::{Door, Doors, probe_here};
-use crate::output::{print, print_error, print_error_text, print_json, table};
+use crate::output::{message, print, print_error, print_error_text, print_json, table, word};
 
 /// `tapedeck plugins`.
 pub(crate) fn plugins(arguments: &PluginsArguments, plugin_path: &[PathBuf]) -> u8 {
@@ -61,7 +61,11 @@ fn list(plugin_path: &[PathBuf], json: bool) -> u8 {
     print(&table(header, &[0, 1, 2, 3, 4], rows.collect()));
     for found in doors.found() {
         if let Err(error) = &found.outcome {
-            print_error_text(&format!("warning: {} is not used: {}\n", found.path.display(), error.message));
+            print_error_text(&format!(
+                "warning: {} is not used: {}\n",
+                word(found.path.display()),
+                message(&error.message)
+            ));
         }
     }
     0

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tapedeck_engine::playback::IdleLimit;
 use tapedeck_engine::replay::{Moment, Reel, Window};
-use tapedeck_sdk::terminal::{Columns, IDLE_LIMIT_KEY};
+use tapedeck_sdk::kinds::terminal::{Columns, IDLE_LIMIT_KEY};
 use tapedeck_sdk::{Batch, Error, Timestamp};
 
 use super::player::Part;
@@ -183,7 +183,8 @@ struct Rows {
 
 impl Rows {
     fn new(reel: Reel) -> Result<Self, Error> {
-        let found: Vec<Result<Columns, Error>> = reel.streams().iter().map(Columns::of).collect();
+        let found: Vec<Result<Columns, Error>> =
+            reel.streams().iter().map(|schema| Columns::of(schema)).collect();
         if let Some(Err(error)) = found.iter().find(|columns| columns.is_err())
             && !found.iter().any(Result::is_ok)
         {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use avt::{ScreenKind, Terminal};
+use tapedeck_kit::Utf8Joiner;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::{Size, Utf8Joiner};
+use tapedeck_sdk::kinds::terminal::Size;
 
 use super::arguments::TerminalArguments;
 use super::player::{Part, Show, Shown, Standing, Take};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use tapedeck_sdk::terminal::Columns;
+use tapedeck_sdk::kinds::terminal::Columns;
 use tapedeck_sdk::{Batch, Error, Format, PluginKind, StreamSchema, Timestamp};
 
 use crate::closing::rate;

@@ -45,7 +45,6 @@
 //! ```
 
 pub mod batch;
-pub mod blocks;
 mod data_type;
 mod descriptor;
 pub mod door;
@@ -54,13 +53,12 @@ mod export;
 mod factory;
 mod format;
 mod host;
-pub mod lines;
+pub mod kinds;
 pub mod native;
 pub mod options;
 mod plugin;
 mod recording;
 mod schema;
-pub mod terminal;
 pub mod testing;
 mod time;
 #[cfg(target_family = "wasm")]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tapedeck_sdk::lines::json_reason;
+use tapedeck_kit::lines::json_reason;
 
 use crate::encode::Code;
 use crate::header::{Header, Version};

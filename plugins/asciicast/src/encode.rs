@@ -1,6 +1,6 @@
 //! Frames as asciicast lines, versions 2 and 3. Pure: makes bytes, writes none, and allocates nothing for a frame.
 
-use tapedeck_sdk::terminal::Utf8Joiner;
+use tapedeck_kit::Utf8Joiner;
 
 use crate::escape;
 use crate::header::Version;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Number, Value};
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::header::{Facts, Version};
 use crate::seconds::Precision;

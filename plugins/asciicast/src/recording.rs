@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use tapedeck_sdk::lines::LineFile;
-use tapedeck_sdk::terminal::{Recording, Size, Taken};
+use tapedeck_kit::lines::LineFile;
+use tapedeck_kit::terminal::{Recording, Taken};
+use tapedeck_sdk::kinds::terminal::Size;
 use tapedeck_sdk::{Error, Host, Role, Timestamp};
 
 use crate::encode::{Code, Encoder};

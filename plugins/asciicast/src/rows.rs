@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-use tapedeck_sdk::lines::{Ending, Found, LINE_BYTES_MAX, LineReader, Place, RowReader, Step};
+use tapedeck_kit::lines::{Ending, Found, LINE_BYTES_MAX, LineReader, Place, RowReader, Step};
 use tapedeck_sdk::{RowWriter, StreamSchema};
 
 use crate::decode::{self, Line};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tapedeck_sdk::lines::{Ending, LineRecording, RowCursor, kind_of, stream_name};
+use tapedeck_kit::lines::{Ending, LineRecording, RowCursor, kind_of, stream_name};
 use tapedeck_sdk::prelude::*;
 
 use crate::infer::Guess;

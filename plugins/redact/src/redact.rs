@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tapedeck_sdk::kinds::terminal::Columns;
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::Columns;
 
 use crate::options::RedactOptions;
 use crate::password::Prompt;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapedeck_sdk::Watermark;
+use tapedeck_sdk::kinds::terminal;
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use tapedeck_sdk::kinds::terminal::{self, SINGLE_KEY, Size};
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::{self, SINGLE_KEY, Size};
 
 use crate::options::{Keys, TerminalOptions};
 use crate::poll::{self, Ready, Wanted};

@@ -11,7 +11,7 @@ use rustix::termios::{OptionalActions, Termios};
 use signal_hook::SigId;
 use signal_hook::consts::SIGWINCH;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::poll::{self, Wanted};
 

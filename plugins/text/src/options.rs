@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 /// Options of the `text` sink.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]

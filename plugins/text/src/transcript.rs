@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use tapedeck_sdk::terminal::{Recording, Size, Taken};
+use tapedeck_kit::terminal::{Recording, Taken};
+use tapedeck_sdk::kinds::terminal::Size;
 use tapedeck_sdk::{Error, Host, Role, Timestamp};
 
 use crate::screen::Screen;

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use crate::Error;
+use tapedeck_sdk::Error;
 
 /// Lines are handed to the kernel when this many bytes have come together, or at each flush.
 const BUFFER_BYTES: usize = 64 << 10;

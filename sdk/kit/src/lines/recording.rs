@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::rows::{Row, RowCursor, RowReader};
-use crate::{
+use tapedeck_sdk::{
     Batch, BatchBuilder, BatchPool, Error, Extent, Kind, Recording, StreamSchema, Timestamp, Wanted,
 };
 

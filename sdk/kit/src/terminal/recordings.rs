@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Columns, Files};
-use crate::{Batch, Error, Host, Sink, Timestamp};
+use tapedeck_sdk::kinds::terminal::Columns;
+use tapedeck_sdk::{Batch, Error, Host, Sink, Timestamp};
+
+use super::Files;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

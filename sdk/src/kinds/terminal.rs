@@ -1,4 +1,4 @@
-//! The convention of streams of kind `terminal`, and what every plugin that works on them needs. Knows no file format.
+//! The convention of streams of kind `terminal`.
 //!
 //! A row is something that happened in a terminal: `connection` says in which, `code` what, `data` has the bytes.
 //!
@@ -13,18 +13,6 @@
 //! | `e` | whether what is typed is shown from here on: `on` or `off` |
 //!
 //! The codes in the first five rows are those of asciicast version 3.
-
-mod files;
-mod names;
-mod recordings;
-mod utf8;
-
-use std::sync::Arc;
-
-pub use files::Files;
-pub use names::safe_name;
-pub use recordings::{Recording, Recordings, Taken};
-pub use utf8::Utf8Joiner;
 
 use crate::{DataType, Error, Kind, SchemaBuilder, StreamSchema};
 
@@ -64,7 +52,7 @@ impl Columns {
     ///
     /// # Errors
     /// The stream is of another kind, or a column is missing or of another type.
-    pub fn of(schema: &Arc<StreamSchema>) -> Result<Self, Error> {
+    pub fn of(schema: &StreamSchema) -> Result<Self, Error> {
         if schema.kind() != Kind::Terminal {
             let message =
                 format!("stream \"{}\" is of kind \"{}\", not \"terminal\"", schema.name(), schema.kind());

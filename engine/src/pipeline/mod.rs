@@ -26,10 +26,7 @@ pub use options_table::{OptionRow, option_rows};
 pub use suggest::did_you_mean;
 pub use variables::Variables;
 
-use crate::diagnostic::{Diagnostics, SourceText};
-
-/// A place in the pipeline's text, in bytes.
-pub type Span = std::ops::Range<usize>;
+use crate::diagnostic::{Diagnostics, SourceText, Span};
 
 /// A checked pipeline. Nodes are in the order of the file; edges point backwards and forwards, but never in a circle.
 #[derive(Clone)]

@@ -135,7 +135,7 @@ impl Watch {
         let Some((_, ears)) = self.0.ears.iter().find(|(id, _)| id == stage) else {
             let ids: Vec<&str> = self.0.ears.iter().map(|(id, _)| id.as_str()).collect();
             return Err(Error::environment(format!("there is no stage \"{stage}\""))
-                .with_hint(crate::pipeline::did_you_mean(stage, ids, "stages")));
+                .with_hint(tapedeck_sdk::names::did_you_mean(stage, ids, "stages")));
         };
         self.0.events.tell(stage, ears, told)
     }
@@ -151,7 +151,7 @@ impl Watch {
         }
         let names: Vec<&str> = taps.iter().map(|(schema, _)| schema.name()).collect();
         Err(Error::environment(format!("there is no stream \"{stream}\""))
-            .with_hint(crate::pipeline::did_you_mean(stream, names, "streams")))
+            .with_hint(tapedeck_sdk::names::did_you_mean(stream, names, "streams")))
     }
 
     /// What stages have said, from the remark of that number on; the newest 1,024 are kept.

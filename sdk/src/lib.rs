@@ -54,6 +54,7 @@ mod factory;
 mod format;
 mod host;
 pub mod kinds;
+pub mod names;
 pub mod native;
 pub mod options;
 mod plugin;

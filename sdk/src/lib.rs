@@ -72,9 +72,10 @@ pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
 pub use format::{Format, HEAD_BYTES, Repair};
 pub use host::{Context, Follower, Host, Loss, Role, SessionInfo, Told, Watermark};
+pub use kinds::{Kind, KindColumn};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
 pub use recording::{Extent, Recording, Wanted};
-pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
+pub use schema::{COLUMNS_MAX, Field, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
 
 /// Everything that a plugin's source file usually needs.

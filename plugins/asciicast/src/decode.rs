@@ -7,8 +7,9 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tapedeck_kit::lines::json_reason;
+use tapedeck_sdk::kinds::terminal::Code;
 
-use crate::encode::Code;
+use crate::encode::event_code;
 use crate::header::{Header, Version};
 use crate::seconds;
 
@@ -66,7 +67,7 @@ pub(crate) fn line(text: &str) -> Result<Line<'_>, String> {
         return Ok(Line::Ignored);
     }
     let parts: Parts<'_> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
-    let Some(code) = Code::of(&parts.code) else { return Ok(Line::Ignored) };
+    let Some(code) = event_code(&parts.code) else { return Ok(Line::Ignored) };
     let time = seconds::parse(parts.time.get()).ok_or("its time is no number")?;
     let data = parts.data.ok_or("it has no data")?;
     Ok(Line::Event(Event { time, code, text: string(data.get()).ok_or("its data is no text")? }))

@@ -30,12 +30,7 @@ const fn rows() -> u16 {
 
 impl TextOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (name, cells) in [("width", self.width), ("height", self.height)] {
-            if cells == 0 {
-                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
-            }
-        }
-        Ok(())
+        Size::of_options(self.width, self.height).map(drop)
     }
 
     pub(crate) fn size(&self) -> Size {

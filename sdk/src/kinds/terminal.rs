@@ -14,67 +14,74 @@
 //!
 //! The codes in the first five rows are those of asciicast version 3.
 
-use crate::{DataType, Error, Kind, SchemaBuilder, StreamSchema};
+use std::fmt;
+
+use super::convention::convention;
+use crate::{Error, StreamSchema};
+
+convention! { Terminal:
+    /// The connection's name.
+    connection "connection" (text),
+    /// What happened: a [`Code`].
+    code "code" (text),
+    /// Its bytes.
+    data "data" (bytes),
+}
+
+/// What happened in a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Output, raw bytes as the terminal got them.
+    Output,
+    /// Input, raw bytes as the program got them.
+    Input,
+    /// A mark with its label.
+    Mark,
+    /// The size in cells: a [`Size`].
+    Resize,
+    /// The exit status: the last row of a connection.
+    Exit,
+    /// Facts about the connection: a JSON object.
+    Facts,
+    /// Whether what is typed is shown from here on: `on` or `off`.
+    Echo,
+}
+
+impl Code {
+    /// All codes, those of asciicast first.
+    pub const ALL: [Self; 7] =
+        [Self::Output, Self::Input, Self::Mark, Self::Resize, Self::Exit, Self::Facts, Self::Echo];
+
+    /// The code of that letter, if it is one.
+    #[must_use]
+    pub fn of(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.letter() == letter)
+    }
+
+    /// What stands in the column.
+    #[must_use]
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::Output => "o",
+            Self::Input => "i",
+            Self::Mark => "m",
+            Self::Resize => "r",
+            Self::Exit => "x",
+            Self::Facts => "c",
+            Self::Echo => "e",
+        }
+    }
+}
 
 /// The schema metadata key of a stream that has one connection only; the value is `"true"`. Sinks write one file then.
 pub const SINGLE_KEY: &str = "tapedeck.terminal.single";
 /// The schema metadata key of the longest pause, in seconds, that whoever made the recording wants to be shown.
 pub const IDLE_LIMIT_KEY: &str = "tapedeck.terminal.idle_limit";
 
-/// The schema of a stream of kind `terminal`, to which metadata can be added.
-#[must_use]
-pub fn schema(name: &str) -> SchemaBuilder {
-    StreamSchema::builder(name, Kind::Terminal)
-        .field("connection", DataType::Utf8)
-        .field("code", DataType::Utf8)
-        .field("data", DataType::Binary)
-}
-
 /// Whether the stream has one connection only.
 #[must_use]
 pub fn is_single(schema: &StreamSchema) -> bool {
     schema.metadata().get(SINGLE_KEY).is_some_and(|value| value == "true")
-}
-
-/// Where the columns of a stream of kind `terminal` stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Columns {
-    /// The connection's name: `Utf8`.
-    pub connection: usize,
-    /// What happened: `Utf8`.
-    pub code: usize,
-    /// Its bytes: `Binary`.
-    pub data: usize,
-}
-
-impl Columns {
-    /// Finds them.
-    ///
-    /// # Errors
-    /// The stream is of another kind, or a column is missing or of another type.
-    pub fn of(schema: &StreamSchema) -> Result<Self, Error> {
-        if schema.kind() != Kind::Terminal {
-            let message =
-                format!("stream \"{}\" is of kind \"{}\", not \"terminal\"", schema.name(), schema.kind());
-            return Err(Error::data(message).with_hint("The sink `arrow` takes streams of every kind."));
-        }
-        let column = |name: &str, data_type: DataType| {
-            let index =
-                schema.payload_index(name).filter(|&index| schema.payload()[index].data_type == data_type);
-            index.ok_or_else(|| {
-                let message =
-                    format!("stream \"{}\" has no column \"{name}\" of type {data_type}", schema.name());
-                Error::data(message).with_hint(
-                    "Streams of kind \"terminal\" have it; the plugin that made this one is at fault.",
-                )
-            })
-        };
-        Ok(Self {
-            connection: column("connection", DataType::Utf8)?,
-            code: column("code", DataType::Utf8)?,
-            data: column("data", DataType::Binary)?,
-        })
-    }
 }
 
 /// Columns and rows of a terminal, in cells.
@@ -87,6 +94,19 @@ pub struct Size {
 }
 
 impl Size {
+    /// The size that the options `width` and `height` say.
+    ///
+    /// # Errors
+    /// One of them is 0.
+    pub fn of_options(columns: u16, rows: u16) -> Result<Self, Error> {
+        for (name, cells) in [("width", columns), ("height", rows)] {
+            if cells == 0 {
+                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
+            }
+        }
+        Ok(Self { columns, rows })
+    }
+
     /// Reads `COLSxROWS`. A terminal of no width or height is none.
     #[must_use]
     pub fn parse(data: &[u8]) -> Option<Self> {
@@ -96,5 +116,12 @@ impl Size {
             text.parse().ok().filter(|&number: &u16| digits && number > 0)
         };
         Some(Self { columns: number(columns)?, rows: number(rows)? })
+    }
+}
+
+/// `COLSxROWS`, as it stands in a row.
+impl fmt::Display for Size {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}x{}", self.columns, self.rows)
     }
 }

@@ -10,7 +10,7 @@ mod tests;
 
 pub use index::Place;
 pub use reader::{Found, LINE_BYTES_MAX, LineReader};
-pub use recording::{LineRecording, kind_of, stream_name};
+pub use recording::{LineRecording, stream_name};
 pub use rows::{Ending, RowCursor, RowReader, Step};
 
 use std::fs::File;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tapedeck_engine::Registry;
 use tapedeck_engine::diagnostic::Diagnostics;
-use tapedeck_engine::pipeline::{OptionRow, Variables, did_you_mean, option_rows, parse};
+use tapedeck_engine::pipeline::{OptionRow, Variables, option_rows, parse};
+use tapedeck_sdk::names::did_you_mean;
 use tapedeck_sdk::{Error, Factory, PluginKind};
 
 use crate::arguments::NewArguments;

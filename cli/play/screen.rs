@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tapedeck_engine::clock::SessionClock;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 use tapedeck_terminal::{Seat, User};
 
 /// So much output may wait for the user's terminal before no more is given to it.

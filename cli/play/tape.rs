@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tapedeck_engine::playback::IdleLimit;
 use tapedeck_engine::replay::{Moment, Reel, Window};
-use tapedeck_sdk::terminal::{Columns, IDLE_LIMIT_KEY};
+use tapedeck_sdk::kinds::terminal::{Code, Columns, IDLE_LIMIT_KEY, View};
 use tapedeck_sdk::{Batch, Error, Timestamp};
 
 use super::player::Part;
@@ -16,7 +16,8 @@ use super::player::Part;
 pub(super) struct Event {
     /// Where in the recording, with its pauses shortened.
     pub(super) at: Duration,
-    pub(super) code: String,
+    /// `None` for what is no code of the convention.
+    pub(super) code: Option<Code>,
     pub(super) data: Vec<u8>,
 }
 
@@ -62,8 +63,8 @@ impl Tape {
         let mut rows = Rows::new(reel)?;
         let mut names = BTreeSet::new();
         // A damaged end is where the recording ends; it is told when it is reached.
-        while let Ok(Some((batch, columns, row))) = rows.next() {
-            let name = batch.column(columns.connection).str_at(row);
+        while let Ok(Some((_, view, row))) = rows.next() {
+            let name = view.connection(row);
             if !names.contains(name) {
                 names.insert(name.to_owned());
             }
@@ -108,7 +109,7 @@ impl Tape {
                 break;
             }
             self.part.end = Some(event.at);
-            if event.code == "m" {
+            if event.code == Some(Code::Mark) {
                 self.part.marks.push(event.at);
             }
         }
@@ -142,11 +143,9 @@ impl Tape {
 
     /// The next event of the connection, with its time.
     fn read(&mut self) -> Result<Option<(Timestamp, Event)>, Error> {
-        while let Some((batch, columns, row)) = self.rows.next()? {
-            if batch.column(columns.connection).str_at(row) == self.connection {
-                let time = Timestamp(batch.timestamps()[row]);
-                let code = batch.column(columns.code).str_at(row).to_owned();
-                let data = batch.column(columns.data).bytes_at(row).to_vec();
+        while let Some((time, view, row)) = self.rows.next()? {
+            if view.connection(row) == self.connection {
+                let (code, data) = (Code::of(view.code(row)), view.data(row).to_vec());
                 return Ok(Some((time, Event { at: self.place.place(time), code, data })));
             }
         }
@@ -183,7 +182,8 @@ struct Rows {
 
 impl Rows {
     fn new(reel: Reel) -> Result<Self, Error> {
-        let found: Vec<Result<Columns, Error>> = reel.streams().iter().map(Columns::of).collect();
+        let found: Vec<Result<Columns, Error>> =
+            reel.streams().iter().map(|schema| Columns::of(schema)).collect();
         if let Some(Err(error)) = found.iter().find(|columns| columns.is_err())
             && !found.iter().any(Result::is_ok)
         {
@@ -197,13 +197,17 @@ impl Rows {
         self.reel.seek(Timestamp(i64::MIN))
     }
 
-    fn next(&mut self) -> Result<Option<(&Batch, Columns, usize)>, Error> {
+    fn next(&mut self) -> Result<Option<(Timestamp, View<'_>, usize)>, Error> {
         while self.batch.as_ref().is_none_or(|(batch, _)| self.row >= batch.rows()) {
             let Some((stream, batch)) = self.reel.read()? else { return Ok(None) };
             let columns = self.columns.get(stream).copied().flatten();
             (self.batch, self.row) = (columns.map(|columns| (batch, columns)), 0);
         }
         self.row += 1;
-        Ok(self.batch.as_ref().map(|(batch, columns)| (batch, *columns, self.row - 1)))
+        let row = self.row - 1;
+        Ok(self
+            .batch
+            .as_ref()
+            .map(|(batch, columns)| (Timestamp(batch.timestamps()[row]), columns.view(batch), row)))
     }
 }

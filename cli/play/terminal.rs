@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use avt::{ScreenKind, Terminal};
+use tapedeck_kit::Utf8Joiner;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::{Size, Utf8Joiner};
+use tapedeck_sdk::kinds::terminal::{Code, Size};
 
 use super::arguments::TerminalArguments;
 use super::player::{Part, Show, Shown, Standing, Take};
@@ -40,9 +41,11 @@ impl TerminalShow {
 
     fn follow(&mut self, event: &Event) {
         self.reached = event.at;
-        match event.code.as_str() {
-            "o" => self.followed.show(&event.data),
-            "r" => Size::parse(&event.data).into_iter().for_each(|size| self.followed.resize(size)),
+        match event.code {
+            Some(Code::Output) => self.followed.show(&event.data),
+            Some(Code::Resize) => {
+                Size::parse(&event.data).into_iter().for_each(|size| self.followed.resize(size))
+            }
             _ => {}
         }
     }
@@ -60,11 +63,11 @@ impl Show for TerminalShow {
     fn advance(&mut self, _: Take, screen: &mut Screen) -> Result<Shown, Error> {
         let Some(event) = self.tape.next()? else { return Ok(Shown::GoOn) };
         self.follow(&event);
-        let is_seen = match event.code.as_str() {
-            "o" => screen.show(&event.data),
-            "r" if self.resizes => Size::parse(&event.data)
+        let is_seen = match event.code {
+            Some(Code::Output) => screen.show(&event.data),
+            Some(Code::Resize) if self.resizes => Size::parse(&event.data)
                 .is_none_or(|size| screen.show(format!("\x1b[8;{};{}t", size.rows, size.columns).as_bytes())),
-            "m" if self.pauses_at_marks => return Ok(Shown::Pause),
+            Some(Code::Mark) if self.pauses_at_marks => return Ok(Shown::Pause),
             _ => true,
         };
         Ok(if is_seen { Shown::GoOn } else { Shown::Gone })

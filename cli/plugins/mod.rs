@@ -4,7 +4,8 @@ mod check;
 mod new;
 
 use std::path::{Path, PathBuf};
-use tapedeck_engine::pipeline::{did_you_mean, option_rows};
+use tapedeck_engine::pipeline::option_rows;
+use tapedeck_sdk::names::did_you_mean;
 
 use tapedeck_sdk::{Descriptor, Error, Kind, PluginKind};
 

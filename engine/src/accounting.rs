@@ -9,8 +9,8 @@ use crate::closing::rate;
 use crate::inspect::StreamInspection;
 use crate::ledger::{Entries, LedgerLine};
 use crate::recover::RecoveredStream;
-use crate::run::count;
 use crate::session::{Manifest, ManifestInput};
+use crate::stats::count;
 
 /// What is known of the frames of a session.
 pub(crate) struct Account {

@@ -12,12 +12,13 @@ use crate::feed::FeedTimes;
 use crate::opening::Opened;
 use crate::pipeline::{Journal, Pipeline, without_values};
 use crate::report::{Percentiles, Report, SinkReport, StageReport, StreamReport};
-use crate::run::{Ended, Session, count};
 use crate::session::{
-    Artifact, ArtifactRole, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact, ManifestInput,
-    ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
+    Artifact, ArtifactRole, EndedBy, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact,
+    ManifestInput, ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
 };
-use crate::stats::{InputStats, StreamStats};
+use crate::sink_stage::FinishedSink;
+use crate::stats::{InputStats, StreamStats, count};
+use crate::watch::{Parts, Watch};
 use crate::wiring::Wired;
 
 /// The manifest of a session that begins.
@@ -128,40 +129,56 @@ fn journals(folder: &SessionFolder) -> Vec<ManifestJournal> {
     folder.artifacts().into_iter().filter(|(_, artifact)| artifact.is_journal).map(journal).collect()
 }
 
-/// Writes down what became of a session whose threads have ended.
-pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Result<Report, Error> {
-    let folder = session.opened.folder().path().to_owned();
+/// What the threads of a session left behind, by node.
+pub(crate) struct Ended {
+    pub(crate) feeds: Vec<(usize, FeedTimes)>,
+    pub(crate) sinks: Vec<(usize, Option<FinishedSink>)>,
+    pub(crate) by: EndedBy,
+    pub(crate) seconds: f64,
+    pub(crate) wall_seconds: f64,
+    /// Whether the files are left as they are.
+    pub(crate) unmeasured: bool,
+}
+
+/// Writes down what became of a session whose threads have ended. `manifest` is the one that stands.
+pub(crate) fn close(
+    pipeline: &Pipeline,
+    opened: &Opened,
+    mut manifest: Manifest,
+    watch: &Watch,
+    ended: &Ended,
+) -> Result<Report, Error> {
+    let (folder, parts) = (opened.folder().path().to_owned(), watch.parts());
     let whole = |node: usize| {
         let sink = ended.sinks.iter().find(|(sink, _)| *sink == node);
         sink.is_some_and(|(_, finished)| finished.as_ref().is_some_and(|finished| finished.whole))
     };
-    let all_whole = session.parts().sinks.iter().all(|(node, _)| whole(*node));
-    let mut manifest = session.manifest.clone();
+    let all_whole = parts.sinks.iter().all(|(node, _)| whole(*node));
     manifest.status = if all_whole { Status::Complete } else { Status::Interrupted };
     // A session that is as recorded ends when its recording did.
     let as_recorded = pipeline.session.as_recorded;
-    let end = if as_recorded { session.opened.time.now() } else { session.opened.clock.now() };
+    let end = if as_recorded { opened.time.now() } else { opened.clock.now() };
     (manifest.ended_at, manifest.ended_at_ns, manifest.ended_by) =
         (Some(end.to_iso8601()), Some(end.0), Some(ended.by));
-    manifest.loss = session.watch().total_loss();
-    manifest.streams = streams(&session.parts().streams);
+    manifest.loss = watch.total_loss();
+    manifest.streams = streams(&parts.streams);
     let counts: Vec<Vec<_>> = manifest.sinks.iter().map(counts_of).collect();
-    manifest.sinks = sinks(pipeline, &session.opened, &session.parts().sinks, &session.parts().streams);
+    manifest.sinks = sinks(pipeline, opened, &parts.sinks, &parts.streams);
     if !all_whole {
         // There is something left to recover.
         for (sink, counts) in manifest.sinks.iter_mut().zip(counts) {
             sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = counts);
         }
     }
-    manifest.events = session.opened.events.all();
-    manifest.artifacts = artifacts(session.opened.folder());
-    if !session.unmeasured {
+    manifest.events = opened.events.all();
+    manifest.artifacts = artifacts(opened.folder());
+    if !ended.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
     }
     drop_journals(pipeline, &folder, &mut manifest, &|id| {
         pipeline.nodes.iter().position(|node| node.id == id).is_some_and(whole)
     });
-    let report = report(&session, &ended, &manifest, &folder);
+    let report = report(opened, parts, ended, &manifest, &folder);
     manifest.write(&folder)?;
     if manifest.status == Status::Complete {
         // The manifest says it all now. A ledger that stays behind does no harm.
@@ -195,16 +212,15 @@ fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, wh
     }
 }
 
-fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) -> Report {
+fn report(opened: &Opened, parts: &Parts, ended: &Ended, manifest: &Manifest, folder: &Path) -> Report {
     let loss = manifest.loss;
-    let sinks: Vec<SinkReport> = session
-        .parts()
+    let sinks: Vec<SinkReport> = parts
         .sinks
         .iter()
         .zip(&manifest.sinks)
         .map(|((node, _), sink)| sink_report(*node, sink, ended, manifest))
         .collect();
-    let stages = session.parts().stages.iter().filter_map(|stage| {
+    let stages = parts.stages.iter().filter_map(|stage| {
         let remarks = stage.remarks();
         let error = stage.error();
         (error.is_some() || !remarks.is_empty()).then(|| StageReport {
@@ -221,16 +237,16 @@ fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) 
         ended_by: ended.by,
         duration_seconds: ended.seconds,
         wall_seconds: ended.wall_seconds,
-        streams: stream_reports(session, ended, manifest),
+        streams: stream_reports(opened, ended, manifest),
         sinks,
         stages: stages.collect(),
         loss,
     }
 }
 
-fn stream_reports(session: &Session, ended: &Ended, manifest: &Manifest) -> Vec<StreamReport> {
+fn stream_reports(opened: &Opened, ended: &Ended, manifest: &Manifest) -> Vec<StreamReport> {
     let times = |source: &str, pick: fn(&FeedTimes) -> &Histogram<u64>| {
-        let of = |(node, _): &&(usize, FeedTimes)| session.opened.nodes[*node].stats.id == source;
+        let of = |(node, _): &&(usize, FeedTimes)| opened.nodes[*node].stats.id == source;
         ended.feeds.iter().find(of).and_then(|(_, times)| Percentiles::of(pick(times)))
     };
     let report = |stream: &ManifestStream| StreamReport {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use tapedeck_sdk::terminal::Columns;
+use tapedeck_sdk::kinds::terminal::{Code, Columns};
 use tapedeck_sdk::{Batch, Error, Format, PluginKind, StreamSchema, Timestamp};
 
 use crate::accounting::{Account, Found, FoundInSink};
@@ -232,20 +232,19 @@ impl Look {
 
     fn take_terminal(&mut self, batch: &Batch, columns: Columns) {
         let terminal = self.found.terminal.get_or_insert_default();
+        let view = columns.view(batch);
         for row in 0..batch.rows() {
-            let connection = batch.column(columns.connection).str_at(row);
+            let (connection, letter, data) = (view.connection(row), view.code(row), view.data(row));
             if !self.connections.contains(connection) && self.connections.len() < CONNECTIONS_MAX {
                 self.connections.insert(connection.to_owned());
             }
-            let (code, data) =
-                (batch.column(columns.code).str_at(row), batch.column(columns.data).bytes_at(row));
-            match terminal.events.get_mut(code) {
+            match terminal.events.get_mut(letter) {
                 Some(count) => *count += 1,
-                None => _ = terminal.events.insert(code.to_owned(), 1),
+                None => _ = terminal.events.insert(letter.to_owned(), 1),
             }
-            match code {
-                "o" => terminal.output_bytes += data.len() as u64,
-                "r" if terminal.size.is_none() => {
+            match Code::of(letter) {
+                Some(Code::Output) => terminal.output_bytes += data.len() as u64,
+                Some(Code::Resize) if terminal.size.is_none() => {
                     terminal.size = Some(String::from_utf8_lossy(data).into_owned());
                 }
                 _ => {}

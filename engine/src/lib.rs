@@ -4,6 +4,7 @@
 
 mod accounting;
 pub mod at;
+mod bell;
 pub mod clock;
 mod closing;
 pub mod convert;
@@ -46,7 +47,8 @@ mod watermark;
 mod wiring;
 mod worker;
 
+pub use bell::StopHandle;
 pub use opening::{OpenError, RunOptions};
 pub use registry::{Finder, Registry};
-pub use run::{Session, StopHandle, begin};
+pub use run::{Session, begin};
 pub use watch::Watch;

@@ -307,7 +307,7 @@ impl Opening<'_> {
             input
                 .stream
                 .as_ref()
-                .is_none_or(|pattern| crate::pipeline::glob_matches(pattern, &part(schema.name())))
+                .is_none_or(|pattern| tapedeck_sdk::names::glob_matches(pattern, &part(schema.name())))
         };
         let outputs = self.opened.nodes[input.from].outputs.iter().enumerate();
         outputs.filter(|(_, schema)| named(schema)).map(|(output, schema)| (output, schema.clone())).collect()

@@ -1,15 +1,16 @@
 //! Runs an opened pipeline: starts its threads, watches them, stops them in order, and writes down what became of it.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tapedeck_sdk::{Error, Timestamp};
 
+use crate::bell::{Bell, RingOnDrop, StopHandle};
 use crate::clock::SessionClock;
-use crate::closing;
+use crate::closing::{self, Ended};
 use crate::feed::FeedTimes;
 use crate::opening::{self, OpenError, Opened, RunOptions};
 use crate::pipeline::Pipeline;
@@ -17,7 +18,7 @@ use crate::registry::Registry;
 use crate::report::{Progress, Report};
 use crate::session::{EndedBy, Manifest};
 use crate::sink_stage::FinishedSink;
-use crate::watch::{Parts, Watch};
+use crate::watch::Watch;
 use crate::{recorded, threads, wiring};
 
 /// How often new files are looked for: a file that a kill finds unlisted is not recovered.
@@ -29,64 +30,11 @@ const ARTIFACTS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// How often the disk's free space is looked at.
 const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Stops a session from another thread.
-#[derive(Clone)]
-pub struct StopHandle {
-    pub(crate) stop: Arc<AtomicBool>,
-    pub(crate) bell: Arc<Bell>,
-}
-
-impl StopHandle {
-    /// Asks the session to end: sources stop, queues drain, sinks finish.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.bell.ring();
-    }
-}
-
-/// Wakes the watching thread when something has ended.
-#[derive(Default)]
-pub(crate) struct Bell {
-    rung: Mutex<bool>,
-    signal: Condvar,
-}
-
-impl Bell {
-    pub(crate) fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.notify_all();
-    }
-
-    /// Waits until somebody rings, or the timeout.
-    pub(crate) fn wait(&self, timeout: Duration) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut rung, _) = self
-            .signal
-            .wait_timeout_while(rung, timeout, |rung| !*rung)
-            .unwrap_or_else(PoisonError::into_inner);
-        *rung = false;
-    }
-}
-
-/// Counts a thread that has ended and rings, when it is dropped: also by a panic. The thread itself is still there when the bell is
-/// heard, so asking it whether it has finished would come too early.
-struct RingOnDrop {
-    bell: Arc<Bell>,
-    ended: Arc<AtomicUsize>,
-}
-
-impl Drop for RingOnDrop {
-    fn drop(&mut self) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
-        self.bell.ring();
-    }
-}
-
 /// A session that runs, in the hands of who waits for its end.
 pub struct Session {
     pipeline: Pipeline,
-    pub(crate) opened: Opened,
-    pub(crate) manifest: Manifest,
+    opened: Opened,
+    manifest: Manifest,
     watch: Watch,
     feeds: Vec<(usize, JoinHandle<FeedTimes>)>,
     /// How many of them have ended.
@@ -95,16 +43,7 @@ pub struct Session {
     /// When new files are looked for next.
     next_artifacts: Timestamp,
     /// Whether the files are left as they are at the end.
-    pub(crate) unmeasured: bool,
-}
-
-/// What the threads left behind, by node.
-pub(crate) struct Ended {
-    pub(crate) feeds: Vec<(usize, FeedTimes)>,
-    pub(crate) sinks: Vec<(usize, Option<FinishedSink>)>,
-    pub(crate) by: EndedBy,
-    pub(crate) seconds: f64,
-    pub(crate) wall_seconds: f64,
+    unmeasured: bool,
 }
 
 /// Opens a checked pipeline and starts recording.
@@ -204,16 +143,17 @@ impl Session {
         for (node, feed) in std::mem::take(&mut self.feeds) {
             feeds.extend(feed.join().ok().map(|times| (node, times)));
         }
-        let seconds = seconds(self.opened.time.running().since(self.watch.start()));
+        let seconds = self.opened.time.running().since(self.watch.start()).as_secs_f64();
         let mut sinks = Vec::new();
         for (node, worker) in std::mem::take(&mut self.workers) {
             // From the bell's point of view a worker that panicked has ended too; its sink has no latency to tell.
             sinks.push((node, worker.join().unwrap_or_default()));
         }
-        let wall_seconds = self::seconds(self.clock().now().since(self.watch.start()));
-        let ended = Ended { feeds, sinks, by, seconds, wall_seconds };
-        let (pipeline, watch) = (self.pipeline.clone(), self.watch.clone());
-        let report = closing::close(&pipeline, self, ended);
+        let wall_seconds = self.clock().now().since(self.watch.start()).as_secs_f64();
+        let ended = Ended { feeds, sinks, by, seconds, wall_seconds, unmeasured: self.unmeasured };
+        let report = closing::close(&self.pipeline, &self.opened, self.manifest.clone(), &self.watch, &ended);
+        let watch = self.watch.clone();
+        drop(self);
         watch.has_ended(report.clone());
         report
     }
@@ -260,7 +200,7 @@ impl Session {
             return Some(EndedBy::Stop);
         }
         let failed = |(node, _): &(usize, _)| self.opened.nodes[*node].stats.error().is_some();
-        if self.parts().sinks.iter().all(failed) {
+        if self.watch.parts().sinks.iter().all(failed) {
             return Some(EndedBy::Failure);
         }
         let feeds_ended = self.feeds_ended.load(Ordering::Relaxed) == self.feeds.len();
@@ -286,19 +226,4 @@ impl Session {
             self.next_artifacts = now + took.clamp(ARTIFACTS_INTERVAL, ARTIFACTS_INTERVAL_MAX);
         }
     }
-
-    /// What is counted.
-    pub(crate) fn parts(&self) -> &Parts {
-        self.watch.parts()
-    }
-}
-
-pub(crate) fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
-/// A count as a number to divide.
-#[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
-pub(crate) fn count(count: u64) -> f64 {
-    count as f64
 }

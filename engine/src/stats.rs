@@ -11,7 +11,6 @@ use tapedeck_sdk::{Error, Loss, StreamSchema};
 use crate::edge::EdgeCounters;
 use crate::ledger::LossCount;
 use crate::remarks::Remarks;
-use crate::watermark::Reach;
 
 /// Durations up to a minute in ns with two significant digits: 20 kB.
 pub(crate) fn duration_histogram() -> Histogram<u64> {
@@ -22,6 +21,12 @@ pub(crate) fn duration_histogram() -> Histogram<u64> {
 /// Counts a duration; one beyond the bounds counts as the bound.
 pub(crate) fn record(histogram: &mut Histogram<u64>, duration: Duration) {
     histogram.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1));
+}
+
+/// A count as a number to divide.
+#[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
+pub(crate) fn count(count: u64) -> f64 {
+    count as f64
 }
 
 /// What a source stream has given.
@@ -63,6 +68,49 @@ impl StreamStats {
             first_timestamp: AtomicI64::new(i64::MIN),
             last_timestamp: AtomicI64::new(i64::MIN),
         }
+    }
+}
+
+/// Up to which `seq` a sink has the frames of one of its inputs. Written by the sink's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    /// One more than the last `seq` that was handed to the sink.
+    pub(crate) written: AtomicU64,
+    /// One more than the last that is safe from a kill.
+    pub(crate) flushed: AtomicU64,
+    /// One more than the last that the sink may have refused.
+    pub(crate) refused: AtomicU64,
+    /// Nothing is safe from a kill before the sink has finished.
+    unsafe_to_end: AtomicBool,
+}
+
+impl Reach {
+    pub(crate) fn write(&self, seq: u64) {
+        self.written.store(seq + 1, Ordering::Relaxed);
+    }
+
+    /// Whether something was written that is not safe yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.flushed.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed)
+    }
+
+    /// The sink has refused something of what was written up to now.
+    pub(crate) fn refuse(&self) {
+        self.refused.store(self.written.load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// From here on no flush makes anything safe.
+    pub(crate) fn give_up_safety(&self) {
+        self.unsafe_to_end.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_unsafe(&self) -> bool {
+        self.unsafe_to_end.load(Ordering::Acquire)
+    }
+
+    /// Everything written is safe now.
+    pub(crate) fn flush(&self) {
+        self.flushed.store(self.written.load(Ordering::Relaxed), Ordering::Release);
     }
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tapedeck_sdk::{Error, Loss, StreamSchema, Timestamp, Told};
 
+use crate::bell::{Bell, StopHandle};
 use crate::clock::SessionTime;
 use crate::opening::Opened;
 use crate::pipeline::Pipeline;
 use crate::remarks::Remarks;
 use crate::report::{Progress, Remark, Report, SinkProgress, StreamProgress};
-use crate::run::{Bell, StopHandle, count, seconds};
 use crate::session::{Ears, Events};
-use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::stats::{InputStats, StageStats, StreamStats, count};
 use crate::tap::{Tap, TapPoint};
 
 /// What is counted in a session. Written by its threads.
@@ -135,7 +135,7 @@ impl Watch {
         let Some((_, ears)) = self.0.ears.iter().find(|(id, _)| id == stage) else {
             let ids: Vec<&str> = self.0.ears.iter().map(|(id, _)| id.as_str()).collect();
             return Err(Error::environment(format!("there is no stage \"{stage}\""))
-                .with_hint(crate::pipeline::did_you_mean(stage, ids, "stages")));
+                .with_hint(tapedeck_sdk::names::did_you_mean(stage, ids, "stages")));
         };
         self.0.events.tell(stage, ears, told)
     }
@@ -151,7 +151,7 @@ impl Watch {
         }
         let names: Vec<&str> = taps.iter().map(|(schema, _)| schema.name()).collect();
         Err(Error::environment(format!("there is no stream \"{stream}\""))
-            .with_hint(crate::pipeline::did_you_mean(stream, names, "streams")))
+            .with_hint(tapedeck_sdk::names::did_you_mean(stream, names, "streams")))
     }
 
     /// What stages have said, from the remark of that number on; the newest 1,024 are kept.
@@ -187,8 +187,8 @@ impl Watch {
         let streams: Vec<StreamProgress> =
             parts.streams.iter().map(|stream| stream_progress(stream)).collect();
         Progress {
-            elapsed_seconds: seconds(now.since(self.0.start)),
-            left_seconds: self.0.end.map(|end| seconds(end.since(now))),
+            elapsed_seconds: now.since(self.0.start).as_secs_f64(),
+            left_seconds: self.0.end.map(|end| end.since(now).as_secs_f64()),
             frames: streams.iter().map(|stream| stream.frames).sum(),
             frames_per_second: f64::from_bits(self.0.rate.frames_per_second.load(Ordering::Relaxed)),
             bytes: parts.streams.iter().map(|stream| stream.bytes.load(Ordering::Relaxed)).sum(),
@@ -246,7 +246,7 @@ impl Watch {
             self.0.parts.streams.iter().map(|stream| stream.frames.load(Ordering::Relaxed)).sum::<u64>();
         let mut last = self.0.rate.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, before) = last.replace((now, frames)).unwrap_or((self.0.start, 0));
-        let rate = count(frames.saturating_sub(before)) / seconds(now.since(since)).max(1e-9);
+        let rate = count(frames.saturating_sub(before)) / now.since(since).as_secs_f64().max(1e-9);
         self.0.rate.frames_per_second.store(rate.to_bits(), Ordering::Relaxed);
     }
 

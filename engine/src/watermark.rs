@@ -1,54 +1,11 @@
 //! How far the recording of each source stream is, told to the source if it asks. Knows nothing of how frames move.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tapedeck_sdk::{Error, Follower, Watermark};
 
-use crate::stats::{InputStats, StageStats, StreamStats};
-
-/// Up to which `seq` a sink has the frames of one of its inputs. Written by the sink's thread.
-#[derive(Debug, Default)]
-pub(crate) struct Reach {
-    /// One more than the last `seq` that was handed to the sink.
-    written: AtomicU64,
-    /// One more than the last that is safe from a kill.
-    flushed: AtomicU64,
-    /// One more than the last that the sink may have refused.
-    refused: AtomicU64,
-    /// Nothing is safe from a kill before the sink has finished.
-    unsafe_to_end: AtomicBool,
-}
-
-impl Reach {
-    pub(crate) fn write(&self, seq: u64) {
-        self.written.store(seq + 1, Ordering::Relaxed);
-    }
-
-    /// Whether something was written that is not safe yet.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.flushed.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed)
-    }
-
-    /// The sink has refused something of what was written up to now.
-    pub(crate) fn refuse(&self) {
-        self.refused.store(self.written.load(Ordering::Relaxed), Ordering::Release);
-    }
-
-    /// From here on no flush makes anything safe.
-    pub(crate) fn give_up_safety(&self) {
-        self.unsafe_to_end.store(true, Ordering::Release);
-    }
-
-    fn is_unsafe(&self) -> bool {
-        self.unsafe_to_end.load(Ordering::Acquire)
-    }
-
-    /// Everything written is safe now.
-    pub(crate) fn flush(&self) {
-        self.flushed.store(self.written.load(Ordering::Relaxed), Ordering::Release);
-    }
-}
+use crate::stats::{InputStats, Reach, StageStats, StreamStats};
 
 /// An input of a sink that a stream comes to.
 #[derive(Debug, Clone)]

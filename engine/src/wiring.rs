@@ -18,10 +18,10 @@ use crate::opening::{OpenInput, Opened, Stage};
 use crate::pipeline::Pipeline;
 use crate::session::{LEDGER, LedgerCounts};
 use crate::sink_stage::SinkStage;
-use crate::stats::{InputStats, StageStats, StreamStats};
+use crate::stats::{InputStats, Reach, StageStats, StreamStats};
 use crate::tap::TapPoint;
 use crate::watch::Parts;
-use crate::watermark::{End, Mark, Reach};
+use crate::watermark::{End, Mark};
 use crate::worker::{Inlet, Route, Slot, Target, Worker};
 
 /// How long a session that plays as fast as possible waits with what is not finished: what is written when must follow from the recording

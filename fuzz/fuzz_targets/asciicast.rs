@@ -56,5 +56,5 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn is_size(data: &[u8]) -> bool {
-    tapedeck_sdk::terminal::Size::parse(data).is_some()
+    tapedeck_sdk::kinds::terminal::Size::parse(data).is_some()
 }

@@ -193,7 +193,7 @@ typedef struct tapedeck_plugin_table {
      *          "gain":{"type":"number","description":"What every value is multiplied by"}}}}
      *
      * name: a-z, 0-9, '_' and '-', a letter first. kind: "source", "transform" or "sink". takes, gives: of "attributes", "terminal",
-     * "event", "image", "message"; a transform that gives what it takes leaves `gives` empty. extension: of the file that a sink writes,
+     * "event", "image", "message", "input"; a transform that gives what it takes leaves `gives` empty. extension: of the file that a sink writes,
      * without a dot, or null. needs_journal: what a sink wrote is unreadable until `finish`. needs_rate: a source that
      * is polled. options: the JSON Schema (2020-12) of the plugin's options, each with a description.
      *

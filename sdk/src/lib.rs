@@ -45,7 +45,6 @@
 //! ```
 
 pub mod batch;
-pub mod blocks;
 mod data_type;
 mod descriptor;
 pub mod door;
@@ -54,13 +53,13 @@ mod export;
 mod factory;
 mod format;
 mod host;
-pub mod lines;
+pub mod kinds;
+pub mod names;
 pub mod native;
 pub mod options;
 mod plugin;
 mod recording;
 mod schema;
-pub mod terminal;
 pub mod testing;
 mod time;
 pub mod visible;
@@ -74,9 +73,10 @@ pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
 pub use format::{Format, HEAD_BYTES, Repair};
 pub use host::{Context, Follower, Host, Loss, Role, SessionInfo, Told, Watermark};
+pub use kinds::{Kind, KindColumn};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
 pub use recording::{Extent, Recording, Wanted};
-pub use schema::{COLUMNS_MAX, Field, Kind, SchemaBuilder, StreamSchema};
+pub use schema::{COLUMNS_MAX, Field, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
 
 /// Everything that a plugin's source file usually needs.

@@ -1,76 +1,14 @@
-//! What a stream's frames look like: the columns, and the convention ([`Kind`]) that they keep.
+//! What a stream's frames look like: its columns. The conventions that they keep are in [`kinds`](crate::kinds).
 //!
 //! Every schema begins with `seq` and `timestamp`; plugins add the payload columns and number them from 0.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{DataType, Error, ErrorKind};
+use crate::{DataType, Error, ErrorKind, Kind};
 
 /// The most payload columns a stream may have.
 pub const COLUMNS_MAX: usize = 65_536;
-
-/// The convention that a stream's payload columns keep, so that a sink can refuse what it can't write before anything runs.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Primitive columns, fixed-size binary for byte arrays: game memory, sensor readings.
-    Attributes,
-    /// `connection: utf8`, `code: utf8` (`o` `i` `r` `m` `x`), `data: binary`.
-    Terminal,
-    /// `type`, `player_id`, `data` (JSON), `state` (JSON, nullable), all `utf8`.
-    Event,
-    /// `width`, `height`, `format` (`bgra8`, `rgb8`, `gray16`, `jpeg`…), `pixels`.
-    Image,
-    /// `topic`, `encoding`, `data: binary`.
-    Message,
-}
-
-impl Kind {
-    /// All kinds.
-    pub const ALL: &'static [Self] =
-        &[Self::Attributes, Self::Terminal, Self::Event, Self::Image, Self::Message];
-
-    /// The kind's name in schema metadata (`tapedeck.kind`).
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Attributes => "attributes",
-            Self::Terminal => "terminal",
-            Self::Event => "event",
-            Self::Image => "image",
-            Self::Message => "message",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let found = Self::ALL.iter().find(|kind| kind.name() == name);
-        found.copied().ok_or_else(|| Error::data(format!("unknown stream kind \"{name}\"")))
-    }
-}
 
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

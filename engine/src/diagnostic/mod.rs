@@ -11,9 +11,7 @@ use std::sync::Arc;
 
 pub use code::{Code, Severity};
 pub use render::Style;
-pub use source::{Position, SourceText};
-
-use crate::pipeline::Span;
+pub use source::{Position, SourceText, Span};
 
 /// One thing that is wrong, or at least odd.
 #[derive(Debug, Clone, PartialEq, Eq)]

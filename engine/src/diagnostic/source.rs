@@ -1,6 +1,7 @@
 //! A text with a name, and the way from bytes to lines and columns. Knows nothing of what the text says.
 
-use crate::pipeline::Span;
+/// A place in a text, in bytes.
+pub type Span = std::ops::Range<usize>;
 
 /// A text, and what to call it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use tapedeck_sdk::{Kind, PluginKind};
 
 use super::stages::{KINDS, Stage};
-use super::suggest::list;
 use super::tree::Table;
 use super::{Input, Span};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::session::RESERVED;
+use tapedeck_sdk::names::list;
 
 /// Checks what no stage can check alone.
 pub(super) fn check(root: &Table, stages: &[Stage], inputs: &[Vec<Input>], diagnostics: &mut Diagnostics) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tapedeck_sdk::options::{ByteSize, DurationText, FrequencyText};
 
-use super::suggest::{choose, did_you_mean, list};
 use super::tree::{Entry, Located, Table, Tree, readings};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use tapedeck_sdk::names::{choose, did_you_mean, list};
 
 /// A value of another type than the key takes.
 pub(super) fn wrong_type(entry: &Entry, expected: &str, hint: &str) -> Diagnostic {

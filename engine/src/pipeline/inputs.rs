@@ -2,11 +2,11 @@
 
 use tapedeck_sdk::PluginKind;
 
-use super::glob::{glob_matches, is_glob};
 use super::stages::{Declared, Stage};
-use super::suggest::did_you_mean;
 use super::{Input, QueueConfig};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use tapedeck_sdk::names::did_you_mean;
+use tapedeck_sdk::names::{glob_matches, is_glob};
 
 /// The inputs of each stage, in the order in which they are declared.
 pub(super) fn resolve(stages: &[Stage], diagnostics: &mut Diagnostics) -> Vec<Vec<Input>> {

@@ -2,7 +2,6 @@
 
 mod checks;
 mod fields;
-mod glob;
 mod inputs;
 mod load;
 mod options_table;
@@ -10,7 +9,6 @@ mod references;
 mod schema;
 mod session;
 mod stages;
-mod suggest;
 mod tree;
 mod variables;
 
@@ -21,18 +19,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tapedeck_sdk::{Factory, PluginKind};
 
-pub use glob::glob_matches;
 pub use load::{TEXT_BYTES_MAX, load, parse, read, read_from};
 pub use options_table::{OptionRow, option_rows};
 pub use references::Reference;
 pub(crate) use references::{with_values, without_values};
-pub use suggest::did_you_mean;
 pub use variables::Variables;
 
-use crate::diagnostic::{Diagnostics, SourceText};
-
-/// A place in the pipeline's text, in bytes.
-pub type Span = std::ops::Range<usize>;
+use crate::diagnostic::{Diagnostics, SourceText, Span};
 
 /// A checked pipeline. Nodes are in the order of the file; edges point backwards and forwards, but never in a circle.
 #[derive(Clone)]
@@ -106,7 +99,7 @@ pub struct Node {
 pub struct Input {
     /// The node that gives the frames: an index into [`Pipeline::nodes`].
     pub from: usize,
-    /// Which of that node's streams: a glob ([`glob_matches`]) on what comes after `id.`, or `None` for all of them. That
+    /// Which of that node's streams: a glob ([`glob_matches`](tapedeck_sdk::names::glob_matches)) on what comes after `id.`, or `None` for all of them. That
     /// it matches a stream can only be known when the node is open; several inputs with one `span` come from one
     /// glob on ids, and at least one of them must match.
     pub stream: Option<String>,

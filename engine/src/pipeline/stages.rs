@@ -9,11 +9,11 @@ use tapedeck_sdk::{Factory, PluginKind};
 
 use super::references::{self, Reference};
 use super::session::{QueuePatch, queue};
-use super::suggest::{closest, did_you_mean, list};
 use super::tree::{Entry, Located, Table, Tree};
 use super::{Span, fields, schema};
 use crate::Registry;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use tapedeck_sdk::names::{closest, did_you_mean, list};
 
 /// The fastest that a source may be polled, in Hz.
 const RATE_HZ_MAX: f64 = 100_000.0;

@@ -5,9 +5,9 @@
 //! a plain `${`. A variable that is set but empty counts as missing where there is a default, as in a shell.
 
 use super::Span;
-use super::suggest::closest;
 use super::tree::{Located, Table, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceText};
+use tapedeck_sdk::names::closest;
 
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tapedeck_sdk::{Batch, BatchPool, Error, Extent, StreamSchema, Timestamp};
 
 use super::tracks::{Track, tracks};
-use crate::pipeline::{did_you_mean, glob_matches};
 use crate::registry::Registry;
+use tapedeck_sdk::names::{did_you_mean, glob_matches};
 
 /// A part of a recording, in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -113,9 +113,7 @@ pub fn look(folder: &Path) -> ListedSession {
         status: Some(status),
         started_at_ns: Some(head.started_at_ns),
         duration_seconds: ended.map(|ended| {
-            crate::run::seconds(
-                tapedeck_sdk::Timestamp(ended).since(tapedeck_sdk::Timestamp(head.started_at_ns)),
-            )
+            tapedeck_sdk::Timestamp(ended).since(tapedeck_sdk::Timestamp(head.started_at_ns)).as_secs_f64()
         }),
         streams: head.streams.into_iter().map(|stream| stream.name).collect(),
         loss: known.then_some(head.loss),

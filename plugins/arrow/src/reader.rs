@@ -8,8 +8,8 @@ use std::path::Path;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::SchemaRef;
+use tapedeck_kit::blocks::{BlockCache, Blocks, Place, TimeIndex};
 use tapedeck_sdk::batch::ArrowImport;
-use tapedeck_sdk::blocks::{BlockCache, Blocks, Place, TimeIndex};
 use tapedeck_sdk::prelude::*;
 
 use crate::message::END_OF_STREAM;

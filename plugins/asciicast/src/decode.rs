@@ -6,9 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tapedeck_sdk::lines::json_reason;
+use tapedeck_kit::lines::json_reason;
+use tapedeck_sdk::kinds::terminal::Code;
 
-use crate::encode::Code;
+use crate::encode::event_code;
 use crate::header::{Header, Version};
 use crate::seconds;
 
@@ -66,7 +67,7 @@ pub(crate) fn line(text: &str) -> Result<Line<'_>, String> {
         return Ok(Line::Ignored);
     }
     let parts: Parts<'_> = serde_json::from_str(text).map_err(|error| json_reason(&error))?;
-    let Some(code) = Code::of(&parts.code) else { return Ok(Line::Ignored) };
+    let Some(code) = event_code(&parts.code) else { return Ok(Line::Ignored) };
     let time =
         seconds::parse(parts.time.get()).ok_or_else(|| at("its time is not a number", text, parts.time))?;
     let data = parts.data.ok_or_else(|| format!("it has no data at column {}", text.len()))?;

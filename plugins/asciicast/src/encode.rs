@@ -1,39 +1,18 @@
 //! Frames as asciicast lines, versions 2 and 3. Pure: makes bytes, writes none, and allocates nothing for a frame.
 
-use tapedeck_sdk::terminal::Utf8Joiner;
+use tapedeck_kit::Utf8Joiner;
+use tapedeck_sdk::kinds::terminal::Code;
 
 use crate::escape;
 use crate::header::Version;
 use crate::seconds::{self, Precision};
 
-/// What an event is. Codes that are no events of the format have no place here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
-    Output,
-    Input,
-    Marker,
-    Resize,
-    Exit,
-}
+/// How many of [`Code::ALL`] are events of the format: the first ones.
+pub(crate) const EVENT_CODES: usize = 5;
 
-impl Code {
-    /// All codes.
-    pub(crate) const ALL: [Self; 5] = [Self::Output, Self::Input, Self::Marker, Self::Resize, Self::Exit];
-
-    /// The code of that letter, if it is one of the format.
-    pub(crate) fn of(letter: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.letter() == letter)
-    }
-
-    pub(crate) fn letter(self) -> &'static str {
-        match self {
-            Self::Output => "o",
-            Self::Input => "i",
-            Self::Marker => "m",
-            Self::Resize => "r",
-            Self::Exit => "x",
-        }
-    }
+/// The code of that letter, if it is one of the format.
+pub(crate) fn event_code(letter: &str) -> Option<Code> {
+    Code::of(letter).filter(|&code| (code as usize) < EVENT_CODES)
 }
 
 /// Writes the events of one connection.
@@ -63,7 +42,7 @@ impl Encoder {
             Code::Output => self.output.push(data, |part| escape::escape(part, out)),
             Code::Input => self.input.push(data, |part| escape::escape(part, out)),
             // These are whole as they are.
-            Code::Marker | Code::Resize | Code::Exit => {
+            _ => {
                 let mut joiner = Utf8Joiner::default();
                 joiner.push(data, |part| escape::escape(part, out));
                 joiner.finish(|part| escape::escape(part, out));

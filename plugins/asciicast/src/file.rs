@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tapedeck_kit::lines::Storage;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::lines::Storage;
 
 /// How many files a sink keeps open at once. Others are opened for each write: lines come in blocks, so that costs little, and a
 /// process mostly has no more than 1,024 handles.

@@ -1,7 +1,7 @@
 //! The header of a recording: what it says, how versions 1, 2 and 3 spell it, and how it is written. Pure: no files, no events.
 
 use serde_json::{Map, Number, Value, json};
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 /// The version of the format that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

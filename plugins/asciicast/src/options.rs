@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Number, Value};
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::header::{Facts, Header, Version};
 use crate::seconds::Precision;
@@ -70,11 +70,7 @@ impl AsciicastOptions {
                 Error::option(["version"], message).with_hint("The versions that are written are 2 and 3.")
             );
         }
-        for (name, cells) in [("width", self.width), ("height", self.height)] {
-            if cells == 0 {
-                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
-            }
-        }
+        Size::of_options(self.width, self.height)?;
         match self.idle_time_limit {
             Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
                 Err(Error::option(["idle_time_limit"], "\"idle_time_limit\" is not more than 0 seconds"))

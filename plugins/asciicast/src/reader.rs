@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tapedeck_sdk::lines::{LineRecording, RowCursor, stream_name};
+use tapedeck_kit::lines::{LineRecording, RowCursor, stream_name};
+use tapedeck_sdk::kinds::terminal::{self, IDLE_LIMIT_KEY, SINGLE_KEY};
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::{self, IDLE_LIMIT_KEY, SINGLE_KEY};
 
 use crate::header::Header;
 use crate::rows::CastRows;

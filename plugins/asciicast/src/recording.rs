@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use tapedeck_sdk::lines::LineFile;
-use tapedeck_sdk::terminal::{Recording, Size, Taken};
+use tapedeck_kit::lines::LineFile;
+use tapedeck_kit::terminal::{Recording, Taken};
+use tapedeck_sdk::kinds::terminal::{Code, Size};
 use tapedeck_sdk::{Error, Host, Role, Timestamp};
 
-use crate::encode::{Code, Encoder};
+use crate::encode::{EVENT_CODES, Encoder};
 use crate::file::{CastFile, OPEN_FILES_MAX};
 use crate::header::{self, Header, Version};
 use crate::seconds::Precision;
@@ -64,7 +65,7 @@ impl Recording for CastRecording {
             started_at: at,
             last_at: at,
             size: style.size,
-            events: [0; Code::ALL.len()],
+            events: [0; EVENT_CODES],
             bytes_in: 0,
             bytes_out: 0,
             exit_status: None,
@@ -82,8 +83,8 @@ impl Recording for CastRecording {
         })
     }
 
-    fn take(&mut self, at: Timestamp, letter: &str, data: &[u8], style: &Style) -> Result<Taken, Error> {
-        let taken = self.take_frame(at, letter, data, style)?;
+    fn take(&mut self, at: Timestamp, code: Code, data: &[u8], style: &Style) -> Result<Taken, Error> {
+        let taken = self.take_frame(at, code, data, style)?;
         if std::mem::take(&mut self.fresh) {
             // Who is there is to be seen at once.
             self.refresh()?;
@@ -111,22 +112,8 @@ impl Recording for CastRecording {
 }
 
 impl CastRecording {
-    fn take_frame(
-        &mut self,
-        at: Timestamp,
-        letter: &str,
-        data: &[u8],
-        style: &Style,
-    ) -> Result<Taken, Error> {
+    fn take_frame(&mut self, at: Timestamp, code: Code, data: &[u8], style: &Style) -> Result<Taken, Error> {
         self.facts.last_at = self.facts.last_at.max(at);
-        let Some(code) = Code::of(letter) else {
-            return match letter {
-                "c" => self.told(data),
-                // Said for transforms only.
-                "e" => Ok(Taken::LeftOut),
-                _ => Ok(Taken::No),
-            };
-        };
         match code {
             Code::Output => self.facts.bytes_out += data.len() as u64,
             Code::Input => {
@@ -137,7 +124,10 @@ impl CastRecording {
             }
             Code::Resize => return self.resize(at, data, style),
             Code::Exit => return self.exit(at, data, style),
-            Code::Marker => {}
+            Code::Mark => {}
+            Code::Facts => return self.told(data),
+            // Said for transforms only.
+            Code::Echo => return Ok(Taken::LeftOut),
         }
         self.event(at, code, data, style)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tapedeck_sdk::lines::Ending;
+use tapedeck_kit::lines::Ending;
 use tapedeck_sdk::{Error, Repair, Timestamp};
 
 use crate::reader;

@@ -2,11 +2,11 @@
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-use tapedeck_sdk::lines::{Ending, Found, LINE_BYTES_MAX, LineReader, Place, RowReader, Step};
+use tapedeck_kit::lines::{Ending, Found, LINE_BYTES_MAX, LineReader, Place, RowReader, Step};
+use tapedeck_sdk::kinds::terminal::Code;
 use tapedeck_sdk::{RowWriter, StreamSchema};
 
 use crate::decode::{self, Line, NoHeader};
-use crate::encode::Code;
 use crate::header::{Header, Version};
 
 /// What comes after the header.
@@ -220,7 +220,7 @@ impl<R: BufRead + Seek + Send> RowReader for CastRows<R> {
             (InHand::Nothing, Some(header)) => {
                 self.in_hand = InHand::Size;
                 (self.now, self.code) = (self.start, Code::Resize);
-                self.data = format!("{}x{}", header.size.columns, header.size.rows);
+                self.data = header.size.to_string();
                 Ok(Step::Row { seq: None, time: self.now })
             }
             _ => {

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::{Code, Size};
 use tapedeck_sdk::{Error, Timestamp};
 
-use crate::encode::Code;
+use crate::encode::EVENT_CODES;
 
 /// How a recording stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Facts {
     pub(crate) last_at: Timestamp,
     pub(crate) size: Size,
     /// Events that were written, in the order of [`Code::ALL`].
-    pub(crate) events: [u64; Code::ALL.len()],
+    pub(crate) events: [u64; EVENT_CODES],
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     /// As the source says it, once the connection has ended: empty if nobody knows.

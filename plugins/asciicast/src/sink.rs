@@ -1,7 +1,8 @@
 //! The `asciicast` sink: opens, and leaves the rest to its recordings. Knows nothing of how lines look.
 
+use tapedeck_kit::terminal::{Files, Recordings};
+use tapedeck_sdk::kinds::terminal::Columns;
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::{Columns, Files, Recordings};
 
 use crate::options::AsciicastOptions;
 use crate::recording::{CastRecording, Style};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tapedeck_sdk::terminal::SINGLE_KEY;
+use tapedeck_sdk::kinds::terminal::SINGLE_KEY;
 use tapedeck_sdk::testing::conformance;
 use tapedeck_sdk::testing::{FakeHost, joined, open_sink, read_all, samples};
 

@@ -15,7 +15,7 @@ mod tests;
 use std::fs::File;
 use std::path::PathBuf;
 
-use tapedeck_sdk::lines::{LineFile, Storage};
+use tapedeck_kit::lines::{LineFile, Storage};
 use tapedeck_sdk::prelude::*;
 
 use encode::{Rows, header};

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, Seek};
 
-use tapedeck_sdk::lines::{Found, LineReader};
+use tapedeck_kit::lines::{Found, LineReader};
 
 /// One field of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

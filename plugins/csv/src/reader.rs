@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tapedeck_sdk::lines::{Ending, LineRecording, RowCursor, kind_of, stream_name};
+use tapedeck_kit::lines::{Ending, LineRecording, RowCursor, stream_name};
 use tapedeck_sdk::prelude::*;
 
 use crate::infer::Guess;
@@ -74,6 +74,6 @@ fn schema<R>(name: &str, rows: &CsvRows<R>, guesses: &[Guess]) -> Result<Arc<Str
     };
     payload()
         .map(field)
-        .fold(StreamSchema::builder(name, kind_of(&names)), tapedeck_sdk::SchemaBuilder::push)
+        .fold(StreamSchema::builder(name, Kind::of_columns(&names)), tapedeck_sdk::SchemaBuilder::push)
         .build()
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Seek};
 
-use tapedeck_sdk::lines::{Ending, Found, Place, RowReader, Step};
+use tapedeck_kit::lines::{Ending, Found, Place, RowReader, Step};
 use tapedeck_sdk::{DataType, RowWriter, StreamSchema, Timestamp};
 
 use crate::infer::{self, is_null};

@@ -1,5 +1,6 @@
 //! What the layout means for one input stream: made once.
 
+use tapedeck_sdk::names::did_you_mean;
 use tapedeck_sdk::prelude::*;
 
 use crate::field;
@@ -85,15 +86,8 @@ fn named(input: &StreamSchema, name: &str) -> Result<usize, Error> {
     }
     let error = Error::data(format!("no column of stream \"{}\" is called \"{name}\"", input.name()))
         .at_option(["column"]);
-    let likeness = |field: &&Field| strsim::jaro_winkler(name, &field.name);
-    let binary = input.payload().iter().filter(|field| is_binary(field));
-    match binary.max_by(|left, right| likeness(left).total_cmp(&likeness(right))) {
-        Some(best) if likeness(&best) >= 0.75 => {
-            Err(error.with_hint(format!("Did you mean \"{}\"?", best.name)))
-        }
-        Some(best) => Err(error.with_hint(format!("There is a binary column \"{}\".", best.name))),
-        None => Err(error),
-    }
+    let binary = input.payload().iter().filter(|field| is_binary(field)).map(|field| field.name.as_str());
+    Err(error.with_hint(did_you_mean(name, binary, "binary columns")))
 }
 
 fn only(input: &StreamSchema) -> Result<usize, Error> {

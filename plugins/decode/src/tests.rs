@@ -190,10 +190,10 @@ fn layouts_that_make_no_sense_are_refused_with_the_key_to_blame() {
     }
     assert_eq!(refused(json!({ "fields": {} })).option, ["fields"]);
     let a = json!({ "a": { "offset": 0, "type": "u8" } });
-    let error = refused(json!({ "column": "row", "fields": a }));
+    let error = refused(json!({ "column": "raww", "fields": a }));
     assert_eq!(
         (error.option, error.hint),
-        (vec!["column".to_owned()], Some("Did you mean \"raw\"?".to_owned()))
+        (vec!["column".to_owned()], Some("did you mean \"raw\"?".to_owned()))
     );
     let topic = run(&json!({ "column": "topic", "fields": a }), &messages(&[])).err().unwrap();
     assert_eq!(topic.message, "column \"topic\" of stream \"lcm\" is of type utf8, not binary");

@@ -3,7 +3,8 @@
 //! How large the pictures are is not known before the first one, so the dataset is made when it comes. All pictures of a
 //! recording have the size of the first.
 
-use tapedeck_sdk::{Batch, DataType, Error, StreamSchema};
+use tapedeck_sdk::kinds::image::{Columns, PixelFormat};
+use tapedeck_sdk::{Batch, Error, StreamSchema};
 
 use crate::disk::Disk;
 use crate::raw::{Dataset, Element, Failure, Group, Storage};
@@ -13,17 +14,9 @@ const CHANNELS: usize = 4;
 /// What the library may write for a new chunk beside the chunk.
 const INDEX_BYTES: u64 = 64 << 10;
 
-/// Where in the stream's columns a picture's parts are.
-struct Parts {
-    width: usize,
-    height: usize,
-    format: usize,
-    pixels: usize,
-}
-
 /// The pictures of one stream.
 pub(crate) struct Frames {
-    parts: Parts,
+    columns: Columns,
     storage: Storage,
     dataset: Option<(Dataset, [usize; 2])>,
     converted: Vec<u8>,
@@ -38,27 +31,9 @@ impl Frames {
         deflate: Option<u32>,
         shuffle: bool,
     ) -> Result<Self, Failure> {
-        let part = |name: &str, fits: fn(DataType) -> bool| {
-            let found = schema.payload_index(name).filter(|&index| fits(schema.payload()[index].data_type));
-            found.ok_or_else(|| {
-                Failure::new(format!(
-                    "stream \"{}\" has no column \"{name}\" as pictures have it",
-                    schema.name()
-                ))
-            })
-        };
-        let number: fn(DataType) -> bool = |data_type| data_type == DataType::UInt32;
-        let text: fn(DataType) -> bool = |data_type| data_type == DataType::Utf8;
-        let bytes: fn(DataType) -> bool =
-            |data_type| matches!(data_type, DataType::Binary | DataType::FixedBinary(_));
-        let parts = Parts {
-            width: part("width", number)?,
-            height: part("height", number)?,
-            format: part("format", text)?,
-            pixels: part("pixels", bytes)?,
-        };
+        let columns = Columns::of(schema).map_err(|error| Failure::new(error.message))?;
         let storage = Storage { chunk_rows: 1, deflate, shuffle: shuffle && deflate.is_some() };
-        Ok(Self { parts, storage, dataset: None, converted: Vec::new(), rows: 0 })
+        Ok(Self { columns, storage, dataset: None, converted: Vec::new(), rows: 0 })
     }
 
     /// Takes pictures.
@@ -67,8 +42,8 @@ impl Frames {
     }
 
     fn write_one(&mut self, batch: &Batch, row: usize, disk: &mut Disk) -> Result<(), Error> {
-        let number = |column: usize| batch.column(column).values::<u32>()[row] as usize;
-        let size = [number(self.parts.height), number(self.parts.width)];
+        let view = self.columns.view(batch);
+        let size = [view.height(row) as usize, view.width(row) as usize];
         let refuse = |what: String, hint: &str| {
             Err(Error::data(format!("frame {}: {what}", batch.seq()[row])).with_hint(hint))
         };
@@ -77,18 +52,14 @@ impl Frames {
         let Some(count) = count else {
             return refuse(format!("a picture of {} × {} points", size[1], size[0]), "check the source");
         };
-        let format = batch.column(self.parts.format).str_at(row);
-        let channels = match format {
-            "bgra8" => CHANNELS,
-            "rgb8" => 3,
-            other => {
-                return refuse(
-                    format!("\"frames\" can't hold a picture in format \"{other}\""),
-                    "give it bgra8 or rgb8",
-                );
-            }
+        let format = view.format(row);
+        let known = PixelFormat::of(format);
+        let channels = known.filter(|known| matches!(known, PixelFormat::Bgra8 | PixelFormat::Rgb8));
+        let Some(channels) = channels.and_then(PixelFormat::bytes_per_point) else {
+            let what = format!("\"frames\" can't hold a picture in format \"{format}\"");
+            return refuse(what, "give it bgra8 or rgb8");
         };
-        let pixels = batch.column(self.parts.pixels).bytes_at(row);
+        let pixels = view.pixels(row);
         if pixels.len() != count * channels {
             let what =
                 format!("a {format} picture of {} × {} points has {} bytes", size[1], size[0], pixels.len());

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
+use tapedeck_sdk::kinds::event;
 use tapedeck_sdk::{Batch, Column, DataType, Kind, StreamSchema, Timestamp};
 
 use crate::{NonFinite, Notation, Timestamps};
@@ -31,7 +32,7 @@ impl Keys {
 
 /// Whether a column's text is JSON by convention: the `data` and `state` of an event.
 pub(crate) fn holds_json(kind: Kind, name: &str) -> bool {
-    kind == Kind::Event && matches!(name, "data" | "state")
+    kind == Kind::Event && event::JSON_COLUMNS.contains(&name)
 }
 
 /// The columns of one batch, ready to be written row by row.

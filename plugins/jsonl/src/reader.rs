@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tapedeck_sdk::lines::{Ending, LineReader, LineRecording, RowCursor, kind_of, stream_name};
+use tapedeck_kit::lines::{Ending, LineReader, LineRecording, RowCursor, stream_name};
 use tapedeck_sdk::prelude::*;
 
 use crate::infer::Guess;
@@ -65,19 +65,13 @@ fn survey(path: &Path) -> Result<(Cursor, Vec<Guess>), Error> {
 fn schema(name: &str, keys: &[String], guesses: &[Guess], rows: u64) -> Result<Arc<StreamSchema>, Error> {
     let payload = || keys.iter().zip(guesses).filter(|(key, _)| !matches!(key.as_str(), "seq" | "timestamp"));
     let names: Vec<&str> = payload().map(|(key, _)| key.as_str()).collect();
-    let kind = kind_of(&names);
+    let kind = Kind::of_columns(&names);
+    // Text may be bytes, and a whole number a float: where the kind says it, the values need not.
+    let known =
+        |name: &str| kind.columns().iter().find(|column| column.name == name).map(|column| column.data_type);
     let field = |(key, guess): (&String, &Guess)| Field {
         nullable: guess.nullable(rows),
-        ..Field::new(key, known_type(kind, key).unwrap_or_else(|| guess.data_type()))
+        ..Field::new(key, known(key).unwrap_or_else(|| guess.data_type()))
     };
     payload().map(field).fold(StreamSchema::builder(name, kind), tapedeck_sdk::SchemaBuilder::push).build()
-}
-
-/// The type of a column that the values don't show: by the kind's convention.
-fn known_type(kind: Kind, name: &str) -> Option<DataType> {
-    match (kind, name) {
-        (Kind::Terminal | Kind::Message, "data") | (Kind::Image, "pixels") => Some(DataType::Binary),
-        (Kind::Terminal | Kind::Message | Kind::Event, _) | (Kind::Image, "format") => Some(DataType::Utf8),
-        _ => None,
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Seek};
 
-use tapedeck_sdk::lines::{Ending, Found, LineReader, Place, RowReader, Step, json_reason};
+use tapedeck_kit::lines::{Ending, Found, LineReader, Place, RowReader, Step, json_reason};
 use tapedeck_sdk::{COLUMNS_MAX, DataType, RowWriter, StreamSchema, Timestamp};
 
 use crate::encode::holds_json;

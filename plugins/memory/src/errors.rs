@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use tapedeck_sdk::Error;
+use tapedeck_sdk::names::closest;
 
 use crate::instruction::Unclear;
 use crate::pattern::Pattern;
@@ -11,14 +12,6 @@ use crate::process::Candidate;
 
 /// How many names or addresses a message lists.
 const LISTED_MAX: usize = 8;
-
-/// The known name that is nearest to a mistyped one, if any is near.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let distance = |known: &&str| strsim::damerau_levenshtein(&name, &known.to_lowercase());
-    let near = known.into_iter().min_by_key(distance)?;
-    (distance(&near) <= 1.max(name.chars().count() / 3)).then_some(near)
-}
 
 fn list<T: AsRef<str>>(items: &[T]) -> String {
     let mut text = items.iter().take(LISTED_MAX).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
@@ -30,7 +23,7 @@ fn list<T: AsRef<str>>(items: &[T]) -> String {
 
 pub(crate) fn absent_process(name: &str, running: &[Candidate]) -> Error {
     let names = || running.iter().map(|candidate| candidate.name.as_str());
-    let hint = match nearest(name, names()).or_else(|| names().find(|running| !running.is_empty() && running.contains(name))) {
+    let hint = match closest(name, names()).or_else(|| names().find(|running| !running.is_empty() && running.contains(name))) {
         Some(near) => format!("did you mean \"{near}\", which is running?"),
         None => {
             "start it first, give attach_timeout = \"30s\" to wait for it, or let the pipeline start it: spawn = [\"program\"]".to_owned()
@@ -85,7 +78,7 @@ pub(crate) fn replaced_early(name: &str, pid: i32) -> Error {
 
 pub(crate) fn absent_module(wanted: &str, process: &str, names: &[&str], option: &[&str]) -> Error {
     let there = list(names);
-    let hint = match nearest(wanted, names.iter().copied()) {
+    let hint = match closest(wanted, names.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"? It has mapped {there}"),
         None if names.is_empty() => "it has mapped no file at all".to_owned(),
         None => format!("it has mapped {there}"),
@@ -244,13 +237,5 @@ mod tests {
     fn an_absent_module_lists_those_that_are_there() {
         let error = absent_module("libgam.so", "game", &["game", "libgame.so"], &["module"]);
         assert_eq!(error.hint.unwrap(), "did you mean \"libgame.so\"? It has mapped game, libgame.so");
-    }
-
-    #[test]
-    fn only_near_names_are_suggested() {
-        assert_eq!(nearest("helth", ["mana", "health"]), Some("health"));
-        assert_eq!(nearest("ARCADE", ["arcade"]), Some("arcade"));
-        assert_eq!(nearest("zzz", ["mana", "health"]), None);
-        assert_eq!(nearest("x", []), None);
     }
 }

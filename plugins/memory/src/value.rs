@@ -153,7 +153,7 @@ fn unknown_type(name: &str) -> TypeError {
             hint: format!("the types are {all}"),
         };
     }
-    let hint = match crate::errors::nearest(name, names()) {
+    let hint = match tapedeck_sdk::names::closest(name, names()) {
         Some(near) => format!("did you mean \"{near}\"? The types are {all}"),
         None => format!("the types are {all}"),
     };

@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use tapedeck_sdk::blocks::TimeIndex;
+use tapedeck_kit::blocks::TimeIndex;
 use tapedeck_sdk::{Error, Extent, StreamSchema, Timestamp};
 
 /// The most rows, and about the most bytes and values, that are read at once.

@@ -7,8 +7,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
 use parquet::file::metadata::ParquetMetaDataReader;
+use tapedeck_kit::blocks::{BlockCache, Blocks};
 use tapedeck_sdk::batch::ArrowImport;
-use tapedeck_sdk::blocks::{BlockCache, Blocks};
 use tapedeck_sdk::prelude::*;
 
 use crate::groups::{Groups, guarded};

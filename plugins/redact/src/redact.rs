@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tapedeck_sdk::kinds::terminal::{Code, Columns};
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::Columns;
 
 use crate::options::RedactOptions;
 use crate::password::Prompt;
@@ -48,15 +48,14 @@ pub(crate) struct Redact {
 impl Redact {
     fn take(&mut self, input: usize, batch: &Batch, row: usize) {
         let stream = &mut self.streams[input];
-        let columns = stream.columns;
-        let name = batch.column(columns.connection).str_at(row);
-        let (code, data) = (batch.column(columns.code).str_at(row), batch.column(columns.data).bytes_at(row));
+        let view = stream.columns.view(batch);
+        let (name, code, data) = (view.connection(row), Code::of(view.code(row)), view.data(row));
         if !stream.connections.contains_key(name) {
             stream.connections.insert(name.to_owned(), Connection::default());
         }
         let connection = stream.connections.get_mut(name).expect("it was put there above");
         match code {
-            "o" => {
+            Some(Code::Output) => {
                 connection.prompt.shown(data);
                 let lot = if self.options.output { Lot::Undecided } else { Lot::Unchanged };
                 let number = stream.rows.push(batch, row, lot);
@@ -65,12 +64,12 @@ impl Redact {
                     settle(&mut connection.output, &mut stream.rows, self.options.hold_bytes_max);
                 }
             }
-            "i" => self.take_input(input, batch, row, name, data),
+            Some(Code::Input) => self.take_input(input, batch, row, name, data),
             _ => {
-                if code == "e" {
+                if code == Some(Code::Echo) {
                     connection.prompt.echo(data != b"off");
                 }
-                if code == "x" {
+                if code == Some(Code::Exit) {
                     self.secrets += release(connection, &mut stream.rows);
                     stream.connections.remove(name);
                 }
@@ -105,9 +104,9 @@ impl Redact {
                 return;
             }
             let (batch, row) = (blocking.batch.clone(), blocking.row);
-            let name = batch.column(columns.connection).str_at(row);
-            let Some(connection) = connections.get_mut(name) else { return };
-            let output = batch.column(columns.code).str_at(row) == "o";
+            let view = columns.view(&batch);
+            let Some(connection) = connections.get_mut(view.connection(row)) else { return };
+            let output = view.code(row) == Code::Output.letter();
             let text = if output { &mut connection.output } else { &mut connection.input };
             text.decide_all();
             settle(text, rows, self.options.hold_bytes_max);

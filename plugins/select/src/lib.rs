@@ -5,7 +5,6 @@
 //! Knows nothing of rows: each comes out with all the `seq` and time it came in with.
 
 mod cast;
-mod glob;
 mod plan;
 #[cfg(test)]
 mod tests;

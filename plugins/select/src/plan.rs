@@ -1,8 +1,9 @@
 //! What the options mean for one input: made once, so that a batch costs only its copies.
 
+use tapedeck_sdk::names::{did_you_mean, glob_matches, is_glob, list};
 use tapedeck_sdk::prelude::*;
 
-use crate::{SelectOptions, cast, glob};
+use crate::{SelectOptions, cast};
 
 /// Where columns come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +81,13 @@ fn step(steps: &mut Vec<Step>, to: usize, from: usize, cast: bool) {
 
 /// The columns that go on, in order.
 fn chosen(options: &SelectOptions, input: &StreamSchema) -> Vec<usize> {
-    let dropped = |name: &str| options.drop.iter().any(|pattern| glob::matches(pattern, name));
+    let dropped = |name: &str| options.drop.iter().any(|pattern| glob_matches(pattern, name));
     let mut taken = vec![false; input.payload().len()];
     let mut chosen = Vec::new();
     let everything = ["*".to_owned()];
     for pattern in options.keep.as_deref().unwrap_or(&everything) {
         for (index, field) in input.payload().iter().enumerate() {
-            if !taken[index] && glob::matches(pattern, &field.name) && !dropped(&field.name) {
+            if !taken[index] && glob_matches(pattern, &field.name) && !dropped(&field.name) {
                 taken[index] = true;
                 chosen.push(index);
             }
@@ -103,7 +104,7 @@ pub(crate) fn names_exist(options: &SelectOptions, inputs: &[Arc<StreamSchema>])
     for (option, pattern) in
         lists.iter().flat_map(|(option, list)| list.iter().map(move |pattern| (option, pattern)))
     {
-        if !all.iter().any(|name| glob::matches(pattern, name)) {
+        if !all.iter().any(|name| glob_matches(pattern, name)) {
             return Err(unknown(pattern, &all, inputs).at_option([*option]));
         }
     }
@@ -128,26 +129,13 @@ pub(crate) fn names_exist(options: &SelectOptions, inputs: &[Arc<StreamSchema>])
 fn unknown(name: &str, all: &[&str], inputs: &[Arc<StreamSchema>]) -> Error {
     let streams: Vec<String> = inputs.iter().map(|input| format!("\"{}\"", input.name())).collect();
     let streams = format!("{} {}", if streams.len() == 1 { "stream" } else { "streams" }, streams.join(", "));
-    if glob::is_pattern(name) {
-        return Error::data(format!("no column of {streams} fits \"{name}\"")).with_hint(listed(all));
+    if is_glob(name) {
+        let hint = format!("columns: {}", list(all.iter().copied()));
+        return Error::data(format!("no column of {streams} fits \"{name}\"")).with_hint(hint);
     }
-    let error = Error::data(format!("no column of {streams} is called \"{name}\""));
-    let likeness = |other: &&&str| (strsim::jaro_winkler(name, other) * 1000.0).round();
-    let best = all.iter().max_by(|left, right| likeness(left).total_cmp(&likeness(right)));
-    match best.filter(|best| likeness(best) >= 750.0) {
-        Some(best) => error.with_hint(format!("Did you mean \"{best}\"?")),
-        None => error.with_hint(listed(all)),
-    }
-}
-
-/// The first few columns there are.
-fn listed(all: &[&str]) -> String {
-    const SHOWN_MAX: usize = 8;
-    let mut text =
-        format!("There is: {}", all.iter().take(SHOWN_MAX).copied().collect::<Vec<_>>().join(", "));
-    if all.len() > SHOWN_MAX {
-        text.push_str(&format!(" and {} more", all.len() - SHOWN_MAX));
-    }
-    text.push('.');
-    text
+    Error::data(format!("no column of {streams} is called \"{name}\"")).with_hint(did_you_mean(
+        name,
+        all.iter().copied(),
+        "columns",
+    ))
 }

@@ -153,7 +153,7 @@ fn what_does_not_exist_is_refused_with_a_suggestion() {
     assert_eq!(error.message, "no column of stream \"game\" is called \"txet\"");
     assert_eq!(
         (error.hint.as_deref(), error.option.as_slice()),
-        (Some("Did you mean \"text\"?"), &["keep".to_owned()][..])
+        (Some("did you mean \"text\"?"), &["keep".to_owned()][..])
     );
     let error = refused(json!({ "drop": ["x*"] }));
     assert_eq!(error.message, "no column of stream \"game\" fits \"x*\"");

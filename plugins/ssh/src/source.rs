@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapedeck_sdk::Watermark;
+use tapedeck_sdk::kinds::terminal;
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -65,8 +65,8 @@ impl Ssh {
     fn batch(&mut self) -> Batch {
         let mut builder = self.pool.builder(self.taken.len());
         for frame in self.taken.drain(..) {
-            let mut row = builder.push_row(frame.at);
-            row.set_str(0, &frame.connection).set_str(1, frame.code).set_bytes(2, &frame.data);
+            let row = terminal::Row { connection: &frame.connection, code: frame.code, data: &frame.data };
+            row.put(&mut builder.push_row(frame.at));
         }
         builder.finish()
     }

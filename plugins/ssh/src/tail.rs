@@ -30,7 +30,7 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use tapedeck_sdk::terminal::Utf8Joiner;
+    use tapedeck_kit::Utf8Joiner;
 
     use super::*;
 

@@ -91,7 +91,7 @@ impl OpenSource for Synthetic {
             let schema = options::schema(&context.id, &plans)?;
             (Recipe::Columns(plans), schema)
         } else {
-            (Recipe::Preset(options.kind), presets::schema(&context.id, options.kind)?)
+            (Recipe::Preset(options.kind), options.kind.schema(&context.id).build()?)
         };
         let paced = context.rate_hz.is_some();
         let batch_rows = options::batch_rows(&options, &schema, paced);

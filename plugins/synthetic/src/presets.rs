@@ -7,27 +7,6 @@ use tapedeck_sdk::prelude::*;
 /// Width and height of a picture.
 pub(crate) const PICTURE: (u32, u32) = (16, 12);
 
-/// The schema of a kind, as the conventions have it.
-pub(crate) fn schema(id: &str, kind: Kind) -> Result<Arc<StreamSchema>, Error> {
-    let builder = StreamSchema::builder(id, kind);
-    let text = DataType::Utf8;
-    let builder = match kind {
-        Kind::Attributes => builder,
-        Kind::Terminal => {
-            builder.field("connection", text).field("code", text).field("data", DataType::Binary)
-        }
-        Kind::Event => {
-            builder.field("type", text).field("player_id", text).field("data", text).nullable("state", text)
-        }
-        Kind::Image => {
-            let builder = builder.field("width", DataType::UInt32).field("height", DataType::UInt32);
-            builder.field("format", text).field("pixels", DataType::Binary)
-        }
-        Kind::Message => builder.field("topic", text).field("encoding", text).field("data", DataType::Binary),
-    };
-    builder.build()
-}
-
 /// Fills the rows that the builder holds; `first` is the number of the first one.
 pub(crate) fn fill(builder: &mut BatchBuilder<'_>, kind: Kind, first: u64) {
     match kind {
@@ -36,6 +15,7 @@ pub(crate) fn fill(builder: &mut BatchBuilder<'_>, kind: Kind, first: u64) {
         Kind::Event => event(builder, first),
         Kind::Image => image(builder, first),
         Kind::Message => message(builder, first),
+        Kind::Input => input(builder, first),
     }
 }
 
@@ -97,4 +77,26 @@ fn message(builder: &mut BatchBuilder<'_>, first: u64) {
     each(builder, 0, first, |row, bytes| write!(bytes, "synthetic/{}", row % 4).is_ok());
     each(builder, 1, first, |_, bytes| bytes.write_all(b"json").is_ok());
     each(builder, 2, first, |row, bytes| write!(bytes, "{{\"row\":{row}}}").is_ok());
+}
+
+/// A key goes down and up again, then a mouse moves.
+fn input(builder: &mut BatchBuilder<'_>, first: u64) {
+    let moves = |row: u64| row % 3 == 2;
+    each(builder, 0, first, |row, bytes| {
+        write!(bytes, "{}", if moves(row) { "mouse" } else { "keyboard" }).is_ok()
+    });
+    each(builder, 1, first, |row, bytes| moves(row) || write!(bytes, "KeyW").is_ok());
+    for row in 0..builder.rows() {
+        let number = first + row as u64;
+        if moves(number) {
+            builder.set_null(2, row);
+            builder.set(3, row, 1.5);
+            builder.set(4, row, -0.5);
+        } else {
+            builder.set_bool(2, row, number % 3 == 0);
+            [3, 4].into_iter().for_each(|column| builder.set_null(column, row));
+        }
+        [5, 6].into_iter().for_each(|column| builder.set_null(column, row));
+        builder.set_bool(7, row, false);
+    }
 }

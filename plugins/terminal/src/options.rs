@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tapedeck_sdk::Error;
+use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::keys;
 
@@ -74,11 +75,7 @@ impl TerminalOptions {
                 format!("\"{}\" can't be a variable of a process", name.0),
             ));
         }
-        for (name, cells) in [("width", self.width), ("height", self.height)] {
-            if cells == Some(0) {
-                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
-            }
-        }
+        Size::of_options(self.width.unwrap_or(80), self.height.unwrap_or(24))?;
         let key =
             |name: &str, text: &str| keys::parse(text).map_err(|message| Error::option([name], message));
         let keys = Keys { mark: key("mark_key", &self.mark_key)?, pause: key("pause_key", &self.pause_key)? };

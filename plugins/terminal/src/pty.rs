@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::termios::{LocalModes, SpecialCodeIndex, Winsize};
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::options::TerminalOptions;
 

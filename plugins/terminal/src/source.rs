@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use tapedeck_sdk::kinds::terminal::{self, Code, SINGLE_KEY, Size};
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::{self, SINGLE_KEY, Size};
 
 use crate::options::{Keys, TerminalOptions};
 use crate::poll::{self, Ready, Wanted};
@@ -35,19 +35,19 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Frames on their way into a batch. Always the same memory.
 #[derive(Default)]
 struct Frames {
-    rows: Vec<(Timestamp, &'static str, usize)>,
+    rows: Vec<(Timestamp, Code, usize)>,
     /// The data of all rows, each up to the place that its row names.
     data: Vec<u8>,
 }
 
 impl Frames {
-    fn push(&mut self, at: Timestamp, code: &'static str, data: &[u8]) {
+    fn push(&mut self, at: Timestamp, code: Code, data: &[u8]) {
         self.data.extend_from_slice(data);
         self.end(at, code);
     }
 
     /// Makes a row of what was added to `data` since the last one.
-    fn end(&mut self, at: Timestamp, code: &'static str) {
+    fn end(&mut self, at: Timestamp, code: Code) {
         self.rows.push((at, code, self.data.len()));
     }
 
@@ -55,7 +55,9 @@ impl Frames {
         let mut builder = pool.builder(BATCH_ROWS_MAX);
         let mut begin = 0;
         for (at, code, end) in self.rows.drain(..) {
-            builder.push_row(at).set_str(0, "local").set_str(1, code).set_bytes(2, &self.data[begin..end]);
+            let data = &self.data[begin..end];
+            let row = terminal::Row { connection: "local", code: code.letter(), data };
+            row.put(&mut builder.push_row(at));
             begin = end;
         }
         self.data.clear();
@@ -150,9 +152,9 @@ impl Terminal {
     }
 
     fn push_size(&mut self) {
-        let size = format!("{}x{}", self.size.columns, self.size.rows);
+        let size = self.size.to_string();
         let at = self.host.now();
-        self.frames.push(at, "r", size.as_bytes());
+        self.frames.push(at, Code::Resize, size.as_bytes());
     }
 
     fn pause_or_resume(&self) {
@@ -247,14 +249,14 @@ impl Terminal {
         }
         if key.is_some() && key == self.keys.mark {
             self.host.mark("");
-            return self.frames.push(at, "m", b"");
+            return self.frames.push(at, Code::Mark, b"");
         }
         if self.records_input && !self.typed.is_empty() && !self.host.is_paused() {
             let echoes = self.session.echoes();
             if std::mem::replace(&mut self.echoes, echoes) != echoes {
-                self.frames.push(at, "e", if echoes { b"on" } else { b"off" });
+                self.frames.push(at, Code::Echo, if echoes { b"on" } else { b"off" });
             }
-            self.frames.push(at, "i", &self.typed);
+            self.frames.push(at, Code::Input, &self.typed);
         }
         if let Some(last) = self.typed.last() {
             self.in_line = !matches!(last, b'\n' | b'\r');
@@ -289,12 +291,12 @@ impl Terminal {
         if self.host.is_paused() {
             self.frames.data.truncate(begin);
         } else if bytes > 0 {
-            self.frames.end(at, "o");
+            self.frames.end(at, Code::Output);
         }
         if let Phase::Ending(status, rest) = &mut self.phase {
             *rest += bytes;
             if read != Read::Full || *rest > REST_BYTES_MAX {
-                self.frames.push(at, "x", status.to_string().as_bytes());
+                self.frames.push(at, Code::Exit, status.to_string().as_bytes());
                 self.phase = Phase::Ended;
             }
         }

@@ -12,7 +12,7 @@ use rustix::termios::{OptionalActions, QueueSelector, Termios};
 use signal_hook::SigId;
 use signal_hook::consts::SIGWINCH;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::poll::{self, Wanted};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tapedeck_sdk::Error;
-use tapedeck_sdk::terminal::Size;
+use tapedeck_sdk::kinds::terminal::Size;
 
 /// Options of the `text` sink.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
@@ -30,12 +30,7 @@ const fn rows() -> u16 {
 
 impl TextOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (name, cells) in [("width", self.width), ("height", self.height)] {
-            if cells == 0 {
-                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
-            }
-        }
-        Ok(())
+        Size::of_options(self.width, self.height).map(drop)
     }
 
     pub(crate) fn size(&self) -> Size {

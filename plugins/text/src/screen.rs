@@ -2,7 +2,8 @@
 
 use avt::parser::Function;
 use avt::{Line, Observation, Observer, Operation, Terminal};
-use tapedeck_sdk::terminal::{Size, Utf8Joiner};
+use tapedeck_kit::Utf8Joiner;
+use tapedeck_sdk::kinds::terminal::Size;
 
 /// The most columns and rows that memory is spent on; a stranger may ask for 65,535 of each.
 const CELLS_MAX: u16 = 2000;

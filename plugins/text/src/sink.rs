@@ -1,7 +1,8 @@
 //! The `text` sink: opens, and leaves the rest to its transcripts. Knows nothing of screens.
 
+use tapedeck_kit::terminal::{Files, Recordings};
+use tapedeck_sdk::kinds::terminal::Columns;
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal::{Columns, Files, Recordings};
 
 use crate::options::TextOptions;
 use crate::transcript::Transcript;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tapedeck_sdk::kinds::terminal;
 use tapedeck_sdk::prelude::*;
-use tapedeck_sdk::terminal;
 use tapedeck_sdk::testing::{FakeHost, open_sink};
 
 use crate::factory;

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use tapedeck_sdk::terminal::{Recording, Size, Taken};
+use tapedeck_kit::terminal::{Recording, Taken};
+use tapedeck_sdk::kinds::terminal::{Code, Size};
 use tapedeck_sdk::{Error, Host, Role, Timestamp};
 
 use crate::screen::Screen;
@@ -74,19 +75,18 @@ impl Recording for Transcript {
         Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false })
     }
 
-    fn take(&mut self, _at: Timestamp, code: &str, data: &[u8], _style: &Size) -> Result<Taken, Error> {
+    fn take(&mut self, _at: Timestamp, code: Code, data: &[u8], _style: &Size) -> Result<Taken, Error> {
         match code {
-            "o" => self.screen.show(data),
-            "r" => match Size::parse(data) {
+            Code::Output => self.screen.show(data),
+            Code::Resize => match Size::parse(data) {
                 Some(size) => {
                     self.screen.has_terminal();
                     self.screen.resize(size);
                 }
                 None => return Ok(Taken::No),
             },
-            "x" => return Ok(Taken::EndedLeftOut),
-            "i" | "m" | "c" | "e" => return Ok(Taken::LeftOut),
-            _ => return Ok(Taken::No),
+            Code::Exit => return Ok(Taken::EndedLeftOut),
+            Code::Input | Code::Mark | Code::Facts | Code::Echo => return Ok(Taken::LeftOut),
         }
         self.changed = true;
         self.gather().map(|()| Taken::Yes)

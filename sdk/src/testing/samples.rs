@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::{Batch, BatchPool, DataType, Field, Kind, RowWriter, SchemaBuilder, StreamSchema, Timestamp};
+use crate::{
+    Batch, BatchPool, DataType, Field, Kind, KindColumn, RowWriter, SchemaBuilder, StreamSchema, Timestamp,
+};
 
 /// When the first row of every sample happened.
 pub const STARTED_AT: Timestamp = Timestamp(1_700_000_000_000_000_000);
@@ -45,22 +47,15 @@ const TYPES: [(&str, DataType); 15] = [
 #[must_use]
 pub fn schema(kind: Kind, name: &str) -> Arc<StreamSchema> {
     let builder = StreamSchema::builder(name, kind);
-    let text = |builder: SchemaBuilder, name: &str| builder.push(sized(name, DataType::Utf8));
-    let builder = match kind {
-        Kind::Attributes => TYPES.into_iter().fold(builder, |builder, (name, data_type)| {
+    let builder = if kind == Kind::Attributes {
+        TYPES.into_iter().fold(builder, |builder, (name, data_type)| {
             let nullable = Field { nullable: true, ..sized(&format!("{name}_or_null"), data_type) };
             builder.push(sized(name, data_type)).push(nullable)
-        }),
-        Kind::Terminal => text(text(builder, "connection"), "code").push(sized("data", DataType::Binary)),
-        Kind::Event => {
-            let builder = text(text(text(builder, "type"), "player_id"), "data");
-            builder.push(Field { nullable: true, ..sized("state", DataType::Utf8) })
-        }
-        Kind::Image => {
-            let builder = builder.field("width", DataType::UInt32).field("height", DataType::UInt32);
-            text(builder, "format").push(sized("pixels", DataType::Binary))
-        }
-        Kind::Message => text(text(builder, "topic"), "encoding").push(sized("data", DataType::Binary)),
+        })
+    } else {
+        let field =
+            |column: &KindColumn| Field { nullable: column.nullable, ..sized(column.name, column.data_type) };
+        kind.columns().iter().map(field).fold(builder, SchemaBuilder::push)
     };
     builder.build().expect("the sample schemas are well formed")
 }
@@ -231,6 +226,8 @@ fn text(kind: Kind, name: &str, number: u64) -> String {
         (Kind::Image, _) => "rgb8".to_owned(),
         (Kind::Message, "topic") => turn(&["pose/robot", "lidar", "größe"]),
         (Kind::Message, _) => turn(&["json", "lcm", "pickle"]),
+        (Kind::Input, "device") => turn(&["keyboard", "mouse"]),
+        (Kind::Input, _) => turn(&["KeyW", "MouseLeft", ""]),
         _ => turn(&[
             "",
             "plain",

@@ -17,9 +17,9 @@ use tapedeck_sdk::Factory;
 
 pub(super) use view::View;
 
-use super::suggest::{closest, did_you_mean};
 use super::tree::{Entry, Located, Table, Tree, readings};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use tapedeck_sdk::names::{closest, did_you_mean};
 
 /// How deep a schema and its value are followed. TOML itself ends at 80.
 const DEPTH_MAX: usize = 160;

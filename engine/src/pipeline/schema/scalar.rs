@@ -6,8 +6,8 @@ use tapedeck_sdk::options::{ByteSize, DurationText};
 use super::view::{Object, constant_text, constants, example};
 use super::{Faults, Path};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::pipeline::suggest::{choose, list};
 use crate::pipeline::tree::{Located, Tree};
+use tapedeck_sdk::names::{choose, list};
 
 /// Whether the value is of a type as JSON Schema names it. A float is no integer, even if its fraction is zero: serde doesn't take it.
 pub(super) fn is_type(value: &Located, name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::pipeline::suggest::list;
+use tapedeck_sdk::names::list;
 
 /// An object of a schema.
 pub(in crate::pipeline) type Object = Map<String, Value>;

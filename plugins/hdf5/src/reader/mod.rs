@@ -10,7 +10,7 @@ mod track;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapedeck_sdk::blocks::Blocks;
+use tapedeck_kit::blocks::Blocks;
 use tapedeck_sdk::{
     Batch, Error, ErrorKind, Extent, Format, Recording, Repair, StreamSchema, Timestamp, Wanted,
 };

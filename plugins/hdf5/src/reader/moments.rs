@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapedeck_sdk::blocks::Blocks;
+use tapedeck_kit::blocks::Blocks;
 use tapedeck_sdk::{Batch, Error, Timestamp};
 
 use super::not_a_recording;

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tapedeck_sdk::blocks::{BlockCache, TimeIndex};
+use tapedeck_kit::blocks::{BlockCache, TimeIndex};
 use tapedeck_sdk::{Batch, BatchPool, Error, Extent, Field, StreamSchema};
 
 use super::block::Block;

@@ -3,7 +3,6 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 
-use crate::blocks::{Blocks, TimeIndex};
 use crate::prelude::*;
 
 /// The parts of a file that are whole, and how many bytes they take.
@@ -74,32 +73,13 @@ struct TestReader {
     fault: &'static str,
 }
 
-impl Blocks for TestReader {
-    fn blocks(&self) -> usize {
-        self.batches.len()
-    }
-    fn rows(&self, block: usize) -> usize {
-        self.batches[block].rows()
-    }
-    fn is_sorted(&self) -> bool {
-        false
-    }
-    fn first_block(&mut self, to: Timestamp) -> Result<Option<usize>, Error> {
-        Ok(self.index().first_block(to))
-    }
-    fn batch(&mut self, block: usize) -> Result<Batch, Error> {
-        Ok(self.batches[block].clone())
-    }
-    fn times(&mut self, block: usize) -> Result<Vec<i64>, Error> {
-        Ok(self.batches[block].timestamps().to_vec())
-    }
-}
-
 impl TestReader {
-    fn index(&self) -> TimeIndex {
-        let mut index = TimeIndex::default();
-        self.batches.iter().for_each(|batch| index.push(batch.timestamps()));
-        index
+    fn times(&self) -> impl Iterator<Item = ((usize, usize), i64)> {
+        let rows = |(block, batch): (usize, &Batch)| {
+            let times = batch.timestamps().to_vec().into_iter().enumerate();
+            times.map(move |(row, time)| ((block, row), time))
+        };
+        self.batches.iter().enumerate().flat_map(rows)
     }
 }
 
@@ -123,8 +103,9 @@ impl Recording for TestReader {
     }
 
     fn extent(&self, _stream: usize) -> Option<Extent> {
-        let rows: usize = self.batches.iter().map(Batch::rows).sum();
-        let mut extent = Extent { frames: rows as u64, seq: None, timestamps: self.index().range() };
+        let times = || self.times().map(|(_, time)| time);
+        let timestamps = times().min().zip(times().max());
+        let mut extent = Extent { frames: times().count() as u64, seq: None, timestamps };
         match self.fault {
             "more frames" => extent.frames += 1,
             "other range" => extent.timestamps = extent.timestamps.map(|(first, last)| (first + 1, last)),
@@ -154,7 +135,10 @@ impl Recording for TestReader {
     fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
         self.at = match self.fault {
             "stays" => self.at,
-            _ => self.find(to)?.unwrap_or((self.batches.len(), 0)),
+            _ => {
+                let first = self.times().find(|(_, time)| *time >= to.0);
+                first.map_or((self.batches.len(), 0), |(place, _)| place)
+            }
         };
         if self.fault == "whole batches" {
             self.at.1 = 0;
@@ -172,7 +156,9 @@ impl Recording for TestReader {
     }
 
     fn closest(&mut self, _stream: usize, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
-        let found = if self.wanted { self.nearest(to)? } else { None };
+        let nearest = self.times().min_by_key(|(_, time)| time.abs_diff(to.0));
+        let found = nearest.filter(|_| self.wanted);
+        let found = found.map(|((block, row), _)| (self.batches[block].clone(), row));
         Ok(match self.fault {
             "first of batch" => found.map(|(batch, _)| (batch, 0)),
             "never close" => None,

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{Batch, Error, Timestamp};
+use tapedeck_sdk::{Batch, Error, Timestamp};
 
 /// The most bytes of batches that a [`BlockCache`] holds.
 const CACHE_BYTES_MAX: usize = 64 << 20;
@@ -91,7 +91,7 @@ pub trait Blocks {
         Ok(None)
     }
 
-    /// The frame that is nearest to a moment, of several the first: as [`Recording::closest`](crate::Recording::closest) has it.
+    /// The frame that is nearest to a moment, of several the first: as [`Recording::closest`](tapedeck_sdk::Recording::closest) has it.
     ///
     /// # Errors
     /// Reading failed.
@@ -247,7 +247,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{BatchPool, Kind, StreamSchema};
+    use tapedeck_sdk::{BatchPool, Kind, StreamSchema};
 
     /// Blocks in memory.
     struct Memory(Vec<Batch>, TimeIndex);

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Columns, Files};
-use crate::{Batch, Error, Host, Sink, Timestamp};
+use tapedeck_sdk::kinds::terminal::{Code, Columns};
+use tapedeck_sdk::{Batch, Error, Host, Sink, Timestamp};
+
+use super::Files;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub trait Recording: Sized + Send {
     ///
     /// # Errors
     /// The recording can't go on.
-    fn take(&mut self, at: Timestamp, code: &str, data: &[u8], style: &Self::Style) -> Result<Taken, Error>;
+    fn take(&mut self, at: Timestamp, code: Code, data: &[u8], style: &Self::Style) -> Result<Taken, Error>;
 
     /// Makes everything taken so far survive a `kill -9`.
     ///
@@ -131,7 +133,7 @@ impl<R: Recording> Recordings<R> {
         stream.active.insert(connection.to_owned(), begun);
     }
 
-    fn take(&mut self, input: usize, at: Timestamp, connection: &str, code: &str, data: &[u8]) {
+    fn take(&mut self, input: usize, at: Timestamp, connection: &str, code: Option<Code>, data: &[u8]) {
         if !self.streams[input].active.contains_key(connection) {
             self.begin(input, connection, at);
         }
@@ -139,12 +141,12 @@ impl<R: Recording> Recordings<R> {
         let entry = active.get_mut(connection).expect("it was begun above");
         let Connection::Recorded(recording, unflushed) = entry else {
             self.losses.host.failed(1);
-            if code == "x" {
+            if code == Some(Code::Exit) {
                 active.remove(connection);
             }
             return;
         };
-        let taken = recording.take(at, code, data, style);
+        let taken = code.map_or(Ok(Taken::No), |code| recording.take(at, code, data, style));
         if matches!(taken, Ok(Taken::LeftOut | Taken::EndedLeftOut)) {
             self.losses.host.left_out(1);
         }
@@ -162,7 +164,7 @@ impl<R: Recording> Recordings<R> {
                 // The frame in hand is lost with those that were not flushed.
                 *unflushed += 1;
                 lose(entry, &error, &mut self.losses, style);
-                if code == "x" {
+                if code == Some(Code::Exit) {
                     active.remove(connection);
                 }
             }
@@ -190,11 +192,10 @@ fn end<R: Recording>(entry: Connection<R>, losses: &mut Losses, style: &R::Style
 
 impl<R: Recording> Sink for Recordings<R> {
     fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
-        let columns = self.streams[input].columns;
-        let (connection, code) = (batch.column(columns.connection), batch.column(columns.code));
-        let data = batch.column(columns.data);
+        let view = self.streams[input].columns.view(&batch);
         for (row, &at) in batch.timestamps().iter().enumerate() {
-            self.take(input, Timestamp(at), connection.str_at(row), code.str_at(row), data.bytes_at(row));
+            let code = Code::of(view.code(row));
+            self.take(input, Timestamp(at), view.connection(row), code, view.data(row));
         }
         Ok(())
     }

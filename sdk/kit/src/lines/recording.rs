@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::rows::{Row, RowCursor, RowReader};
-use crate::{
-    Batch, BatchBuilder, BatchPool, Error, Extent, Kind, Recording, StreamSchema, Timestamp, Wanted,
+use tapedeck_sdk::{
+    Batch, BatchBuilder, BatchPool, Error, Extent, Recording, StreamSchema, Timestamp, Wanted,
 };
 
 /// The most rows of a batch, and about the most bytes.
@@ -154,16 +154,4 @@ impl<R: RowReader> Recording for LineRecording<R> {
 #[must_use]
 pub fn stream_name(path: &Path) -> String {
     path.file_stem().map_or_else(|| "stream".to_owned(), |stem| stem.to_string_lossy().into_owned())
-}
-
-/// The kind of stream whose payload columns these are.
-#[must_use]
-pub fn kind_of(columns: &[&str]) -> Kind {
-    match columns {
-        ["connection", "code", "data"] => Kind::Terminal,
-        ["type", "player_id", "data", "state"] => Kind::Event,
-        ["width", "height", "format", "pixels"] => Kind::Image,
-        ["topic", "encoding", "data"] => Kind::Message,
-        _ => Kind::Attributes,
-    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{DataType, Kind, Recording, RowWriter, StreamSchema, Timestamp};
+use tapedeck_sdk::{DataType, Kind, Recording, RowWriter, StreamSchema, Timestamp};
 
 /// Lines that are times.
 struct Times(LineReader<Cursor<Vec<u8>>>);

@@ -1,7 +1,7 @@
 //! Where rows stand in a file of lines, and when they are: enough to go to any moment without reading what is before it. Knows
 //! nothing of what a row holds.
 
-use crate::Extent;
+use tapedeck_sdk::Extent;
 
 /// A block has this many rows, but for the last one.
 const BLOCK_ROWS: u64 = 1000;

@@ -10,14 +10,14 @@ mod tests;
 
 pub use index::Place;
 pub use reader::{Found, LINE_BYTES_MAX, LineReader};
-pub use recording::{LineRecording, kind_of, stream_name};
+pub use recording::{LineRecording, stream_name};
 pub use rows::{Ending, RowCursor, RowReader, Step};
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use crate::Error;
+use tapedeck_sdk::Error;
 
 /// Lines are handed to the kernel when this many bytes have come together, or at each flush.
 const BUFFER_BYTES: usize = 64 << 10;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::index::{LineIndex, Place};
-use crate::{Error, Extent, Repair, RowWriter, StreamSchema, Timestamp};
+use tapedeck_sdk::{Error, Extent, Repair, RowWriter, StreamSchema, Timestamp};
 
 /// How a file ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

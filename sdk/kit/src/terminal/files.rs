@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::names::Names;
-use super::{is_single, safe_name};
-use crate::{Context, StreamSchema};
+use tapedeck_sdk::kinds::terminal::is_single;
+use tapedeck_sdk::{Context, StreamSchema};
+
+use super::names::{Names, safe_name};
 
 /// The names of the files of a stream's connections: one file for a stream that has one connection only, else one a connection, in a
 /// folder. No two are the same, and none leads out of the folder, whatever a connection is called.

@@ -1,0 +1,11 @@
+//! What several plugins share and no plugin author must know: files of lines, recordings of terminals, streams as blocks of rows.
+//!
+//! Stands between the SDK and the plugins: imports the SDK only, and names no format and no device. Nothing here belongs to the
+//! contract, so a plugin of a third party never needs it.
+
+pub mod blocks;
+pub mod lines;
+pub mod terminal;
+mod utf8;
+
+pub use utf8::Utf8Joiner;

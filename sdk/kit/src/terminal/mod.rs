@@ -1,0 +1,10 @@
+//! Recordings of streams of kind `terminal`, one for each connection: which file it is kept in, and what its failure costs. Knows no
+//! file format.
+
+mod files;
+mod names;
+mod recordings;
+
+pub use files::Files;
+pub use names::safe_name;
+pub use recordings::{Recording, Recordings, Taken};

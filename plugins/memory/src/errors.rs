@@ -224,6 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_answers_is_told_with_its_name() {
+        let told = |number| unreadable("game", 7, &std::io::Error::from_raw_os_error(number));
+        let error = told(libc::EMFILE);
+        assert_eq!(error.message, "can't read the process \"game\" (7): Too many open files (os error 24)");
+        assert_eq!(error.hint.unwrap(), "raise the limit of open files: ulimit -n");
+        for number in 1..134 {
+            assert!(!told(number).message.contains('?'), "{number}");
+        }
+    }
+
+    #[test]
     fn an_ambiguous_pattern_tells_count_and_first_addresses() {
         let pattern = "48 8B ??".parse().unwrap();
         let matches: Vec<usize> = (0..10).map(|index| 0x1000 + index).collect();

@@ -53,7 +53,7 @@ enum State {
 
 /// How far a search has come.
 enum Search {
-    Done(Attached),
+    Done(Box<Attached>),
     /// The deadline was there first.
     Cut(Target, Attempt),
 }
@@ -215,7 +215,7 @@ impl Memory {
                     target.pid(),
                     now.since(since).as_secs_f64()
                 ));
-                self.state = State::Attached(attached);
+                self.state = State::Attached(*attached);
                 return Ok(self.absent());
             }
             Ok(Search::Cut(target, attempt)) => Some((target, attempt)),
@@ -249,7 +249,7 @@ impl Memory {
         }
         let found = attempt.finish(&target, &self.attributes)?;
         let chain = chain(&self.attributes, &found);
-        Ok(Search::Done(Attached { target, image: found.image, chain }))
+        Ok(Search::Done(Box::new(Attached { target, image: found.image, chain })))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss};
 
-use super::manifest::parse;
+use super::manifest::parse_if_there;
 use super::{LEDGER, MANIFEST, Status};
 use crate::ledger;
 
@@ -71,10 +71,7 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
     let mut sessions = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let folder = entry.map_err(failed)?.path();
-        // One look that follows nothing: what has no manifest of its own is no session.
-        if folder.join(MANIFEST).symlink_metadata().is_ok() {
-            sessions.push(look(&folder));
-        }
+        sessions.extend(look_if_there(folder));
     }
     sessions.sort_by_key(|session| {
         (session.started_at_ns.is_none(), session.started_at_ns, session.session.clone())
@@ -82,32 +79,45 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
     Ok(sessions)
 }
 
-/// What the manifest in a folder says. One that can't be read is an error in what is returned.
+/// What the manifest in a folder says. One that can't be read, or isn't there, is an error in what is returned.
 #[must_use]
 pub fn look(folder: &Path) -> ListedSession {
+    match super::manifest::parse(&folder.join(MANIFEST)) {
+        Ok(head) => listed(folder.to_owned(), head),
+        Err(error) => unreadable(folder.to_owned(), error),
+    }
+}
+
+/// The session of a folder; none if it has no manifest of its own.
+fn look_if_there(folder: PathBuf) -> Option<ListedSession> {
+    match parse_if_there(&folder.join(MANIFEST)) {
+        Ok(head) => head.map(|head| listed(folder, head)),
+        Err(error) => Some(unreadable(folder, error)),
+    }
+}
+
+fn unreadable(folder: PathBuf, error: Error) -> ListedSession {
     let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let head: Head = match parse(&folder.join(MANIFEST)) {
-        Ok(head) => head,
-        Err(error) => {
-            return ListedSession {
-                folder: folder.to_owned(),
-                session: name,
-                status: None,
-                started_at_ns: None,
-                duration_seconds: None,
-                streams: Vec::new(),
-                loss: None,
-                bytes: 0,
-                error: Some(error),
-            };
-        }
-    };
+    ListedSession {
+        folder,
+        session: name,
+        status: None,
+        started_at_ns: None,
+        duration_seconds: None,
+        streams: Vec::new(),
+        loss: None,
+        bytes: 0,
+        error: Some(error),
+    }
+}
+
+fn listed(folder: PathBuf, head: Head) -> ListedSession {
     let live = head.status == Status::Recording && ledger::is_live(&folder.join(LEDGER));
     let status = if head.status == Status::Recording && !live { Status::Interrupted } else { head.status };
     let ended = head.ended_at_ns.filter(|_| status != Status::Recording);
     let known =
         (ended.is_some() || status == Status::Recovered) && !head.streams.iter().any(|stream| stream.unknown);
-    let bytes = head.artifacts.iter().map(|artifact| size(folder, artifact)).fold(0, u64::saturating_add);
+    let bytes = head.artifacts.iter().map(|artifact| size(&folder, artifact)).fold(0, u64::saturating_add);
     ListedSession {
         session: head.session,
         status: Some(status),
@@ -119,7 +129,7 @@ pub fn look(folder: &Path) -> ListedSession {
         loss: known.then_some(head.loss),
         bytes,
         error: None,
-        folder: folder.to_owned(),
+        folder,
     }
 }
 

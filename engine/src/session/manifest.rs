@@ -1,7 +1,7 @@
 //! `session.json`: what a session is, what it holds and what it lost. Written at the start and replaced whole, never edited in place.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
@@ -303,21 +303,42 @@ impl Manifest {
 
 /// Reads a manifest, or what is wanted of it.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let mut text = String::new();
-    let read = open_regular(path).and_then(|file| file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text));
-    read.map_err(|error| {
-        let kind = match error.kind() {
-            // There is no session.
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ErrorKind::Environment,
-            std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => ErrorKind::Data,
-            _ => ErrorKind::Io,
-        };
-        let told = Error::io("read the session's manifest", path, &error);
-        Error { kind, ..told }.with_hint("name a session folder, such as recordings/<session>")
-    })?;
-    serde_json::from_str(&text).map_err(|error| {
+    parse_if_there(path)?.ok_or_else(|| unread(path, &rustix::io::Errno::NOENT.into()))
+}
+
+/// The same; none where there is no such file.
+pub(super) fn parse_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let text = match text(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unread(path, &error)),
+    };
+    let parsed = serde_json::from_str(&text).map_err(|error| {
         Error::data(format!("can't read the session's manifest: {error}: {}", path.display()))
-    })
+    });
+    parsed.map(Some)
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    let file = open_regular(path)?;
+    let bytes = file.metadata()?.len().min(MANIFEST_BYTES_MAX);
+    // One call reads it all: a folder may have thousands.
+    let mut text = String::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
+    file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn unread(path: &Path, error: &io::Error) -> Error {
+    let kind = match error.kind() {
+        // There is no session.
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Environment,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => ErrorKind::Data,
+        _ => ErrorKind::Io,
+    };
+    let told = Error::io("read the session's manifest", path, error);
+    Error { kind, ..told }.with_hint("name a session folder, such as recordings/<session>")
 }
 
 /// `O_NOFOLLOW`, as the standard library takes it.

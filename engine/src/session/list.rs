@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss};
 
-use super::manifest::parse_if_there;
+use super::manifest::{parse, parse_if_there};
 use super::{LEDGER, MANIFEST, Status};
 use crate::ledger;
 
@@ -82,7 +82,7 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
 /// What the manifest in a folder says. One that can't be read, or isn't there, is an error in what is returned.
 #[must_use]
 pub fn look(folder: &Path) -> ListedSession {
-    match super::manifest::parse(&folder.join(MANIFEST)) {
+    match parse(&folder.join(MANIFEST)) {
         Ok(head) => listed(folder.to_owned(), head),
         Err(error) => unreadable(folder.to_owned(), error),
     }

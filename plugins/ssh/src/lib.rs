@@ -63,41 +63,20 @@
 //!
 //! Knows nothing of files or formats, but for its own key and the files that say who gets in.
 
-mod accept;
 mod auth;
-mod backlog;
-mod child;
-mod ends;
-mod gate;
-mod guest;
-mod hall;
-mod host_key;
-mod life;
-mod limits;
-mod lobby;
-mod local;
-mod modes;
+mod backend;
+mod channel;
 mod options;
-mod order;
-mod relay;
-mod rooms;
-mod session;
-mod show;
+mod recording;
+mod server;
 mod source;
-mod tail;
-mod tape;
 #[cfg(test)]
 mod tests;
-#[doc(hidden)]
-pub mod texts;
-mod told;
-mod typing;
-mod upstream;
-mod visitor;
-mod wire;
 
 use tapedeck_sdk::prelude::*;
 
+#[doc(hidden)]
+pub use auth::files as credential_files;
 pub use options::SshOptions;
 
 /// The `ssh` source.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tapedeck_sdk::Error;
 use tapedeck_sdk::options::{ByteSize, DurationText};
 
-use crate::backlog::BYTES_MIN;
+use crate::channel::backlog::BYTES_MIN;
 
 /// What happens to a session when it can't be recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -26,7 +26,7 @@ pub(crate) enum OnRecordFailure {
 pub(crate) struct Upstream {
     /// Its name or address, and port: `host`, `host:22` or `[::1]:22`. Without a port it is 22.
     pub(crate) address: String,
-    /// Who to be there. Default: whoever the visitor says to be; then anybody who gets in here gets in there as everybody who has
+    /// Who to be there. Default: whoever the origin says to be; then anybody who gets in here gets in there as everybody who has
     /// Tapedeck's key among theirs.
     #[serde(default)]
     pub(crate) user: Option<String>,

@@ -10,12 +10,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::accept::{self, Server, Taps};
-use crate::auth::Door;
-use crate::host_key;
+use crate::auth::{Authenticator, keys};
+use crate::backend::upstream::UpstreamHost;
 use crate::options::SshOptions;
-use crate::tape::{FRAMES_MAX, Frame};
-use crate::upstream::Target;
+use crate::recording::recorder::{FRAMES_MAX, Frame};
+use crate::server::{Links, Server, listener};
 
 /// The most frames of a batch.
 const BATCH_ROWS_MAX: usize = 64;
@@ -83,7 +82,7 @@ impl Source for Ssh {
                 // Before anybody gets in: nobody is to wait for what is never told.
                 self.host.follow(0, Box::new(move |mark| _ = marks.send_replace(mark)))?;
             }
-            self.runtime().spawn(accept::listen(server, listener, key, stop));
+            self.runtime().spawn(listener::listen(server, listener, key, stop));
         }
         let time =
             if self.paced && !self.stopping { Duration::ZERO } else { deadline.since(self.host.now()) };
@@ -160,10 +159,11 @@ impl OpenSource for Ssh {
                 "whoever has a key in `authorized_keys` gets in at the upstream under any name there, \"root\" included; `upstream.user` names one",
             );
         }
-        let door = Door::new(&options)?;
-        let upstream = options.upstream.as_ref().map(|upstream| Target::new(upstream, context.host.clone()));
+        let authenticator = Authenticator::new(&options)?;
+        let upstream =
+            options.upstream.as_ref().map(|upstream| UpstreamHost::new(upstream, context.host.clone()));
         let upstream = upstream.transpose()?.map(Arc::new);
-        let key = host_key::load_or_make(&options.host_key, context.host.as_ref())?;
+        let key = keys::load_or_make(&options.host_key, context.host.as_ref())?;
         let schema = terminal::schema(&context.id).build()?;
         // One worker: the recording keeps the order in which things happened, and the other cores are the engine's.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -186,8 +186,9 @@ impl OpenSource for Ssh {
         let (guard, running) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(false);
         let (marks, marked) = options.is_strict().then(|| watch::channel(Watermark::default())).unzip();
-        let taps = Taps { frames: sender, marks: marked, running: guard };
-        let server = Arc::new(Server::new(options, door, upstream, address, context.host.clone(), taps));
+        let links = Links { frames: sender, marks: marked, running: guard };
+        let server =
+            Arc::new(Server::new(options, authenticator, upstream, address, context.host.clone(), links));
         Ok(Self {
             pool: BatchPool::new(schema.clone()),
             streams: [schema],

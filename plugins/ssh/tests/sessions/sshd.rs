@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::desk::{Clockwork, Desk, folder, make_key};
+use crate::harness::{FakeEngine, Gateway, folder, make_key};
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// How often to ask whether it listens, and how long to wait in between: 20 s in all.
-const KNOCKS_MAX: usize = 1000;
-const KNOCK_PAUSE: Duration = Duration::from_millis(20);
+const CONNECT_ATTEMPTS_MAX: usize = 1000;
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A running server. Whoever has the key `gate` gets in.
 pub(crate) struct Sshd {
@@ -69,12 +69,12 @@ impl Sshd {
         let mut command = Command::new(PROGRAM);
         command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        for _knock in 0..KNOCKS_MAX {
+        for _attempt in 0..CONNECT_ATTEMPTS_MAX {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Self { child, port };
             }
             assert!(child.try_wait().unwrap().is_none(), "sshd has ended: {}", log_of(folder));
-            _ = rustix::thread::nanosleep(&KNOCK_PAUSE.try_into().unwrap());
+            _ = rustix::thread::nanosleep(&CONNECT_PAUSE.try_into().unwrap());
         }
         panic!("sshd does not listen: {}", log_of(folder));
     }
@@ -99,26 +99,26 @@ pub(crate) fn options(folder: &Path, sshd: &Sshd) -> Value {
 }
 
 /// A gateway before a server of its own.
-pub(crate) struct Gate {
+pub(crate) struct Proxy {
     // The gateway ends first.
-    pub(crate) desk: Desk,
+    pub(crate) gateway: Gateway,
     pub(crate) sshd: Sshd,
 }
 
-impl Gate {
+impl Proxy {
     pub(crate) fn new(more: Value) -> Self {
         Self::with_host(more, std::sync::Arc::default())
     }
 
-    pub(crate) fn with_host(more: Value, host: std::sync::Arc<Clockwork>) -> Self {
+    pub(crate) fn with_host(more: Value, host: std::sync::Arc<FakeEngine>) -> Self {
         let folder: TempDir = folder();
         let sshd = Sshd::start(folder.path());
         let mut all = more;
         all["upstream"] = options(folder.path(), &sshd);
-        Self { desk: Desk::with_host(folder, all, host), sshd }
+        Self { gateway: Gateway::with_host(folder, all, host), sshd }
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
-        self.desk.folder.path().join(name)
+        self.gateway.folder.path().join(name)
     }
 }

@@ -1,0 +1,227 @@
+//! The files that say who gets in and whom to trust, as text: public keys, users with hashes, hosts with keys. Knows nothing of where they
+//! are, and what it says of a mistake holds nothing of the line. Public for its fuzz host only.
+
+use std::str::FromStr;
+
+use hmac::{Hmac, KeyInit, Mac};
+use russh::keys::ssh_key::authorized_keys;
+use russh::keys::ssh_key::known_hosts::{self, HostPatterns, Marker};
+use russh::keys::{PublicKey, ssh_key};
+use sha1::Sha1;
+
+/// The most advance that a bcrypt hash may ask for: at 16 a check takes seconds already.
+const BCRYPT_COST_MAX: u32 = 16;
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The line's number, from 1 on.
+    pub line: usize,
+    /// What it is not.
+    pub what: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// The hash of a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hash {
+    /// A PHC string, `$argon2id$v=19$…`.
+    Argon2(String),
+    /// `$2a$`, `$2b$` or `$2y$`, as `htpasswd -B` prints it.
+    Bcrypt(String),
+}
+
+impl Hash {
+    fn parse(text: &str) -> Option<Self> {
+        if ["$2a$", "$2b$", "$2y$"].iter().any(|begin| text.starts_with(begin)) {
+            let parts = bcrypt::HashParts::from_str(text).ok()?;
+            let sound = (4..=BCRYPT_COST_MAX).contains(&parts.get_cost());
+            return sound.then(|| Self::Bcrypt(text.to_owned()));
+        }
+        let hash = argon2::PasswordHash::new(text).ok()?;
+        let sound = hash.algorithm.as_str().starts_with("argon2") && hash.hash.is_some();
+        sound.then(|| Self::Argon2(text.to_owned()))
+    }
+
+    /// Whether it is the hash of this password. Takes a while: that is what the hash is for.
+    #[must_use]
+    pub fn is_of(&self, password: &str) -> bool {
+        use argon2::password_hash::PasswordVerifier;
+        match self {
+            Self::Argon2(hash) => {
+                argon2::Argon2::default().verify_password(password.as_bytes(), hash.as_str()).is_ok()
+            }
+            Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
+        }
+    }
+}
+
+/// The lines that say something, numbered from 1 on.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// What the library has found, without the word that it has found it in.
+fn warned(error: &ssh_key::Error) -> String {
+    match error {
+        ssh_key::Error::Encoding(ssh_key::encoding::Error::Label(_)) => "its type is not known".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The keys of an `authorized_keys` file.
+///
+/// # Errors
+/// A line is no public key, or has options before it.
+pub fn authorized_keys(text: &str) -> Result<Vec<PublicKey>, Fault> {
+    let key = |(line, text): (usize, &str)| {
+        let entry: authorized_keys::Entry = text.parse().map_err(|error| Fault {
+            line,
+            what: format!("is no public key ({})", warned(&error)),
+            hint: "Each line is the text of a `.pub` file.",
+        })?;
+        if !entry.config_opts().is_empty() {
+            // A restriction that is not kept would let somebody do more than was meant.
+            let what = "has options before the key, which are not kept here".to_owned();
+            return Err(Fault { line, what, hint: "Begin the line with the key's type." });
+        }
+        Ok(entry.public_key().clone())
+    };
+    lines(text).map(key).collect()
+}
+
+/// The users of a file of passwords, with their hashes.
+///
+/// # Errors
+/// A line is not `user:hash`, or the hash is of no kind that is known, or asks for too much advance.
+pub fn passwords(text: &str) -> Result<Vec<(String, Hash)>, Fault> {
+    let user = |(line, text): (usize, &str)| {
+        // The line itself is nobody's business.
+        let wrong = || Fault {
+            line,
+            what: "is not `user:hash`".to_owned(),
+            hint: "The hash is what `argon2 some-salt -id -e` prints for the password, `$argon2id$v=19$…`, or `htpasswd -nB user`, \
+                   `$2y$…`, with a cost of 16 at most.",
+        };
+        let (user, hash) = text.split_once(':').ok_or_else(wrong)?;
+        let hash = Hash::parse(hash).ok_or_else(wrong)?;
+        if user.is_empty() { Err(wrong()) } else { Ok((user.to_owned(), hash)) }
+    };
+    lines(text).map(user).collect()
+}
+
+/// A line of a `known_hosts` file.
+#[derive(Debug, Clone)]
+pub struct KnownHost {
+    patterns: HostPatterns,
+    marker: Option<Marker>,
+    key: PublicKey,
+}
+
+/// The lines of a `known_hosts` file.
+///
+/// # Errors
+/// A line is not `names type key`.
+pub fn known_hosts(text: &str) -> Result<Vec<KnownHost>, Fault> {
+    let host = |(line, text): (usize, &str)| {
+        let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let entry: known_hosts::Entry = plain.parse().map_err(|error| Fault {
+            line,
+            what: format!("is no host with its key ({})", warned(&error)),
+            hint: "Each line is as `ssh-keyscan host` prints it.",
+        })?;
+        Ok(KnownHost {
+            patterns: entry.host_patterns().clone(),
+            marker: entry.marker().copied(),
+            key: entry.public_key().clone(),
+        })
+    };
+    lines(text).map(host).collect()
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The keys that it may show.
+    pub keys: Vec<PublicKey>,
+    /// The keys that nobody may show any more.
+    pub revoked: Vec<PublicKey>,
+}
+
+impl Known {
+    /// What the file says of this host at this port. Lines of certificate authorities say nothing here.
+    #[must_use]
+    pub fn of(hosts: &[KnownHost], host: &str, port: u16) -> Self {
+        let host = host.to_ascii_lowercase();
+        let name = if port == 22 { host } else { format!("[{host}]:{port}") };
+        let mut known = Self::default();
+        for entry in hosts.iter().filter(|entry| entry.is(&name)) {
+            match entry.marker {
+                None => known.keys.push(entry.key.clone()),
+                Some(Marker::Revoked) => known.revoked.push(entry.key.clone()),
+                Some(Marker::CertAuthority) => {}
+            }
+        }
+        known
+    }
+
+    /// Whether the host may show this key.
+    #[must_use]
+    pub fn trusts(&self, key: &PublicKey) -> bool {
+        let has = |keys: &[PublicKey]| keys.iter().any(|known| known.key_data() == key.key_data());
+        has(&self.keys) && !has(&self.revoked)
+    }
+}
+
+impl KnownHost {
+    fn is(&self, name: &str) -> bool {
+        match &self.patterns {
+            HostPatterns::HashedName { salt, hash } => Hmac::<Sha1>::new_from_slice(salt)
+                .is_ok_and(|hmac| hmac.chain_update(name).verify_slice(hash).is_ok()),
+            HostPatterns::Patterns(patterns) => {
+                let mut found = false;
+                for pattern in patterns {
+                    let (not, pattern) = match pattern.strip_prefix('!') {
+                        Some(pattern) => (true, pattern),
+                        None => (false, pattern.as_str()),
+                    };
+                    if is_like(name.as_bytes(), pattern.to_ascii_lowercase().as_bytes()) {
+                        if not {
+                            return false;
+                        }
+                        found = true;
+                    }
+                }
+                found
+            }
+        }
+    }
+}
+
+/// Whether a name is as a pattern says, where `?` stands for a letter and `*` for any.
+fn is_like(name: &[u8], pattern: &[u8]) -> bool {
+    let (mut at, mut of, mut star) = (0, 0, None);
+    while at < name.len() {
+        match pattern.get(of) {
+            Some(b'*') => {
+                star = Some((at, of));
+                of += 1;
+            }
+            Some(letter) if *letter == b'?' || *letter == name[at] => {
+                at += 1;
+                of += 1;
+            }
+            _ => match &mut star {
+                // The last star takes one letter more.
+                Some((from, star)) => {
+                    *from += 1;
+                    (at, of) = (*from, *star + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[of..].iter().all(|letter| *letter == b'*')
+}

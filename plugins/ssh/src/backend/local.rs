@@ -1,0 +1,191 @@
+//! The ends of a program of this machine, on a terminal or on pipes. Knows nothing of SSH but what [`child`] does.
+
+use std::future::pending;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use russh::Sig;
+use rustix::process::Pid;
+
+use crate::backend::command::CommandSpec;
+use crate::backend::process::{self, Descriptors, End, Process, Read, Size};
+use crate::backend::{Event, Exit, PIECE_BYTES_MAX};
+
+/// So much is read from a terminal after the program's end: the kernel keeps less, so more is from somebody who goes on writing.
+const REST_BYTES_MAX: usize = 1 << 20;
+
+/// SSH's number of standard error.
+pub(crate) const STDERR: u32 = 1;
+
+/// Starts a program.
+pub(crate) fn start(spec: CommandSpec) -> io::Result<(Output, Input)> {
+    let (program, ends) = Process::start(spec)?;
+    let group = program.group();
+    let (stdin, output, errors, terminal) = match ends {
+        Descriptors::Terminal(end) => {
+            let end = Arc::new(end);
+            (Stdin::Terminal(end.clone()), end.clone(), None, Some(end))
+        }
+        Descriptors::Pipes { input, output, errors } => {
+            (Stdin::Pipe(input), Arc::new(output), Some(errors), None)
+        }
+    };
+    let output = Output {
+        program,
+        terminal,
+        output: Some(output),
+        errors,
+        status: None,
+        rest: 0,
+        buffer: BytesMut::new(),
+        errors_buffer: BytesMut::new(),
+    };
+    Ok((output, Input { stdin, group }))
+}
+
+/// Where the program's output comes from.
+pub(crate) struct Output {
+    program: Process,
+    terminal: Option<Arc<End>>,
+    /// `None` once nobody can write to it any more.
+    output: Option<Arc<End>>,
+    errors: Option<End>,
+    status: Option<ExitStatus>,
+    /// How much came from the terminal after the program's end.
+    rest: usize,
+    buffer: BytesMut,
+    errors_buffer: BytesMut,
+}
+
+impl Output {
+    /// All output, and then how it ended. That of a terminal ends with the program, that of a pipe when the last one closes it.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            if let Some(status) = self.status {
+                if let Some(terminal) = &self.terminal {
+                    let left = self.rest < REST_BYTES_MAX;
+                    if left
+                        && let Ok(Read::Some) =
+                            process::take(terminal.get_ref(), &mut self.buffer, PIECE_BYTES_MAX)
+                    {
+                        self.rest += self.buffer.len();
+                        return Event::Output(self.buffer.split().freeze(), None);
+                    }
+                    return Event::Exited(exit(status));
+                }
+                if self.output.is_none() && self.errors.is_none() {
+                    return Event::Exited(exit(status));
+                }
+            }
+            tokio::select! {
+                read = read(self.output.as_deref(), &mut self.buffer) => match read {
+                    Ok(Read::Some) => return Event::Output(self.buffer.split().freeze(), None),
+                    Ok(Read::Nothing) => {}
+                    // A terminal that everybody has closed may be opened again, but hardly ever is.
+                    Ok(Read::Ended) | Err(_) => self.output = None,
+                },
+                read = read(self.errors.as_ref(), &mut self.errors_buffer) => match read {
+                    Ok(Read::Some) => return Event::Output(self.errors_buffer.split().freeze(), Some(STDERR)),
+                    Ok(Read::Nothing) => {}
+                    Ok(Read::Ended) | Err(_) => self.errors = None,
+                },
+                status = self.program.wait(), if self.status.is_none() => match status {
+                    Ok(status) => self.status = Some(status),
+                    Err(error) => return Event::Exited(Exit::Lost(format!("how the program ended is not known: {error}"))),
+                },
+            }
+        }
+    }
+
+    pub(crate) async fn hang_up(self) -> Option<Exit> {
+        self.program.hang_up(self.terminal.as_deref()).await.map(exit)
+    }
+}
+
+async fn read(end: Option<&End>, into: &mut BytesMut) -> io::Result<Read> {
+    match end {
+        Some(end) => process::read(end, into, PIECE_BYTES_MAX).await,
+        None => pending().await,
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match (status.code(), process::name(status)) {
+        (None, Some(name)) => Exit::Signal {
+            name,
+            number: status.signal(),
+            core: status.core_dumped(),
+            message: String::new(),
+            language: String::new(),
+        },
+        (code, _) => Exit::Status(code.and_then(|code| u32::try_from(code).ok()).unwrap_or(255)),
+    }
+}
+
+enum Stdin {
+    Terminal(Arc<End>),
+    /// `None` once it is closed.
+    Pipe(Option<End>),
+}
+
+/// Where the program's input goes.
+pub(crate) struct Input {
+    stdin: Stdin,
+    group: Pid,
+}
+
+impl Input {
+    fn end(&self) -> Option<&End> {
+        match &self.stdin {
+            Stdin::Terminal(end) => Some(end),
+            Stdin::Pipe(end) => end.as_ref(),
+        }
+    }
+
+    pub(crate) fn takes(&self) -> bool {
+        self.end().is_some()
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.end() {
+            _ if bytes.is_empty() => pending().await,
+            Some(end) => match process::write(end, bytes).await? {
+                0 => Err(io::ErrorKind::BrokenPipe.into()),
+                count => Ok(count),
+            },
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Closes a pipe. A terminal stays.
+    pub(crate) fn finish(&mut self) {
+        if let Stdin::Pipe(end) = &mut self.stdin {
+            *end = None;
+        }
+    }
+
+    pub(crate) fn resize(&mut self, size: Size) {
+        if let Stdin::Terminal(end) = &self.stdin {
+            process::resize(end, size);
+        }
+    }
+
+    /// The group that stands in front on a terminal gets it: it changes as a shell runs one thing after another.
+    pub(crate) fn signal(&mut self, signal: &Sig) {
+        let front = match &self.stdin {
+            Stdin::Terminal(end) => rustix::termios::tcgetpgrp(end.get_ref()).ok(),
+            Stdin::Pipe(_) => None,
+        };
+        Process::signal(front.unwrap_or(self.group), signal);
+    }
+
+    pub(crate) fn echoes(&self) -> Option<bool> {
+        match &self.stdin {
+            Stdin::Terminal(end) => Some(process::echoes(end)),
+            Stdin::Pipe(_) => None,
+        }
+    }
+}

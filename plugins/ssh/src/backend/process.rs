@@ -1,0 +1,280 @@
+//! What a session runs: started on a terminal or on pipes, read, written, signalled, and seen to its end. Knows nothing of SSH
+//! but the names of its signals.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use russh::Sig;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+use rustix::termios::{LocalModes, Winsize};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::process::Child;
+
+use crate::backend::command::CommandSpec;
+use crate::backend::terminal_modes;
+
+/// How long a program that was hung up may take to end, before it is killed.
+const HANGUP_TIME: Duration = Duration::from_millis(300);
+
+/// Columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+}
+
+impl Size {
+    /// What a client says; where it says nothing, what terminals have always had.
+    pub(crate) fn warned(columns: u32, rows: u32) -> Self {
+        let cells = |cells: u32, usual: u16| {
+            if cells == 0 { usual } else { u16::try_from(cells).unwrap_or(u16::MAX) }
+        };
+        Self { columns: cells(columns, 80), rows: cells(rows, 24) }
+    }
+}
+
+/// One end of a pipe, or the terminal's own side.
+pub(crate) type End = AsyncFd<OwnedFd>;
+
+/// The ends that a program's output comes from and its input goes to.
+pub(crate) enum Descriptors {
+    Terminal(End),
+    Pipes { input: Option<End>, output: End, errors: End },
+}
+
+/// A program that runs. Dropped before its end, it is killed; [`hang_up`](Self::hang_up) is the polite way.
+pub(crate) struct Process {
+    child: Child,
+    group: Pid,
+}
+
+impl Process {
+    pub(crate) fn start(spec: CommandSpec) -> io::Result<(Self, Descriptors)> {
+        let (child, ends) = if spec.terminal.is_some() { on_terminal(spec)? } else { on_pipes(spec)? };
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let group = id.expect("a child that was not waited for has a number");
+        Ok((Self { child, group }, ends))
+    }
+
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Sends a signal, unless the program has ended. Names that this system does not know are durable over.
+    pub(crate) fn signal(group: Pid, signal: &Sig) {
+        if let Some(signal) = number(signal) {
+            // A group that has gone in the meantime needs no signal.
+            _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+
+    pub(crate) fn group(&self) -> Pid {
+        self.group
+    }
+
+    /// Tells the program that its user has gone, and kills it if it takes no notice. Returns how it has ended, if the system says so.
+    pub(crate) async fn hang_up(mut self, terminal: Option<&End>) -> Option<ExitStatus> {
+        let Ok(None) = self.child.try_wait() else { return self.child.wait().await.ok() };
+        // Who stands in front on the terminal is warned too.
+        let front = terminal.and_then(|end| rustix::termios::tcgetpgrp(end.get_ref()).ok());
+        let groups = [Some(self.group), front.filter(|front| *front != self.group)];
+        let signal = |signal: Signal| {
+            for group in groups.into_iter().flatten() {
+                _ = rustix::process::kill_process_group(group, signal);
+            }
+        };
+        signal(Signal::HUP);
+        signal(Signal::CONT);
+        let ended = match tokio::time::timeout(HANGUP_TIME, self.child.wait()).await {
+            Ok(ended) => ended,
+            Err(_late) => {
+                signal(Signal::KILL);
+                self.child.wait().await
+            }
+        };
+        ended.ok()
+    }
+}
+
+fn on_terminal(spec: CommandSpec) -> io::Result<(Child, Descriptors)> {
+    let other = |error: pty_process::Error| match error {
+        pty_process::Error::Io(error) => error,
+        error => io::Error::other(error),
+    };
+    let (master, slave) = pty_process::open().map_err(other)?;
+    if let Some(terminal) = &spec.terminal {
+        let Size { columns, rows } = terminal.size;
+        master.resize(pty_process::Size::new(rows, columns)).map_err(other)?;
+        terminal_modes::set(&master, &terminal.modes)?;
+    }
+    let command = pty_process::Command::new(spec.program)
+        .args(spec.arguments)
+        .env_clear()
+        .envs(spec.environment)
+        .kill_on_drop(true);
+    let command = match home() {
+        Some(home) => command.current_dir(home),
+        None => command,
+    };
+    let child = command.spawn(slave).map_err(other)?;
+    Ok((child, Descriptors::Terminal(end(master.into(), Interest::READABLE | Interest::WRITABLE)?)))
+}
+
+fn on_pipes(spec: CommandSpec) -> io::Result<(Child, Descriptors)> {
+    let mut command = tokio::process::Command::new(spec.program);
+    command.args(spec.arguments).env_clear().envs(spec.environment).kill_on_drop(true).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(home) = home() {
+        command.current_dir(home);
+    }
+    let mut child = command.spawn()?;
+    let input = child.stdin.take().expect("it was asked for").into_owned_fd()?;
+    let output = child.stdout.take().expect("it was asked for").into_owned_fd()?;
+    let errors = child.stderr.take().expect("it was asked for").into_owned_fd()?;
+    let ends = Descriptors::Pipes {
+        input: Some(end(input, Interest::WRITABLE)?),
+        output: end(output, Interest::READABLE)?,
+        errors: end(errors, Interest::READABLE)?,
+    };
+    Ok((child, ends))
+}
+
+/// Where a login begins.
+fn home() -> Option<OsString> {
+    std::env::var_os("HOME").filter(|home| std::path::Path::new(home).is_dir())
+}
+
+#[expect(
+    deprecated,
+    reason = "what is to replace it is unsafe; an `OwnedFd` is one open file all its connection, as is asked for"
+)]
+fn end(fd: OwnedFd, interest: Interest) -> io::Result<End> {
+    let flags = rustix::fs::fcntl_getfl(&fd)?;
+    rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
+    AsyncFd::with_interest(fd, interest)
+}
+
+/// What a read has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    Some,
+    /// There is nothing now.
+    Nothing,
+    /// Nobody can write any more.
+    Ended,
+}
+
+/// Waits for output, and takes what there is of it, up to `bytes_max`.
+pub(crate) async fn read(end: &End, into: &mut BytesMut, bytes_max: usize) -> io::Result<Read> {
+    loop {
+        let mut ready = end.readable().await?;
+        match ready.try_io(|end| match take(end, into, bytes_max) {
+            Ok(Read::Nothing) => Err(io::ErrorKind::WouldBlock.into()),
+            other => other,
+        }) {
+            Ok(read) => return read,
+            Err(_nothing_yet) => {}
+        }
+    }
+}
+
+/// Takes the output that there is, up to `bytes_max`. Does not wait.
+pub(crate) fn take<F: AsFd>(fd: &F, into: &mut BytesMut, bytes_max: usize) -> io::Result<Read> {
+    let begin = into.len();
+    into.resize(begin + bytes_max, 0);
+    let mut end = begin;
+    let mut outcome = Read::Some;
+    while end < into.len() {
+        match rustix::io::read(fd, &mut into[end..]) {
+            // Linux says EIO when the last process has closed the terminal, others say that the file has ended.
+            Ok(0) | Err(Errno::IO) => outcome = Read::Ended,
+            Ok(count) => {
+                end += count;
+                continue;
+            }
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => outcome = Read::Nothing,
+            Err(error) => return Err(error.into()),
+        }
+        break;
+    }
+    into.truncate(end);
+    // What was read comes first; that there is no more shows the next time.
+    Ok(if end > begin { Read::Some } else { outcome })
+}
+
+/// Waits until some input is taken. Returns how many bytes; 0 if nobody will take any.
+pub(crate) async fn write(end: &End, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        let mut ready = end.writable().await?;
+        match ready.try_io(|end| match rustix::io::write(end, bytes) {
+            Err(Errno::PIPE | Errno::IO) => Ok(0),
+            other => Ok(other?),
+        }) {
+            Ok(written) => return written,
+            Err(_no_room_yet) => {}
+        }
+    }
+}
+
+pub(crate) fn resize(terminal: &End, size: Size) {
+    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // A terminal that nobody has open any more has no size to change.
+    _ = rustix::termios::tcsetwinsize(terminal.get_ref(), size);
+}
+
+/// Whether a line that is typed now is shown. A program that reads key by key shows them itself.
+pub(crate) fn echoes(terminal: &End) -> bool {
+    rustix::termios::tcgetattr(terminal.get_ref()).map_or(true, |modes| {
+        modes.local_modes.contains(LocalModes::ECHO) || !modes.local_modes.contains(LocalModes::ICANON)
+    })
+}
+
+/// The number of a signal, if this system knows it.
+pub(crate) fn number(signal: &Sig) -> Option<Signal> {
+    Some(match signal {
+        Sig::ABRT => Signal::ABORT,
+        Sig::ALRM => Signal::ALARM,
+        Sig::FPE => Signal::FPE,
+        Sig::HUP => Signal::HUP,
+        Sig::ILL => Signal::ILL,
+        Sig::INT => Signal::INT,
+        Sig::KILL => Signal::KILL,
+        Sig::PIPE => Signal::PIPE,
+        Sig::QUIT => Signal::QUIT,
+        Sig::SEGV => Signal::SEGV,
+        Sig::TERM => Signal::TERM,
+        Sig::USR1 => Signal::USR1,
+        Sig::Custom(name) if name == "USR2" => Signal::USR2,
+        Sig::Custom(_) => return None,
+    })
+}
+
+/// The name of the signal that ended a program, as SSH knows it.
+pub(crate) fn name(status: ExitStatus) -> Option<Sig> {
+    let number_of = status.signal()?;
+    let known = [
+        Sig::ABRT,
+        Sig::ALRM,
+        Sig::FPE,
+        Sig::HUP,
+        Sig::ILL,
+        Sig::INT,
+        Sig::KILL,
+        Sig::PIPE,
+        Sig::QUIT,
+        Sig::SEGV,
+        Sig::TERM,
+        Sig::USR1,
+    ];
+    let found = known.into_iter().find(|sig| number(sig).is_some_and(|signal| signal.as_raw() == number_of));
+    Some(found.unwrap_or_else(|| Sig::Custom(format!("SIG{number_of}@tapedeck"))))
+}

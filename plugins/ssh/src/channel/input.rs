@@ -1,0 +1,154 @@
+//! The way of input: from the client, to the recorder if that is asked for, to what runs. Knows nothing of output.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, Bytes};
+use russh::{ChannelMsg, ChannelReadHalf};
+use tokio::sync::mpsc;
+
+use crate::backend::Input;
+use crate::backend::process::Size;
+use crate::channel::backlog::Backlog;
+use crate::channel::session::{Capture, Control, Interruption, put};
+use crate::recording::recorder::Recorder;
+
+/// What a piece of input takes up beside its bytes.
+const PIECE_BYTES: usize = 128;
+
+/// The way of input of one session.
+pub(crate) struct InputRelay<'session> {
+    pub(crate) recorder: &'session Recorder,
+    pub(crate) from_client: &'session mut ChannelReadHalf,
+    pub(crate) control: &'session mut mpsc::Receiver<Control>,
+    pub(crate) capture: Capture,
+    pub(crate) backlog: &'session Backlog,
+    /// How many bytes the client has sent.
+    pub(crate) bytes_in: &'session AtomicU64,
+}
+
+/// What the program has not taken yet.
+struct Waiting<'session> {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+    backlog: &'session Backlog,
+}
+
+impl Waiting<'_> {
+    fn push(&mut self, data: Bytes) -> Result<(), Interruption> {
+        self.bytes += data.len();
+        self.pieces.push_back(data);
+        self.tell();
+        if self.backlog.is_too_much() { Err(Interruption::UnreadInput) } else { Ok(()) }
+    }
+
+    fn tell(&self) {
+        self.backlog.set(self.bytes + self.pieces.len() * PIECE_BYTES);
+    }
+
+    fn taken(&mut self, taken: io::Result<usize>) {
+        match taken {
+            Ok(0) => return,
+            Ok(count) => {
+                self.bytes -= count;
+                let first = self.pieces.front_mut().expect("it was taken from");
+                first.advance(count);
+                if first.is_empty() {
+                    self.pieces.pop_front();
+                }
+            }
+            // Nobody reads any more: as with any pipe, the rest is for nobody.
+            Err(_) => {
+                self.pieces.clear();
+                self.bytes = 0;
+            }
+        }
+        self.tell();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.backlog.set(0);
+    }
+}
+
+impl InputRelay<'_> {
+    /// Passes on all input. Returns when the client has gone.
+    pub(crate) async fn run(&mut self, input: &mut Input) -> Interruption {
+        let mut waiting = Waiting { pieces: VecDeque::new(), bytes: 0, backlog: self.backlog };
+        let (mut echoes, mut finished) = (true, false);
+        loop {
+            if finished && waiting.pieces.is_empty() {
+                input.finish();
+            }
+            let first = waiting.pieces.front().cloned().unwrap_or_default();
+            let outcome = tokio::select! {
+                message = self.from_client.wait() => match message {
+                    Some(ChannelMsg::Data { data }) if !data.is_empty() => {
+                        let noted = self.note(&data, input, &mut echoes).await;
+                        if input.takes() { noted.and_then(|()| waiting.push(data)) } else { noted }
+                    }
+                    Some(ChannelMsg::Eof) => {
+                        finished = true;
+                        Ok(())
+                    }
+                    Some(ChannelMsg::Close) | None => Err(Interruption::ClientGone),
+                    // What else a client asks for comes by the other way.
+                    Some(_) => Ok(()),
+                },
+                control = self.control.recv() => match control {
+                    Some(Control::Resize(size)) => self.resize(size, input).await,
+                    Some(Control::Signal(signal)) => {
+                        input.signal(signal);
+                        Ok(())
+                    }
+                    None => Err(Interruption::ClientGone),
+                },
+                taken = input.advance(&first) => {
+                    waiting.taken(taken);
+                    Ok(())
+                }
+            };
+            if let Err(over) = outcome {
+                return over;
+            }
+        }
+    }
+
+    /// Takes all input, for nobody: what runs has ended. Returns when the client has gone.
+    pub(crate) async fn drain(&mut self) -> Interruption {
+        loop {
+            let gone = tokio::select! {
+                message = self.from_client.wait() => matches!(message, Some(ChannelMsg::Close) | None),
+                control = self.control.recv() => control.is_none(),
+            };
+            if gone {
+                return Interruption::ClientGone;
+            }
+        }
+    }
+
+    /// Capture input, or only that there was some.
+    async fn note(&self, data: &Bytes, input: &Input, echoed: &mut bool) -> Result<(), Interruption> {
+        self.bytes_in.fetch_add(data.len() as u64, Ordering::Relaxed);
+        if self.capture != Capture::OutputAndInput {
+            self.recorder.touch();
+            return Ok(());
+        }
+        if let Some(echoes) = input.echoes()
+            && std::mem::replace(echoed, echoes) != echoes
+        {
+            put(self.recorder, "e", if echoes { "on" } else { "off" }).await?;
+        }
+        put(self.recorder, "i", data.clone()).await.map(drop)
+    }
+
+    async fn resize(&self, size: Size, input: &mut Input) -> Result<(), Interruption> {
+        // Recorded first: what the program draws for the new size comes after it.
+        put(self.recorder, "r", format!("{}x{}", size.columns, size.rows)).await?;
+        input.resize(size);
+        Ok(())
+    }
+}

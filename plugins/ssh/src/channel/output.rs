@@ -1,0 +1,212 @@
+//! The way of output: recorded, in strict mode waited for until that is safe, and then shown. Knows nothing of input.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::ChannelWriteHalf;
+use russh::server::{Handle, Msg};
+use serde_json::json;
+
+use crate::backend::local::STDERR;
+use crate::backend::{Event, Exit, Output};
+use crate::channel::partial_char::PartialChar;
+use crate::channel::session::{Capture, Interruption, put};
+use crate::recording::durability::DurabilityGate;
+use crate::recording::recorder::{LAST, Recorder};
+
+/// The most pieces that wait until they are safe. Each has 32 KiB at most, so this is at most 2 MiB a session.
+const PENDING_MAX: usize = 64;
+
+/// How long half a character of a program on pipes waits for its other half. What goes through pipes may be anything, such as the
+/// protocol of `rsync`, whose other side waits for the last byte.
+const HALF_TIME: Duration = Duration::from_millis(100);
+
+/// How long the word that no more output comes waits for how it ended, which mostly comes at once: a client that has nothing to say
+/// closes the channel at that word, and would not hear the rest.
+const END_TIME: Duration = Duration::from_millis(500);
+
+/// A piece of output that is recorded, and not known to be safe yet.
+struct Pending {
+    number: u64,
+    data: Bytes,
+    ext: Option<u32>,
+    /// Half a character: safe with the frame that has the other half, as sinks that write text keep it until then.
+    half: bool,
+}
+
+/// The way of output of one session.
+pub(crate) struct OutputRelay<'session> {
+    recorder: &'session Recorder,
+    handle: &'session Handle,
+    to_client: &'session ChannelWriteHalf<Msg>,
+    gate: DurabilityGate,
+    capture: Capture,
+    pending: VecDeque<Pending>,
+    tail: PartialChar,
+    /// Whether what runs has a terminal, which shows nothing of half a character.
+    terminal: bool,
+    bytes: u64,
+    counted: bool,
+    /// No more output comes: for how long the client's word of it waits.
+    eof: Option<Duration>,
+    finished: bool,
+}
+
+impl<'session> OutputRelay<'session> {
+    pub(crate) fn new(
+        recorder: &'session Recorder,
+        handle: &'session Handle,
+        to_client: &'session ChannelWriteHalf<Msg>,
+        gate: DurabilityGate,
+        capture: Capture,
+        terminal: bool,
+    ) -> Self {
+        Self {
+            recorder,
+            handle,
+            to_client,
+            gate,
+            capture,
+            pending: VecDeque::new(),
+            tail: PartialChar::default(),
+            terminal,
+            bytes: 0,
+            counted: false,
+            eof: None,
+            finished: false,
+        }
+    }
+
+    /// Passes on all output. Returns how what runs has ended; everything before is shown then.
+    pub(crate) async fn run(&mut self, output: &mut Output, begun: u64) -> Result<Exit, Interruption> {
+        if self.capture == Capture::Counts {
+            // There is nothing to wait for but that the connection itself is recorded.
+            self.wait(begun).await?;
+        }
+        let exit = loop {
+            let oldest = self.pending.front().map_or(0, |pending| pending.number);
+            let half = self.pending.front().map(|pending| pending.half);
+            tokio::select! {
+                said = output.next(), if self.pending.len() < PENDING_MAX => match said {
+                    Event::Output(data, ext) => self.take(data, ext).await?,
+                    Event::Eof { status_follows } => self.eof = Some(if status_follows { END_TIME } else { Duration::ZERO }),
+                    Event::Exited(exit) => break exit,
+                },
+                durable = self.gate.durable(oldest), if half == Some(false) => {
+                    durable.map_err(|_unrecorded| Interruption::Unrecorded)?;
+                    self.show_oldest().await?;
+                }
+                () = tokio::time::sleep(self.eof.unwrap_or_default()), if self.eof.is_some() && half.is_none() => {
+                    (self.eof, self.finished) = (None, true);
+                    self.handle.eof(self.to_client.id()).await.map_err(|()| Interruption::ClientGone)?;
+                }
+                () = tokio::time::sleep(HALF_TIME), if half == Some(true) && !self.terminal => self.resolve_partial(None),
+            }
+        };
+        if let Exit::Lost(why) = &exit {
+            let message = Bytes::from(format!("tapedeck: {why}\r\n"));
+            let number = put(self.recorder, "o", message.clone()).await?;
+            self.resolve_partial(Some(number));
+            self.pending.push_back(Pending { number, data: message, ext: Some(STDERR), half: false });
+        }
+        self.release().await?;
+        Ok(exit)
+    }
+
+    /// Capture how it ended, and shows the rest when that is safe.
+    pub(crate) async fn record_end(&mut self, exit: &Exit, bytes_in: u64) -> Result<(), Interruption> {
+        match self.put_end(exit, bytes_in).await {
+            Ok(number) => {
+                // No other half will come.
+                self.resolve_partial(Some(number));
+                self.wait(number).await?;
+                self.release().await
+            }
+            // Without strict mode the client is warned how it ended, also when the engine wants no more frames.
+            Err(_) if self.gate.is_open() => Ok(()),
+            Err(over) => Err(over),
+        }
+    }
+
+    /// Capture how it ended. Returns the frame's number.
+    async fn put_end(&mut self, exit: &Exit, bytes_in: u64) -> Result<u64, Interruption> {
+        if let Some(counts) = self.counts(bytes_in) {
+            put(self.recorder, "c", counts).await?;
+            self.counted = true;
+        }
+        put(self.recorder, LAST, exit.number().to_string()).await
+    }
+
+    /// How much went by, if that is all that is recorded, and is not recorded yet.
+    pub(crate) fn counts(&self, bytes_in: u64) -> Option<String> {
+        let counts = || json!({ "bytes_in": bytes_in, "bytes_out": self.bytes }).to_string();
+        (self.capture == Capture::Counts && !self.counted).then(counts)
+    }
+
+    /// Whether the client knows that no more output comes.
+    pub(crate) fn finished(&self) -> bool {
+        self.finished
+    }
+
+    async fn take(&mut self, mut data: Bytes, ext: Option<u32>) -> Result<(), Interruption> {
+        if self.capture == Capture::Counts {
+            self.recorder.touch();
+            return self.show(data, ext).await;
+        }
+        let number = put(self.recorder, "o", data.clone()).await?;
+        if self.gate.is_open() {
+            return self.show(data, ext).await;
+        }
+        let half = self.tail.after(&data);
+        if half <= data.len() {
+            self.resolve_partial(Some(number));
+        }
+        let tail = data.split_off(data.len() - half.min(data.len()));
+        for (data, half) in [(data, false), (tail, true)] {
+            if !data.is_empty() {
+                self.pending.push_back(Pending { number, data, ext, half });
+            }
+        }
+        Ok(())
+    }
+
+    /// Halves of characters are not waited for any more: they are safe with this frame, or with their own.
+    fn resolve_partial(&mut self, number: Option<u64>) {
+        for pending in self.pending.iter_mut().rev().take_while(|pending| pending.half) {
+            pending.half = false;
+            pending.number = number.unwrap_or(pending.number);
+        }
+    }
+
+    async fn wait(&mut self, number: u64) -> Result<(), Interruption> {
+        self.gate.durable(number).await.map_err(|_unrecorded| Interruption::Unrecorded)
+    }
+
+    /// Shows everything that waits, as soon as it is safe, but for half a character.
+    async fn release(&mut self) -> Result<(), Interruption> {
+        while let Some(number) =
+            self.pending.front().filter(|pending| !pending.half).map(|pending| pending.number)
+        {
+            self.wait(number).await?;
+            self.show_oldest().await?;
+        }
+        Ok(())
+    }
+
+    async fn show_oldest(&mut self) -> Result<(), Interruption> {
+        match self.pending.pop_front() {
+            Some(Pending { data, ext, .. }) => self.show(data, ext).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn show(&mut self, data: Bytes, ext: Option<u32>) -> Result<(), Interruption> {
+        self.bytes += data.len() as u64;
+        let sent = match ext {
+            None => self.to_client.data_bytes(data).await,
+            Some(ext) => self.to_client.extended_data_bytes(ext, data).await,
+        };
+        sent.map_err(|_closed| Interruption::ClientGone)
+    }
+}

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tapedeck_ssh::texts::{Fault, Known, authorized_keys, known_hosts, passwords};
+use tapedeck_ssh::credential_files::{Fault, Known, authorized_keys, known_hosts, passwords};
 
 fuzz_target!(|input: (&str, &str, u16)| {
     let (text, host, port) = input;

@@ -9,35 +9,35 @@ use tapedeck_sdk::options::{ByteSize, DurationText};
 
 use crate::channel::backlog::BYTES_MIN;
 
-/// What happens to a session when it can't be recorded.
+/// A session that can't be recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnRecordFailure {
-    /// It goes on; the loss is counted.
+    /// Continues; the loss is counted.
     #[default]
     Continue,
-    /// It ends, and no byte reaches the client before it would survive a `kill -9` in the recording.
+    /// Ends; no byte reaches the client before it would survive a `kill -9`.
     Close,
 }
 
-/// A host that sessions go on to.
+/// The host that sessions go to.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
-    /// Its name or address, and port: `host`, `host:22` or `[::1]:22`. Without a port it is 22.
+    /// Name or address, and port: `host`, `host:22` or `[::1]:22`. Default port: 22.
     pub(crate) address: String,
-    /// Who to be there. Default: whoever the origin says to be; then anybody who gets in here gets in there as everybody who has
-    /// Tapedeck's key among theirs.
+    /// The user there. Default: the client's user name; then any client is any user there who has authorized
+    /// Tapedeck's key.
     #[serde(default)]
     pub(crate) user: Option<String>,
-    /// The file of the private key to log in with, without a passphrase and readable by its owner only.
+    /// File of the private key to log in with: no passphrase, readable by its owner only.
     pub(crate) key: PathBuf,
-    /// The file of keys that the host may show, as OpenSSH writes it. A host whose key is not in it is refused.
+    /// File of the host's keys, in OpenSSH's format. A host with another key is refused.
     pub(crate) known_hosts: PathBuf,
 }
 
 impl Upstream {
-    /// The host and the port.
+    /// The host and port.
     pub(crate) fn place(&self) -> Result<(String, u16), Error> {
         let wrong = || {
             let message = format!("\"{}\" is no host with a port", self.address);
@@ -66,64 +66,64 @@ impl Upstream {
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SshOptions {
-    /// The address and port to listen on. Port 0 takes any that is free.
+    /// Address and port to listen on. Port 0: a free one.
     #[serde(default = "default_listen")]
     pub(crate) listen: String,
-    /// The file of the server's own key. Made on the first start, readable by its owner only.
+    /// File of the host key. Made on the first start, readable by its owner only.
     #[serde(default = "default_host_key")]
     pub(crate) host_key: PathBuf,
-    /// The file of public keys that get in, one a line, without options before the key. Refused if others can write it.
+    /// File of authorized public keys, one a line. Lines with options before the key are skipped. Refused if
+    /// others can write it.
     #[serde(default)]
     pub(crate) authorized_keys: Option<PathBuf>,
-    /// The file of users with a password, a line each: `user:hash`, the hash an argon2 PHC string (`$argon2id$v=19$…`) or
-    /// bcrypt (`$2y$…`, as `htpasswd -nB user` prints the whole line; as everywhere it sees a password's first 72 bytes only).
-    /// Refused if others can write it.
+    /// File of users and password hashes, one `user:hash` a line: an argon2 PHC string (`$argon2id$v=19$…`) or
+    /// bcrypt (`$2y$…`, as `htpasswd -nB user` prints it; uses the first 72 bytes of a password). Refused if
+    /// others can write it.
     #[serde(default)]
     pub(crate) passwords: Option<PathBuf>,
-    /// The program, and its arguments, that every session runs. Default: the user's shell, or in it what the client asks for.
+    /// Program and arguments of every session. Default: the user's shell, or the client's command in it.
     #[serde(default)]
     pub(crate) command: Vec<String>,
-    /// The environment variables that a client may set; a `*` at the end stands for anything.
+    /// Environment variables that a client may set; a `*` at the end matches anything.
     #[serde(default = "default_environment")]
     pub(crate) environment: Vec<String>,
-    /// Whether input is recorded. It may hold passwords; with an `upstream` nothing says which input is not shown, so they can't be left out.
+    /// Whether input is recorded. It may hold passwords; with an `upstream` hidden input can't be told apart.
     #[serde(default)]
     pub(crate) input: bool,
-    /// The most connections at the same time. When all places are taken, the one of somebody who has not logged in yet goes to the next
-    /// who comes.
+    /// The most connections at a time. When all are taken, a new one evicts a pending login.
     #[serde(default = "default_connections_max")]
     pub(crate) connections_max: usize,
-    /// The most failed logins of an address in a minute; further connections of it are closed at once.
+    /// The most failed logins of an address in a minute; further connections are closed at once.
     #[serde(default = "default_failed_logins_max")]
     pub(crate) failed_logins_max: u32,
     /// How long a client may take to log in, as `LoginGraceTime` of OpenSSH's server.
     #[serde(default = "default_login_timeout")]
     pub(crate) login_timeout: DurationText,
-    /// How long a connection may be without input and output. Default: as long as it likes.
+    /// How long a connection may be without input and output. Default: no limit.
     #[serde(default)]
     pub(crate) idle_timeout: Option<DurationText>,
-    /// How long a connection may last. Default: as long as it likes.
+    /// How long a connection may last. Default: no limit.
     #[serde(default)]
     pub(crate) time_limit: Option<DurationText>,
-    /// How often a silent client is asked whether it is still there. Three questions without an answer end the connection, as does a
-    /// client that takes nothing for as long.
+    /// Interval of keepalive requests to a silent client. Three without an answer end the connection, as does
+    /// a client that reads nothing for as long.
     #[serde(default = "default_keepalive")]
     pub(crate) keepalive: DurationText,
-    /// How much input of a connection may wait for programs that do not read it. The more waits, the slower the client may send; the
-    /// session that goes beyond ends. At least `4MiB`.
+    /// The most unread input of a connection. The more waits, the slower the client may send; a session beyond
+    /// the limit ends. At least `4MiB`.
     #[serde(default = "default_unread_input_max")]
     pub(crate) unread_input_max: ByteSize,
-    /// What happens to a session when it can't be recorded. `close` makes it wait for its recording too, and goes without `rate` only.
+    /// A session that can't be recorded. `close` also makes sessions wait for their recording; not with `rate`.
     #[serde(default)]
     pub(crate) on_record_failure: OnRecordFailure,
-    /// A host that every session goes on to, instead of running something here.
+    /// Host that every session goes to, instead of running here.
     #[serde(default)]
     pub(crate) upstream: Option<Upstream>,
-    /// The subsystems that a client may ask the upstream for. How much goes by is recorded, not what.
+    /// Subsystems that a client may ask the upstream for. Bytes are counted, not recorded.
     #[serde(default = "default_subsystems")]
     pub(crate) subsystems: Vec<String>,
-    /// Whether a client may have ports forwarded (`ssh -L`, `-W`, `-D`) to where the upstream host can connect. How much goes by is
-    /// recorded, not what.
+    /// Whether clients may forward ports (`ssh -L`, `-W`, `-D`) through the upstream host. Bytes are counted,
+    /// not recorded.
     #[serde(default)]
     pub(crate) forwarding: bool,
 }
@@ -136,7 +136,7 @@ fn default_host_key() -> PathBuf {
     PathBuf::from("tapedeck_host_key")
 }
 
-/// What `sshd` of most systems lets through.
+/// What `sshd` of most systems accepts.
 fn default_environment() -> Vec<String> {
     ["LANG", "LC_*"].map(str::to_owned).into()
 }
@@ -215,12 +215,12 @@ impl SshOptions {
         })
     }
 
-    /// Whether sessions wait for their recording, and end without it.
+    /// Whether sessions wait for their recording and end without it.
     pub(crate) fn is_strict(&self) -> bool {
         self.on_record_failure == OnRecordFailure::Close
     }
 
-    /// How much input of a connection may wait.
+    /// The most unread input of a connection, in bytes.
     pub(crate) fn unread_input_bytes_max(&self) -> usize {
         usize::try_from(self.unread_input_max.0).unwrap_or(usize::MAX)
     }

@@ -1,4 +1,4 @@
-//! The `ssh` source: starts the server, and makes batches of what comes from it. Knows nothing of SSH.
+//! The `ssh` source: starts the server, and makes batches of its frames. Does not know SSH.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +19,16 @@ use crate::server::{Links, Server, listener};
 /// The most frames of a batch.
 const BATCH_ROWS_MAX: usize = 64;
 
-/// How long the sessions may take to end when the recording does.
+/// How long sessions may take to end with the recording.
 const STOP_TIME: Duration = Duration::from_secs(2);
 
-/// A server that is not serving yet: whoever connects waits.
+/// A server that does not accept yet: clients wait.
 struct Closed {
     server: Arc<Server>,
     listener: TcpListener,
     key: russh::keys::PrivateKey,
     stop: watch::Receiver<bool>,
-    /// Where sessions learn how far the recording is, if they wait for it.
+    /// Where sessions read the watermark, in strict mode.
     marks: Option<watch::Sender<Watermark>>,
 }
 
@@ -42,9 +42,9 @@ pub(crate) struct Ssh {
     taken: Vec<Frame>,
     closed: Option<Closed>,
     stop: watch::Sender<bool>,
-    /// Whether the recording ends: what is left comes, and then the end.
+    /// Whether the recording ends: remaining frames come, then the end.
     stopping: bool,
-    /// Ends when nothing runs any more.
+    /// Closed when nothing runs any more.
     running: mpsc::Receiver<()>,
     runtime: Option<Runtime>,
 }
@@ -54,7 +54,7 @@ impl Ssh {
         self.runtime.as_ref().expect("it is taken away at the end only")
     }
 
-    /// Lets nobody in any more, and tells all sessions to end.
+    /// Stops accepting, and tells all sessions to end.
     fn close(&mut self) {
         self.stopping = true;
         self.closed = None;
@@ -79,7 +79,7 @@ impl Source for Ssh {
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
         if let Some(Closed { server, listener, key, stop, marks }) = self.closed.take() {
             if let Some(marks) = marks {
-                // Before anybody gets in: nobody is to wait for what is never told.
+                // Before the first client: nobody may wait for a watermark that never comes.
                 self.host.follow(0, Box::new(move |mark| _ = marks.send_replace(mark)))?;
             }
             self.runtime().spawn(listener::listen(server, listener, key, stop));
@@ -88,11 +88,11 @@ impl Source for Ssh {
             if self.paced && !self.stopping { Duration::ZERO } else { deadline.since(self.host.now()) };
         let runtime = self.runtime.as_ref().expect("it is taken away at the end only");
         let (frames, taken) = (&mut self.frames, &mut self.taken);
-        // Nothing is lost when the time is over: frames are taken out of the queue or stay in it.
+        // Cancel safe: a timeout leaves frames in the queue.
         let came = runtime
             .block_on(async { tokio::time::timeout(time, frames.recv_many(taken, BATCH_ROWS_MAX)).await });
         match came {
-            // Nothing is there any more that could give a frame.
+            // Nothing is left that could record a frame.
             Ok(0) => Ok(Next::End),
             Ok(_) => Ok(Next::Batch { output: 0, batch: self.batch() }),
             Err(_late) => Ok(Next::Idle),
@@ -108,14 +108,14 @@ impl Source for Ssh {
 impl Drop for Ssh {
     fn drop(&mut self) {
         self.close();
-        // Whoever waits for room in the queue is told that there will be none.
+        // Wakes tasks that wait for room in the queue.
         self.frames.close();
         if let Some(runtime) = self.runtime.take() {
             let running = &mut self.running;
             drop(runtime.block_on(async { tokio::time::timeout(STOP_TIME, running.recv()).await }));
             runtime.shutdown_timeout(STOP_TIME);
         }
-        // Nobody puts anything any more. What nobody took, somebody may have seen.
+        // Frames left in the queue may have been seen by a client.
         let mut left = 0;
         while self.frames.try_recv().is_ok() {
             left += 1;
@@ -165,7 +165,7 @@ impl OpenSource for Ssh {
         let upstream = upstream.transpose()?.map(Arc::new);
         let key = keys::load_or_make(&options.host_key, context.host.as_ref())?;
         let schema = terminal::schema(&context.id).build()?;
-        // One worker: the recording keeps the order in which things happened, and the other cores are the engine's.
+        // One worker keeps frames in the order of events; the other cores are the engine's.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(4)

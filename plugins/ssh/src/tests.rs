@@ -1,4 +1,4 @@
-//! What can be warned without a client: how failures are counted, which variables pass, and that no password is nobody's.
+//! What can be tested without a client: failure counts, variables, hashes, credential files.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -102,11 +102,11 @@ fn only_variables_on_the_list_pass() {
 #[test]
 fn the_hash_that_stands_for_unknown_users_is_sound_and_costs_what_a_real_one_does() {
     let hash = argon2::PasswordHash::new(crate::auth::NOBODY).unwrap();
-    let advance = argon2::Params::try_from(&hash).unwrap();
+    let work = argon2::Params::try_from(&hash).unwrap();
     let usual = argon2::Params::default();
     assert!(hash.hash.is_some());
     assert_eq!(
-        (advance.m_cost(), advance.t_cost(), advance.p_cost()),
+        (work.m_cost(), work.t_cost(), work.p_cost()),
         (usual.m_cost(), usual.t_cost(), usual.p_cost())
     );
 }

@@ -1,4 +1,5 @@
-//! Ten thousand short connections, in a process of its own: what they leave behind is measured on the process.
+//! Ten thousand short connections, in a process of its own: what they leave behind is measured on
+//! the process.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
 
 #[expect(dead_code, reason = "the vocabulary is that of the other tests too")]
@@ -13,13 +14,13 @@ use serde_json::json;
 
 use crate::harness::{Gateway, plain};
 
-/// Connections that come to nothing, how many at once, and those that are let in.
+/// Connections without a login, how many at once; and with one.
 const UNAUTHENTICATED: usize = 10_000;
 const UNAUTHENTICATED_AT_ONCE: usize = 50;
 const AUTHENTICATED: usize = 100;
 const AUTHENTICATED_AT_ONCE: usize = 10;
 
-/// What may be left of all: the allocator's own untidiness.
+/// What may remain: the allocator's fragmentation.
 const MEMORY_GROWTH_BYTES_MAX: usize = 16 << 20;
 const DESCRIPTORS_GROWTH_MAX: usize = 2;
 
@@ -33,7 +34,7 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Connects, says something or nothing, and goes.
+/// Connects, says something or nothing, and leaves.
 fn unauthenticated(gateway: &Gateway, count: usize) {
     let greetings =
         [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"SSH-2.0-y\r\n\0\0\x7f\xff garbage"];
@@ -51,7 +52,7 @@ fn unauthenticated(gateway: &Gateway, count: usize) {
     }
 }
 
-/// Logs in and runs something.
+/// Logs in and runs a command.
 fn authenticated(gateway: &mut Gateway, count: usize) {
     for _batch in 0..count / AUTHENTICATED_AT_ONCE {
         let mut clients: Vec<Child> = (0..AUTHENTICATED_AT_ONCE)
@@ -66,7 +67,7 @@ fn authenticated(gateway: &mut Gateway, count: usize) {
 #[test]
 fn ten_thousand_short_connections_leave_nothing_behind() {
     let mut gateway = Gateway::new(json!({ "connections_max": 1000, "command": plain() }));
-    // A server takes nobody in before it is asked for frames.
+    // A server accepts nobody before the engine asks for frames.
     gateway.poll();
     unauthenticated(&gateway, UNAUTHENTICATED / 10);
     authenticated(&mut gateway, AUTHENTICATED_AT_ONCE);
@@ -78,7 +79,7 @@ fn ten_thousand_short_connections_leave_nothing_behind() {
     let grown = memory_bytes().saturating_sub(memory);
     println!("grown by {grown} bytes of memory, {settled} to {} descriptors", descriptors());
     assert!(grown <= MEMORY_GROWTH_BYTES_MAX, "{grown} bytes");
-    // Each of the authenticated has who, what and how it ended.
+    // Each login has facts, output and exit.
     assert_eq!(gateway.frames.len() - ended, AUTHENTICATED * 3);
     assert!(gateway.warnings().iter().all(|text| !text.contains("turned away")), "{:?}", gateway.warnings());
 }

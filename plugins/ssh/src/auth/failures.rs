@@ -1,4 +1,4 @@
-//! Counts failed logins for each address. Knows nothing of SSH.
+//! Counts failed logins per address. Does not know SSH.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,13 +10,13 @@ use tapedeck_sdk::Timestamp;
 /// How long a failed login counts.
 const MEMORY: Duration = Duration::from_secs(60);
 
-/// The most addresses that are remembered. Beyond that those that failed longest ago are forgotten.
+/// The most addresses remembered. Beyond that the oldest failures are forgotten.
 const ADDRESSES_MAX: usize = 4096;
 
-/// The failed logins of the last minute.
+/// Failed logins of the last minute.
 pub(crate) struct FailedLogins {
     logins_max: u32,
-    /// When the present minute of an address began, and how often it has failed since.
+    /// Start of each address's current minute, and its failures since.
     addresses: Mutex<HashMap<IpAddr, (Timestamp, u32)>>,
 }
 
@@ -25,7 +25,7 @@ impl FailedLogins {
         Self { logins_max, addresses: Mutex::default() }
     }
 
-    /// Counts one. Says whether it was the one too many.
+    /// Counts a failure. True when it reaches the limit.
     pub(crate) fn count(&self, address: IpAddr, now: Timestamp) -> bool {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if addresses.len() >= ADDRESSES_MAX {
@@ -43,7 +43,7 @@ impl FailedLogins {
         entry.1 == self.logins_max
     }
 
-    /// Whether the address is turned away.
+    /// Whether connections of the address are refused.
     pub(crate) fn is_banned(&self, address: IpAddr, now: Timestamp) -> bool {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses
@@ -52,7 +52,7 @@ impl FailedLogins {
     }
 }
 
-/// Who has one address of version 6 has all of its network's.
+/// An IPv6 address stands for its /64 network: its owner has all of it.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),

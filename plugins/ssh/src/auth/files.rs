@@ -1,5 +1,5 @@
-//! The files that say who gets in and whom to trust, as text: public keys, users with hashes, hosts with keys. Knows nothing of where they
-//! are, and what it says of a mistake holds nothing of the line. Public for its fuzz host only.
+//! Parsers of the credential files: public keys, users with hashes, known hosts. Do no I/O; their
+//! messages quote nothing of a line. Public for the fuzz target only.
 
 use std::str::FromStr;
 
@@ -9,24 +9,24 @@ use russh::keys::ssh_key::known_hosts::{self, HostPatterns, Marker};
 use russh::keys::{PublicKey, ssh_key};
 use sha1::Sha1;
 
-/// The most advance that a bcrypt hash may ask for: at 16 a check takes seconds already.
+/// The highest bcrypt cost accepted: at 16 a check takes seconds already.
 const BCRYPT_COST_MAX: u32 = 16;
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The line's number, from 1 on.
+    /// Line number, from 1 on.
     pub line: usize,
-    /// What it is not.
+    /// What is wrong.
     pub what: String,
     /// What to do.
     pub hint: &'static str,
 }
 
-/// The hash of a password.
+/// A password's hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hash {
-    /// A PHC string, `$argon2id$v=19$…`.
+    /// PHC string, `$argon2id$v=19$…`.
     Argon2(String),
     /// `$2a$`, `$2b$` or `$2y$`, as `htpasswd -B` prints it.
     Bcrypt(String),
@@ -44,7 +44,7 @@ impl Hash {
         sound.then(|| Self::Argon2(text.to_owned()))
     }
 
-    /// Whether it is the hash of this password. Takes a while: that is what the hash is for.
+    /// Verifies a password. Slow by design.
     #[must_use]
     pub fn is_of(&self, password: &str) -> bool {
         use argon2::password_hash::PasswordVerifier;
@@ -57,14 +57,14 @@ impl Hash {
     }
 }
 
-/// The lines that say something, numbered from 1 on.
+/// Non-empty, non-comment lines, numbered from 1 on.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// What the library has found, without the word that it has found it in.
-fn warned(error: &ssh_key::Error) -> String {
+/// The library's message, without the word at fault.
+fn reason(error: &ssh_key::Error) -> String {
     match error {
         ssh_key::Error::Encoding(ssh_key::encoding::Error::Label(_)) => "its type is not known".to_owned(),
         other => other.to_string(),
@@ -74,16 +74,16 @@ fn warned(error: &ssh_key::Error) -> String {
 /// The keys of an `authorized_keys` file.
 ///
 /// # Errors
-/// A line is no public key, or has options before it.
+/// A line is not a public key, or has options before the key.
 pub fn authorized_keys(text: &str) -> Result<Vec<PublicKey>, Fault> {
     let key = |(line, text): (usize, &str)| {
         let entry: authorized_keys::Entry = text.parse().map_err(|error| Fault {
             line,
-            what: format!("is no public key ({})", warned(&error)),
+            what: format!("is no public key ({})", reason(&error)),
             hint: "Each line is the text of a `.pub` file.",
         })?;
         if !entry.config_opts().is_empty() {
-            // A restriction that is not kept would let somebody do more than was meant.
+            // An ignored restriction would allow more than was meant.
             let what = "has options before the key, which are not kept here".to_owned();
             return Err(Fault { line, what, hint: "Begin the line with the key's type." });
         }
@@ -92,13 +92,13 @@ pub fn authorized_keys(text: &str) -> Result<Vec<PublicKey>, Fault> {
     lines(text).map(key).collect()
 }
 
-/// The users of a file of passwords, with their hashes.
+/// The users of a password file, with their hashes.
 ///
 /// # Errors
-/// A line is not `user:hash`, or the hash is of no kind that is known, or asks for too much advance.
+/// A line is not `user:hash`, or its hash is unknown or too expensive.
 pub fn passwords(text: &str) -> Result<Vec<(String, Hash)>, Fault> {
     let user = |(line, text): (usize, &str)| {
-        // The line itself is nobody's business.
+        // The line itself stays out of the message.
         let wrong = || Fault {
             line,
             what: "is not `user:hash`".to_owned(),
@@ -129,7 +129,7 @@ pub fn known_hosts(text: &str) -> Result<Vec<KnownHost>, Fault> {
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let entry: known_hosts::Entry = plain.parse().map_err(|error| Fault {
             line,
-            what: format!("is no host with its key ({})", warned(&error)),
+            what: format!("is no host with its key ({})", reason(&error)),
             hint: "Each line is as `ssh-keyscan host` prints it.",
         })?;
         Ok(KnownHost {
@@ -144,14 +144,14 @@ pub fn known_hosts(text: &str) -> Result<Vec<KnownHost>, Fault> {
 /// What is known of a host.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    /// The keys that it may show.
+    /// Keys the host may show.
     pub keys: Vec<PublicKey>,
-    /// The keys that nobody may show any more.
+    /// Revoked keys.
     pub revoked: Vec<PublicKey>,
 }
 
 impl Known {
-    /// What the file says of this host at this port. Lines of certificate authorities say nothing here.
+    /// The entries for a host and port. Certificate authorities are ignored.
     #[must_use]
     pub fn of(hosts: &[KnownHost], host: &str, port: u16) -> Self {
         let host = host.to_ascii_lowercase();
@@ -200,7 +200,7 @@ impl KnownHost {
     }
 }
 
-/// Whether a name is as a pattern says, where `?` stands for a letter and `*` for any.
+/// Glob match: `?` is one character, `*` any number.
 fn is_like(name: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut of, mut star) = (0, 0, None);
     while at < name.len() {
@@ -214,7 +214,7 @@ fn is_like(name: &[u8], pattern: &[u8]) -> bool {
                 of += 1;
             }
             _ => match &mut star {
-                // The last star takes one letter more.
+                // The last star takes one more character.
                 Some((from, star)) => {
                     *from += 1;
                     (at, of) = (*from, *star + 1);

@@ -1,5 +1,5 @@
-//! Tapedeck's own keys: the server's, read or made on the first start, and the one for an upstream host. Knows nothing of what they are
-//! used for.
+//! Tapedeck's own private keys: the host key, made on the first start, and the key for an upstream
+//! host. Does not know their use.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -11,7 +11,7 @@ use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{self, HashAlg, PrivateKey};
 use tapedeck_sdk::{Error, Host};
 
-/// The key in this file, which is made if it is not there.
+/// Loads the host key, or makes one if the file does not exist.
 pub(crate) fn load_or_make(path: &Path, host: &dyn Host) -> Result<PrivateKey, Error> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
@@ -26,7 +26,7 @@ pub(crate) fn load_or_make(path: &Path, host: &dyn Host) -> Result<PrivateKey, E
     }
 }
 
-/// The key in this file, which must be there.
+/// Loads an existing private key.
 pub(crate) fn load_own(path: &Path) -> Result<PrivateKey, Error> {
     let metadata = std::fs::metadata(path).map_err(|error| Error::io("look at the key", path, &error))?;
     if metadata.permissions().mode() & 0o077 != 0 {

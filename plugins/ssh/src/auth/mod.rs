@@ -1,4 +1,5 @@
-//! Who gets in: the keys and the passwords' hashes. Knows nothing of connections, and says nothing of what it has read.
+//! The authenticator: public keys and password hashes. Does not know connections; quotes nothing of
+//! its files.
 
 pub(crate) mod failures;
 pub mod files;
@@ -15,11 +16,11 @@ use tapedeck_sdk::Error;
 use crate::auth::files::{Fault, Hash};
 use crate::options::SshOptions;
 
-/// The hash of no password that anybody knows, for where there is nobody at all.
+/// A hash of no known password, for an empty password file.
 pub(crate) const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5aGFzdGhpcw$V2XjEhQ0H4sJpTqGZ2rq6yDq0y1tqS8rj7b0pT7c0vQ";
 
-/// The files that say who gets in.
+/// Authenticates clients by files that are read at each login.
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticator {
     authorized_keys: Option<PathBuf>,
@@ -27,7 +28,7 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// Reads the files once, so that what is wrong with them is known before anybody knocks.
+    /// Reads the files once, so that errors show before the first login.
     pub(crate) fn new(options: &SshOptions) -> Result<Self, Error> {
         let authenticator =
             Self { authorized_keys: options.authorized_keys.clone(), passwords: options.passwords.clone() };
@@ -49,14 +50,14 @@ impl Authenticator {
         self.passwords.is_some()
     }
 
-    /// Whether this key is in the file.
+    /// Whether the file has this key.
     pub(crate) fn authorizes_key(&self, key: &PublicKey) -> Result<bool, Error> {
         let Some(path) = &self.authorized_keys else { return Ok(false) };
         let keys = read("the keys", path, files::authorized_keys)?;
         Ok(keys.iter().any(|known| known.key_data() == key.key_data()))
     }
 
-    /// Whether this is the user's password. Takes a while and some memory: that is what the hash is for.
+    /// Verifies a user's password. Slow, and takes memory, by design.
     pub(crate) fn verifies_password(&self, user: &str, password: &str) -> Result<bool, Error> {
         let Some(path) = &self.passwords else { return Ok(false) };
         Ok(admits(&read("the passwords", path, files::passwords)?, user, password))
@@ -67,8 +68,9 @@ fn admits(users: &[(String, Hash)], user: &str, password: &str) -> bool {
     match users.iter().find(|(name, _)| name == user) {
         Some((_, hash)) => hash.is_of(password),
         None => {
-            // An unknown user takes as long to refuse as a known one: as somebody of the file, always the same for the same name, so that
-            // neither the kind of the hash nor its cost tells who is in it.
+            // An unknown user costs as much as a known one: verified against a hash of the file,
+            // the same one for the same name, so that timing tells neither who exists nor the kind
+            // of hash.
             let nobody = Hash::Argon2(NOBODY.to_owned());
             let place =
                 user.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -79,13 +81,13 @@ fn admits(users: &[(String, Hash)], user: &str, password: &str) -> bool {
     }
 }
 
-/// Reads a file that nobody else can write, and says where in it what is wrong.
+/// Reads a file that only its owner can write; errors name the line.
 pub(crate) fn read<T>(what: &str, path: &Path, parse: impl Fn(&str) -> Result<T, Fault>) -> Result<T, Error> {
     let failed = |error: std::io::Error| Error::io(&format!("read {what}"), path, &error);
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let owners = [0, rustix::process::geteuid().as_raw()];
-    // As OpenSSH's `StrictModes`: who can write the file says who gets in.
+    // As OpenSSH's `StrictModes`: whoever can write the file decides who logs in.
     for (wrong, fault, hint) in [
         (metadata.mode() & 0o022 != 0, "others can write", "Take it from them with `chmod go-w`."),
         (

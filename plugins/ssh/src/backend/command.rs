@@ -1,4 +1,4 @@
-//! What is run for a origin, and the environment that it gets. Knows nothing of channels.
+//! What is run for a client, and its environment. Does not know channels.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -9,35 +9,35 @@ use russh::Pty;
 use crate::backend::process::Size;
 use crate::options::SshOptions;
 
-/// The variables of Tapedeck's own that a session gets, as from a login.
+/// Variables of Tapedeck's own environment that a session inherits, as from a login.
 const INHERITED: [&str; 7] = ["HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "TZ"];
 
-/// The terminal that a client has in front of it.
+/// The terminal that a client asks for (`pty-req`).
 pub(crate) struct PtyRequest {
     pub(crate) term: String,
     pub(crate) size: Size,
     pub(crate) modes: Vec<(Pty, u32)>,
 }
 
-/// What a client asks for.
+/// What a client asks a channel to run.
 pub(crate) enum Request {
     Shell,
     Exec(Vec<u8>),
-    /// Something that only an upstream host has.
+    /// Upstream hosts only.
     Subsystem(String),
 }
 
-/// What to run.
+/// A process to start.
 pub(crate) struct CommandSpec {
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
-    /// All variables that it gets.
+    /// The whole environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
-    /// The terminal that it gets, if any.
+    /// The terminal, if any.
     pub(crate) terminal: Option<PtyRequest>,
 }
 
-/// Who wants something.
+/// Who asks.
 pub(crate) struct Origin<'a> {
     pub(crate) user: &'a str,
     pub(crate) peer: SocketAddr,
@@ -47,7 +47,7 @@ pub(crate) struct Origin<'a> {
 }
 
 impl CommandSpec {
-    /// What to run for a client. A subsystem is not there; whoever asks for one anyway gets a shell.
+    /// The process for a request. Subsystems are upstream's; asked for here, one is a shell.
     pub(crate) fn new(
         options: &SshOptions,
         origin: &Origin<'_>,

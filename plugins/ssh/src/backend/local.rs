@@ -1,4 +1,4 @@
-//! The ends of a program of this machine, on a terminal or on pipes. Knows nothing of SSH but what [`child`] does.
+//! The local back end: a process on a terminal or on pipes. Knows SSH's signal names only.
 
 use std::future::pending;
 use std::io;
@@ -14,13 +14,14 @@ use crate::backend::command::CommandSpec;
 use crate::backend::process::{self, Descriptors, End, Process, Read, Size};
 use crate::backend::{Event, Exit, PIECE_BYTES_MAX};
 
-/// So much is read from a terminal after the program's end: the kernel keeps less, so more is from somebody who goes on writing.
+/// The most bytes read from a terminal after the process's exit. The kernel buffers less; more
+/// comes from a background writer.
 const REST_BYTES_MAX: usize = 1 << 20;
 
-/// SSH's number of standard error.
+/// SSH's extended data type of standard error.
 pub(crate) const STDERR: u32 = 1;
 
-/// Starts a program.
+/// Starts a process.
 pub(crate) fn start(spec: CommandSpec) -> io::Result<(Output, Input)> {
     let (program, ends) = Process::start(spec)?;
     let group = program.group();
@@ -46,22 +47,23 @@ pub(crate) fn start(spec: CommandSpec) -> io::Result<(Output, Input)> {
     Ok((output, Input { stdin, group }))
 }
 
-/// Where the program's output comes from.
+/// The process's output.
 pub(crate) struct Output {
     program: Process,
     terminal: Option<Arc<End>>,
-    /// `None` once nobody can write to it any more.
+    /// `None` at end of file.
     output: Option<Arc<End>>,
     errors: Option<End>,
     status: Option<ExitStatus>,
-    /// How much came from the terminal after the program's end.
+    /// Bytes read from the terminal after the process's exit.
     rest: usize,
     buffer: BytesMut,
     errors_buffer: BytesMut,
 }
 
 impl Output {
-    /// All output, and then how it ended. That of a terminal ends with the program, that of a pipe when the last one closes it.
+    /// All output, then the exit. A terminal's output ends with the process, a pipe's when the last
+    /// writer closes it.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
             if let Some(status) = self.status {
@@ -84,7 +86,7 @@ impl Output {
                 read = read(self.output.as_deref(), &mut self.buffer) => match read {
                     Ok(Read::Some) => return Event::Output(self.buffer.split().freeze(), None),
                     Ok(Read::Nothing) => {}
-                    // A terminal that everybody has closed may be opened again, but hardly ever is.
+                    // A terminal without a reader may be opened again, but hardly ever is.
                     Ok(Read::Ended) | Err(_) => self.output = None,
                 },
                 read = read(self.errors.as_ref(), &mut self.errors_buffer) => match read {
@@ -127,11 +129,11 @@ fn exit(status: ExitStatus) -> Exit {
 
 enum Stdin {
     Terminal(Arc<End>),
-    /// `None` once it is closed.
+    /// `None` once closed.
     Pipe(Option<End>),
 }
 
-/// Where the program's input goes.
+/// The process's input.
 pub(crate) struct Input {
     stdin: Stdin,
     group: Pid,
@@ -160,7 +162,7 @@ impl Input {
         }
     }
 
-    /// Closes a pipe. A terminal stays.
+    /// Closes a pipe. A terminal stays open.
     pub(crate) fn finish(&mut self) {
         if let Stdin::Pipe(end) = &mut self.stdin {
             *end = None;
@@ -173,7 +175,7 @@ impl Input {
         }
     }
 
-    /// The group that stands in front on a terminal gets it: it changes as a shell runs one thing after another.
+    /// On a terminal the foreground process group gets the signal.
     pub(crate) fn signal(&mut self, signal: &Sig) {
         let front = match &self.stdin {
             Stdin::Terminal(end) => rustix::termios::tcgetpgrp(end.get_ref()).ok(),

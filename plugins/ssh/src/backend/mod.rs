@@ -1,5 +1,5 @@
-//! The ends of what a session is connected to, whichever it is: a program of this machine, or a channel of an upstream host. Knows nothing
-//! of the client.
+//! Back ends of a session: a local process, or a channel of an upstream host. Do not know the
+//! client.
 
 pub(crate) mod command;
 pub(crate) mod local;
@@ -15,21 +15,21 @@ use russh::Sig;
 
 use crate::backend::process::Size;
 
-/// The most bytes of a piece of output, which is what a client takes in one packet.
+/// The most bytes of a piece of output: what a client takes in one packet.
 pub(crate) const PIECE_BYTES_MAX: usize = 32 << 10;
 
-/// What comes out.
+/// What a back end reports.
 pub(crate) enum Event {
-    /// Output, and SSH's number of its kind if it is not standard output.
+    /// Output, with SSH's extended data type unless it is standard output.
     Output(Bytes, Option<u32>),
-    /// No more output comes, though it goes on; and whether how it ends will be warned.
+    /// End of output, and whether an exit status follows.
     Eof {
         status_follows: bool,
     },
     Exited(Exit),
 }
 
-/// How it ended.
+/// How a session ended.
 pub(crate) enum Exit {
     Status(u32),
     Signal {
@@ -39,12 +39,12 @@ pub(crate) enum Exit {
         message: String,
         language: String,
     },
-    /// It was never there, or vanished: why.
+    /// It could not be started, or vanished: why.
     Lost(String),
 }
 
 impl Exit {
-    /// The exit status, as shells count: 128 and the signal's number for a signal.
+    /// The exit status as shells count it: 128 plus the signal's number for a signal.
     pub(crate) fn number(&self) -> i64 {
         match self {
             Self::Status(status) => i64::from(*status),
@@ -54,14 +54,14 @@ impl Exit {
     }
 }
 
-/// Where output comes from.
+/// Output of a back end.
 pub(crate) enum Output {
     Local(Box<local::Output>),
     Upstream(upstream_channel::Output),
 }
 
 impl Output {
-    /// The next that comes. Given up while it waits, it has lost nothing. To be called until it has ended, and not any more then.
+    /// The next event. Cancel safe. Not to be called after [`Event::Exited`].
     pub(crate) async fn next(&mut self) -> Event {
         match self {
             Self::Local(output) => output.next().await,
@@ -69,17 +69,18 @@ impl Output {
         }
     }
 
-    /// Stdio what runs: its user has gone. Returns how it has ended, if that can be known.
+    /// Hangs up: the client has gone. Returns the exit, if known.
     pub(crate) async fn hang_up(self, input: Input) -> Option<Exit> {
         match self {
             Self::Local(output) => {
-                // The input stays open as long: a program should see that it was hung up, not that its input has ended.
+                // Input stays open meanwhile: the process must see the hang-up, not an end of
+                // input.
                 let exit = output.hang_up().await;
                 drop(input);
                 exit
             }
             Self::Upstream(output) => {
-                // First nothing is taken any more: what is on the way must not hold up that the channel is closed.
+                // Output first: data in flight must not delay the closing of the channel.
                 drop(output);
                 if let Input::Upstream(input) = input {
                     input.close().await;
@@ -90,14 +91,14 @@ impl Output {
     }
 }
 
-/// Where input goes.
+/// Input of a back end.
 pub(crate) enum Input {
     Local(local::Input),
     Upstream(upstream_channel::Input),
 }
 
 impl Input {
-    /// Whether input is taken at all.
+    /// Whether input is still accepted.
     pub(crate) fn takes(&self) -> bool {
         match self {
             Self::Local(input) => input.takes(),
@@ -105,10 +106,9 @@ impl Input {
         }
     }
 
-    /// Passes on some of these bytes, which may be none, and returns how many were taken; or does something else that is to be done.
-    /// Given up while it waits, it has done nothing, and must be called with the same bytes again.
-    ///
-    /// An error says that nobody takes any more.
+    /// Makes progress: passes on some of `bytes`, which may be empty, or handles a control message
+    /// (0). Cancel safe; to be called with the same bytes again.
+    /// An error: nothing accepts input any more.
     pub(crate) async fn advance(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Local(input) => input.write(bytes).await,
@@ -116,7 +116,7 @@ impl Input {
         }
     }
 
-    /// All input was durable on, and no more comes. May be said again.
+    /// All input was passed on; more does not come. Idempotent.
     pub(crate) fn finish(&mut self) {
         match self {
             Self::Local(input) => input.finish(),
@@ -138,7 +138,7 @@ impl Input {
         }
     }
 
-    /// Whether what is typed now is shown; `None` if that can't be known.
+    /// Whether the terminal echoes; `None` if unknown.
     pub(crate) fn echoes(&self) -> Option<bool> {
         match self {
             Self::Local(input) => input.echoes(),

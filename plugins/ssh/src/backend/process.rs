@@ -1,5 +1,5 @@
-//! What a session runs: started on a terminal or on pipes, read, written, signalled, and seen to its end. Knows nothing of SSH
-//! but the names of its signals.
+//! A process on a terminal or on pipes: start, read, write, signal, wait. Knows SSH's signal names
+//! only.
 
 use std::ffi::OsString;
 use std::io;
@@ -21,7 +21,7 @@ use tokio::process::Child;
 use crate::backend::command::CommandSpec;
 use crate::backend::terminal_modes;
 
-/// How long a program that was hung up may take to end, before it is killed.
+/// How long a process may take to end after a hang-up before it is killed.
 const HANGUP_TIME: Duration = Duration::from_millis(300);
 
 /// Columns and rows.
@@ -32,8 +32,8 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// What a client says; where it says nothing, what terminals have always had.
-    pub(crate) fn warned(columns: u32, rows: u32) -> Self {
+    /// The size a client asks for; 80 × 24 where it says nothing.
+    pub(crate) fn requested(columns: u32, rows: u32) -> Self {
         let cells = |cells: u32, usual: u16| {
             if cells == 0 { usual } else { u16::try_from(cells).unwrap_or(u16::MAX) }
         };
@@ -41,16 +41,16 @@ impl Size {
     }
 }
 
-/// One end of a pipe, or the terminal's own side.
+/// One end of a pipe, or a terminal's master side.
 pub(crate) type End = AsyncFd<OwnedFd>;
 
-/// The ends that a program's output comes from and its input goes to.
+/// A process's output and input.
 pub(crate) enum Descriptors {
     Terminal(End),
     Pipes { input: Option<End>, output: End, errors: End },
 }
 
-/// A program that runs. Dropped before its end, it is killed; [`hang_up`](Self::hang_up) is the polite way.
+/// A running process. Killed on drop; [`hang_up`](Self::hang_up) is the orderly way.
 pub(crate) struct Process {
     child: Child,
     group: Pid,
@@ -68,10 +68,10 @@ impl Process {
         self.child.wait().await
     }
 
-    /// Sends a signal, unless the program has ended. Names that this system does not know are durable over.
+    /// Sends a signal. Names unknown to this system are ignored.
     pub(crate) fn signal(group: Pid, signal: &Sig) {
         if let Some(signal) = number(signal) {
-            // A group that has gone in the meantime needs no signal.
+            // Fails only if the group has gone.
             _ = rustix::process::kill_process_group(group, signal);
         }
     }
@@ -80,10 +80,10 @@ impl Process {
         self.group
     }
 
-    /// Tells the program that its user has gone, and kills it if it takes no notice. Returns how it has ended, if the system says so.
+    /// Hangs up, kills after [`HANGUP_TIME`], and returns the exit status if the system tells it.
     pub(crate) async fn hang_up(mut self, terminal: Option<&End>) -> Option<ExitStatus> {
         let Ok(None) = self.child.try_wait() else { return self.child.wait().await.ok() };
-        // Who stands in front on the terminal is warned too.
+        // The foreground group of the terminal is hung up too.
         let front = terminal.and_then(|end| rustix::termios::tcgetpgrp(end.get_ref()).ok());
         let groups = [Some(self.group), front.filter(|front| *front != self.group)];
         let signal = |signal: Signal| {
@@ -147,14 +147,14 @@ fn on_pipes(spec: CommandSpec) -> io::Result<(Child, Descriptors)> {
     Ok((child, ends))
 }
 
-/// Where a login begins.
+/// The working directory of a login.
 fn home() -> Option<OsString> {
     std::env::var_os("HOME").filter(|home| std::path::Path::new(home).is_dir())
 }
 
 #[expect(
     deprecated,
-    reason = "what is to replace it is unsafe; an `OwnedFd` is one open file all its connection, as is asked for"
+    reason = "what is to replace it is unsafe; an `OwnedFd` is one open file all its life, as is asked for"
 )]
 fn end(fd: OwnedFd, interest: Interest) -> io::Result<End> {
     let flags = rustix::fs::fcntl_getfl(&fd)?;
@@ -162,17 +162,17 @@ fn end(fd: OwnedFd, interest: Interest) -> io::Result<End> {
     AsyncFd::with_interest(fd, interest)
 }
 
-/// What a read has brought.
+/// Outcome of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
     Some,
-    /// There is nothing now.
+    /// Nothing now.
     Nothing,
-    /// Nobody can write any more.
+    /// End of file.
     Ended,
 }
 
-/// Waits for output, and takes what there is of it, up to `bytes_max`.
+/// Waits for output and reads up to `bytes_max` of it.
 pub(crate) async fn read(end: &End, into: &mut BytesMut, bytes_max: usize) -> io::Result<Read> {
     loop {
         let mut ready = end.readable().await?;
@@ -186,7 +186,7 @@ pub(crate) async fn read(end: &End, into: &mut BytesMut, bytes_max: usize) -> io
     }
 }
 
-/// Takes the output that there is, up to `bytes_max`. Does not wait.
+/// Reads the output there is, up to `bytes_max`. Does not wait.
 pub(crate) fn take<F: AsFd>(fd: &F, into: &mut BytesMut, bytes_max: usize) -> io::Result<Read> {
     let begin = into.len();
     into.resize(begin + bytes_max, 0);
@@ -194,7 +194,7 @@ pub(crate) fn take<F: AsFd>(fd: &F, into: &mut BytesMut, bytes_max: usize) -> io
     let mut outcome = Read::Some;
     while end < into.len() {
         match rustix::io::read(fd, &mut into[end..]) {
-            // Linux says EIO when the last process has closed the terminal, others say that the file has ended.
+            // Linux: EIO when the last process has closed the terminal; elsewhere end of file.
             Ok(0) | Err(Errno::IO) => outcome = Read::Ended,
             Ok(count) => {
                 end += count;
@@ -207,11 +207,11 @@ pub(crate) fn take<F: AsFd>(fd: &F, into: &mut BytesMut, bytes_max: usize) -> io
         break;
     }
     into.truncate(end);
-    // What was read comes first; that there is no more shows the next time.
+    // Bytes first; the next read reports the end again.
     Ok(if end > begin { Read::Some } else { outcome })
 }
 
-/// Waits until some input is taken. Returns how many bytes; 0 if nobody will take any.
+/// Waits until some input is accepted. Returns how many bytes; 0 if nothing reads any more.
 pub(crate) async fn write(end: &End, bytes: &[u8]) -> io::Result<usize> {
     loop {
         let mut ready = end.writable().await?;
@@ -227,18 +227,18 @@ pub(crate) async fn write(end: &End, bytes: &[u8]) -> io::Result<usize> {
 
 pub(crate) fn resize(terminal: &End, size: Size) {
     let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
-    // A terminal that nobody has open any more has no size to change.
+    // Fails only if no process has the terminal open.
     _ = rustix::termios::tcsetwinsize(terminal.get_ref(), size);
 }
 
-/// Whether a line that is typed now is shown. A program that reads key by key shows them itself.
+/// Whether typed lines are echoed. Programs in raw mode echo by themselves.
 pub(crate) fn echoes(terminal: &End) -> bool {
     rustix::termios::tcgetattr(terminal.get_ref()).map_or(true, |modes| {
         modes.local_modes.contains(LocalModes::ECHO) || !modes.local_modes.contains(LocalModes::ICANON)
     })
 }
 
-/// The number of a signal, if this system knows it.
+/// This system's signal of an SSH signal name.
 pub(crate) fn number(signal: &Sig) -> Option<Signal> {
     Some(match signal {
         Sig::ABRT => Signal::ABORT,
@@ -258,7 +258,7 @@ pub(crate) fn number(signal: &Sig) -> Option<Signal> {
     })
 }
 
-/// The name of the signal that ended a program, as SSH knows it.
+/// SSH's name of the signal that ended a process.
 pub(crate) fn name(status: ExitStatus) -> Option<Sig> {
     let number_of = status.signal()?;
     let known = [

@@ -1,4 +1,4 @@
-//! How a client's terminal behaves (RFC 4254, section 8), put on the session's. Knows nothing of who set it.
+//! A client's terminal modes (RFC 4254, section 8), applied to the session's terminal.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use russh::Pty;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios};
 
-/// Keys. In SSH, 255 says that there is none; on Linux, 0 does.
+/// Control characters. Disabled is 255 in SSH and 0 on Linux.
 const KEYS: [(Pty, SpecialCodeIndex); 12] = [
     (Pty::VINTR, SpecialCodeIndex::VINTR),
     (Pty::VQUIT, SpecialCodeIndex::VQUIT),
@@ -55,7 +55,7 @@ const OUTPUT: [(Pty, OutputModes); 5] = [
     (Pty::ONLRET, OutputModes::ONLRET),
 ];
 
-/// Sets what the client says; what it does not say, or is not known here, stays.
+/// Sets the modes a client sends. Others, and unknown ones, stay.
 pub(crate) fn set(terminal: &impl AsFd, modes: &[(Pty, u32)]) -> io::Result<()> {
     let mut now = rustix::termios::tcgetattr(terminal)?;
     for &(mode, value) in modes {

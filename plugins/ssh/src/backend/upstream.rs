@@ -1,5 +1,5 @@
-//! The connection to the upstream host, one for each connection of a client: made when it is first needed, with Tapedeck's own key, to a
-//! host whose key is known. Knows nothing of what goes through it.
+//! The connection to the upstream host: one per client connection, made on first use, with
+//! Tapedeck's own key and a known host key. Does not know what goes through it.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,25 +17,25 @@ use crate::auth::files::{self, Known};
 use crate::auth::keys;
 use crate::options::Upstream;
 
-/// How long the upstream host may take until Tapedeck has logged in to it.
+/// How long connecting and logging in may take.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
 
-/// How often a silent upstream host is asked whether it is still there. Three questions without an answer end the connection.
+/// Interval of keepalive requests; three without an answer end the connection.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// The upstream host, and what Tapedeck shows to it.
+/// The upstream host and Tapedeck's credentials for it.
 pub(crate) struct UpstreamHost {
     options: Upstream,
     name: String,
     port: u16,
     key: Arc<PrivateKey>,
     host: Arc<dyn Host>,
-    /// What the user was warned last: the same is not said again for every origin.
-    warned: Mutex<String>,
+    /// The last warning: the same one is not repeated for each client.
+    last_warning: Mutex<String>,
 }
 
 impl UpstreamHost {
-    /// Reads the files once, so that what is wrong with them is known before anybody knocks.
+    /// Reads the files once, so that errors show before the first client.
     pub(crate) fn new(options: &Upstream, host: Arc<dyn Host>) -> Result<Self, Error> {
         let (name, port) = options.place()?;
         let key = keys::load_own(&options.key).map_err(|error| error.at_option(["upstream", "key"]))?;
@@ -45,22 +45,22 @@ impl UpstreamHost {
             let message =
                 format!("no key of \"{}\" is known: {}", options.address, options.known_hosts.display());
             return Err(known(Error::environment(message)).with_hint(
-                "ChannelRequest the host's administrator for its key, or take it with `ssh-keyscan` where nobody can come between.",
+                "Ask the host's administrator for its key, or take it with `ssh-keyscan` where nobody can come between.",
             ));
         }
-        let warned = Mutex::default();
-        Ok(Self { options: options.clone(), name, port, key: Arc::new(key), host, warned })
+        let last_warning = Mutex::default();
+        Ok(Self { options: options.clone(), name, port, key: Arc::new(key), host, last_warning })
     }
 
-    /// As the pipeline names it.
+    /// The address as the pipeline names it.
     pub(crate) fn address(&self) -> &str {
         &self.options.address
     }
 
     fn warn(&self, message: &str) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if *warned != message {
-            message.clone_into(&mut warned);
+        let mut last_warning = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last_warning != message {
+            message.clone_into(&mut last_warning);
             self.host.warn(message);
         }
     }
@@ -92,7 +92,7 @@ impl UpstreamHost {
     }
 }
 
-/// The kinds of key that are known of the host come first, or it might show one that is not.
+/// Prefers key types that are known of the host, or it might show another one.
 fn preferred(known: &Known) -> Preferred {
     let is_known = |algorithm: &Algorithm| {
         known.keys.iter().any(|key| match (key.algorithm(), algorithm) {
@@ -105,11 +105,11 @@ fn preferred(known: &Known) -> Preferred {
     Preferred { key: Cow::Owned(keys), ..Preferred::default() }
 }
 
-/// Why there is no connection.
+/// Why connecting failed.
 #[derive(Debug)]
 pub(crate) enum ConnectError {
     Ssh(russh::Error),
-    /// The host is not the one that is meant, or that is not known.
+    /// The host key is wrong or unknown.
     Host(String),
     Login,
 }
@@ -120,11 +120,12 @@ impl From<russh::Error> for ConnectError {
     }
 }
 
-/// One connection to the upstream host. Stdio when nobody has it any more.
+/// A connection to the upstream host. Closed on drop of the last reference.
 pub(crate) struct UpstreamConnection {
     host: Arc<UpstreamHost>,
     user: String,
-    /// The connection, while there is one. Who makes it holds the lock: nobody needs another one.
+    /// The connection, if there is one. The lock is held while connecting: one connection is
+    /// enough.
     handle: tokio::sync::Mutex<Option<Arc<client::Handle<HostVerifier>>>>,
 }
 
@@ -139,13 +140,13 @@ impl UpstreamConnection {
         self.host.address()
     }
 
-    /// A channel for a shell, a command or a subsystem. An error says why there is none, in words for the client.
+    /// Opens a channel for a shell, a command or a subsystem. The error is for the client.
     pub(crate) async fn session(&self) -> Result<Channel<Msg>, String> {
         let handle = self.handle().await?;
         handle.channel_open_session().await.map_err(|error| self.refusal("a session", &error))
     }
 
-    /// A channel to a host and port as the upstream host sees them.
+    /// Opens a channel to a host and port as the upstream host sees them.
     pub(crate) async fn forward(
         &self,
         to: (String, u32),
@@ -165,7 +166,7 @@ impl UpstreamConnection {
         }
     }
 
-    /// What is said when the connection has gone.
+    /// The message after a lost connection.
     pub(crate) fn lost(&self) -> String {
         format!("the connection to the upstream \"{}\" is lost", self.address())
     }
@@ -197,7 +198,7 @@ impl UpstreamConnection {
     }
 }
 
-/// Whom to trust, and that the upstream host asks for nothing by itself.
+/// Verifies the host key, and refuses whatever the upstream host opens.
 pub(crate) struct HostVerifier {
     known: Known,
     file: String,
@@ -219,7 +220,7 @@ impl client::Handler for HostVerifier {
         Err(ConnectError::Host(format!("it shows the key {shown}, and {why}: {}", self.file)))
     }
 
-    // The library takes whatever the other side opens, unless it is warned not to: what is not accepted is refused.
+    // The library accepts channels by default: a dropped reply refuses one.
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,

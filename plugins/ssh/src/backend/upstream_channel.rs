@@ -1,4 +1,4 @@
-//! The ends of a channel of the upstream host. Knows nothing of the client, nor of how the host is reached.
+//! The upstream back end: one channel of an upstream host. Does not know the client.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -17,13 +17,13 @@ use crate::backend::process::{self, Size};
 use crate::backend::upstream::UpstreamConnection;
 use crate::backend::{self, Event, Exit};
 
-/// The most signals that wait for an upstream host that takes nothing. Further ones are for nobody.
+/// The most signals queued for an upstream host that accepts nothing. Further ones are dropped.
 const CONTROLS_MAX: usize = 32;
 
-/// The most messages that an upstream host may send before it says whether what was asked is granted. Each has 32 KiB at most.
+/// The most messages of 32 KiB an upstream host may send before it answers a request.
 const EARLY_MAX: usize = 64;
 
-/// How long the upstream host may take to take evicted.
+/// How long closing a channel may take.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
 /// What is asked of the upstream host.
@@ -34,35 +34,35 @@ pub(crate) struct ChannelRequest {
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// The ends of a channel that is still to be opened, which happens when its output is first waited for.
+/// A session channel. Opened when its output is first waited for.
 pub(crate) fn session(ask: ChannelRequest) -> (backend::Output, backend::Input) {
     let (input, coming) = oneshot::channel();
     let output = Output::Coming { ask: Box::new(ask), input: Some(input) };
     (backend::Output::Upstream(output), backend::Input::Upstream(Input::new(Writer::Coming(coming))))
 }
 
-/// The ends of a forwarding.
+/// An open forwarding channel.
 pub(crate) fn forward(channel: Channel<Msg>) -> (backend::Output, backend::Input) {
     let (half, other) = channel.split();
-    // It has no exit status; that it ends is all that there is to know.
+    // Forwardings have no exit status: an end is a success.
     let output = Output::Open { half, early: VecDeque::new(), exit: Exit::Status(0), has_status: false };
     (backend::Output::Upstream(output), backend::Input::Upstream(Input::new(Writer::open(other))))
 }
 
-/// Where the channel's output comes from.
+/// The channel's output.
 pub(crate) enum Output {
     Coming {
         ask: Box<ChannelRequest>,
-        /// Where the other half goes to.
+        /// Where the write half goes once open.
         input: Option<oneshot::Sender<ChannelWriteHalf<Msg>>>,
     },
     Open {
         half: ChannelReadHalf,
-        /// What came before it was granted.
+        /// Messages that came before the answer.
         early: VecDeque<ChannelMsg>,
-        /// How it ended, if the channel is closed now.
+        /// The exit if the channel closes now.
         exit: Exit,
-        /// Whether the host says how it ends.
+        /// Whether an exit status follows the end of output.
         has_status: bool,
     },
 }
@@ -74,7 +74,7 @@ impl Output {
                 Self::Coming { ask, input } => match ask.open().await {
                     Ok((channel, early)) => {
                         let (half, other) = channel.split();
-                        // A session that is over needs no input.
+                        // Fails only if the session is over.
                         _ = input.take().map(|input| input.send(other));
                         let exit = Exit::Lost(ask.upstream.lost());
                         *self = Self::Open { half, early, exit, has_status: true };
@@ -114,14 +114,14 @@ async fn next(early: &mut VecDeque<ChannelMsg>, half: &mut ChannelReadHalf) -> O
 }
 
 impl ChannelRequest {
-    /// Opens the channel and begins what is request. Returns what came of it already, too. An error says why it can't be, in words for the
+    /// Opens the channel and starts the request. Returns early messages too. The error is for the
     /// client.
     async fn open(&self) -> Result<(Channel<Msg>, VecDeque<ChannelMsg>), String> {
         let mut channel = self.upstream.session().await?;
         let mut early = VecDeque::new();
         let begun = self.begin(&mut channel, &mut early).await;
         if begun.is_err() {
-            // What was opened in vain is closed; if that fails, it is not open any more.
+            // Closes the useless channel; fails only if it is closed already.
             drop(channel.close().await);
         }
         begun.map(|()| (channel, early))
@@ -156,7 +156,8 @@ impl ChannelRequest {
     }
 }
 
-/// What the upstream host answers. What else it says goes to `early`: a host may begin before it answers.
+/// Waits for the answer to a request. Other messages go to `early`: a host may start before it
+/// answers.
 async fn granted(channel: &mut Channel<Msg>, early: &mut VecDeque<ChannelMsg>) -> bool {
     while early.len() < EARLY_MAX {
         match channel.wait().await {
@@ -169,7 +170,7 @@ async fn granted(channel: &mut Channel<Msg>, early: &mut VecDeque<ChannelMsg>) -
     false
 }
 
-/// Something to do beside the input.
+/// A control message, sent between pieces of input.
 enum Control {
     Resize(Size),
     Signal(Sig),
@@ -188,7 +189,7 @@ impl Writer {
     }
 }
 
-/// Where the channel's input goes.
+/// The channel's input.
 pub(crate) struct Input {
     way: Writer,
     controls: VecDeque<Control>,
@@ -200,9 +201,8 @@ impl Input {
         Self { way, controls: VecDeque::new(), finished: false }
     }
 
-    /// Waits for one thing to be done: some of these bytes to be taken, an control (0), or the channel to come (0).
-    ///
-    /// Nothing here waits in the client's way: an upstream host that takes nothing holds up its own input only.
+    /// Makes one step: some bytes accepted, a control message sent (0), or the channel opened (0).
+    /// A stalled upstream host delays its own input only.
     pub(crate) async fn advance(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.way {
             Writer::Coming(coming) => {
@@ -233,7 +233,7 @@ impl Input {
         }
     }
 
-    /// Only the last size counts.
+    /// Only the latest size counts.
     pub(crate) fn resize(&mut self, size: Size) {
         self.controls.retain(|control| !matches!(control, Control::Resize(_)));
         self.controls.push_back(Control::Resize(size));
@@ -248,13 +248,13 @@ impl Input {
     /// Closes the channel, which hangs up what runs in it.
     pub(crate) async fn close(self) {
         if let Writer::Open { half, .. } = self.way {
-            // Who does not listen any more has gone already.
+            // Fails only if the host has gone.
             drop(tokio::time::timeout(CLOSE_TIME, half.close()).await);
         }
     }
 }
 
-/// Does an control. Given up while it waits, it is not done.
+/// Sends a control message. Cancel safe.
 async fn run(half: &ChannelWriteHalf<Msg>, control: Option<&Control>) -> io::Result<()> {
     let done = match control {
         Some(Control::Resize(size)) => half.window_change(size.columns.into(), size.rows.into(), 0, 0).await,

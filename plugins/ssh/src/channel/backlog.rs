@@ -1,4 +1,5 @@
-//! Input that a program has not taken yet, and the throttle on the client that sends it. Knows nothing of who reads or writes.
+//! Unread input of programs, and the throttle on clients that send more. Does not know who reads or
+//! writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,26 +7,26 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// From so much on the client is slowed down.
+/// Backlog from which on the client is throttled.
 const THROTTLE_BYTES: usize = 1 << 20;
 
-/// What a channel may have waiting, whatever the others have.
+/// Backlog that each channel may have, whatever the others have.
 const SHARE_BYTES: usize = 256 << 10;
 
-/// How long a packet of a client that is slowed down takes at most, and with how much more that waits it may take twice as long. So a
-/// program that does not read for half an hour has not filled what waits by default.
+/// The longest delay of a throttled packet, doubled with each further 4 MiB: by default it takes a
+/// program that does not read half an hour to fill its backlog.
 const THROTTLE_TIME: Duration = Duration::from_millis(50);
 const DOUBLING_BYTES: usize = 4 << 20;
 const DOUBLINGS_MAX: usize = 7;
 
-/// The least that a connection may have waiting: what a client sends ahead must fit in.
+/// The smallest backlog limit of a connection: a full window must fit.
 pub(crate) const BYTES_MIN: u64 = 4 << 20;
 
-/// What a client may send ahead, and what it may while it is slowed down.
+/// The client's window, and its window while throttled.
 pub(crate) const WINDOW_BYTES: u32 = 2 << 20;
 const THROTTLE_WINDOW_BYTES: u32 = 64 << 10;
 
-/// How much waits in all channels of a connection.
+/// Unread input of all channels of a connection.
 #[derive(Debug)]
 pub(crate) struct InputBudget {
     bytes: AtomicUsize,
@@ -38,12 +39,13 @@ impl InputBudget {
     }
 }
 
-/// How much waits in one channel.
+/// Unread input of one channel.
 ///
-/// The SSH library gives a client evicted to send more as soon as it has read, not when the program has taken it, and all that a
-/// connection does waits for the one packet in hand. A program that waits for its own output to be read would so wait for ever, if the
-/// client's word that it has read stood behind input that nobody takes. So no packet waits for long, and the client has few on the way;
-/// and when more waits than the connection may have, the session ends.
+/// The SSH library enlarges the window as soon as it has read a packet, not when the program has
+/// taken it, and handles one packet at a time. A program that waits for its own output to be read
+/// would deadlock if the window adjustment stood behind unread input. So a packet is delayed for a
+/// bounded time, throttled clients have small windows, and a backlog beyond the connection's limit
+/// ends the session.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     bytes: AtomicUsize,
@@ -60,37 +62,37 @@ impl Backlog {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The most that may wait in the connection.
+    /// The connection's limit.
     pub(crate) fn bytes_max(&self) -> usize {
         self.budget.bytes_max
     }
 
     pub(crate) fn set(&self, bytes: usize) {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
-        // Wraps around where it shrinks, and so is right.
+        // Wraps when it shrinks, which is correct.
         self.budget.bytes.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
         if bytes < THROTTLE_BYTES {
             self.taken.notify_waiters();
         }
     }
 
-    /// Whether more waits than may, and not only elsewhere.
+    /// Whether the connection is over its limit, this channel contributing.
     pub(crate) fn is_too_much(&self) -> bool {
         self.bytes() > SHARE_BYTES && self.budget.bytes.load(Ordering::Relaxed) > self.budget.bytes_max
     }
 
-    /// Returns at once while little waits; else when little waits again, or after a while.
+    /// Returns at once while the backlog is small; else when it has shrunk, or after a delay.
     pub(crate) async fn throttle(&self) {
         let taken = self.taken.notified();
         let bytes = self.bytes();
         if bytes < THROTTLE_BYTES {
             return;
         }
-        // That it took too long is what the time is for.
+        // A timeout is the delay's end.
         drop(tokio::time::timeout(throttle_time(bytes), taken).await);
     }
 
-    /// How much the client may have on the way from now on.
+    /// The window to grant from now on.
     pub(crate) fn window(&self) -> u32 {
         if self.bytes() < THROTTLE_BYTES { WINDOW_BYTES } else { THROTTLE_WINDOW_BYTES }
     }

@@ -1,15 +1,15 @@
-//! A channel in which nothing runs yet. Knows nothing of what will.
+//! A channel in which nothing runs yet.
 
 use russh::ChannelReadHalf;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Takes what a client sends before it has asked for something to run, for nobody, as OpenSSH's server does.
+/// Discards what a client sends before it asks for something to run, as OpenSSH's server does.
 ///
-/// The SSH library waits with the whole connection for whoever does not read a channel, so somebody always must.
+/// The SSH library blocks the whole connection on an unread channel.
 pub(crate) struct IdleReader {
     reader: JoinHandle<Option<ChannelReadHalf>>,
-    /// Dropped, it ends the reader.
+    /// Dropped, it stops the reader.
     _stay: oneshot::Sender<()>,
 }
 
@@ -29,7 +29,7 @@ impl IdleReader {
         Self { reader, _stay: stay }
     }
 
-    /// What comes from now on is for somebody: gives the channel, unless it is closed.
+    /// Stops discarding and returns the channel, unless it is closed.
     pub(crate) fn evicted(self) -> JoinHandle<Option<ChannelReadHalf>> {
         self.reader
     }

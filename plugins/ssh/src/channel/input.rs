@@ -1,4 +1,4 @@
-//! The way of input: from the client, to the recorder if that is asked for, to what runs. Knows nothing of output.
+//! The input relay: client, recorder if asked for, back end. Does not know output.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,21 +14,21 @@ use crate::channel::backlog::Backlog;
 use crate::channel::session::{Capture, Control, Interruption, put};
 use crate::recording::recorder::Recorder;
 
-/// What a piece of input takes up beside its bytes.
+/// Memory of a queued piece beside its bytes.
 const PIECE_BYTES: usize = 128;
 
-/// The way of input of one session.
+/// The input relay of a session.
 pub(crate) struct InputRelay<'session> {
     pub(crate) recorder: &'session Recorder,
     pub(crate) from_client: &'session mut ChannelReadHalf,
     pub(crate) control: &'session mut mpsc::Receiver<Control>,
     pub(crate) capture: Capture,
     pub(crate) backlog: &'session Backlog,
-    /// How many bytes the client has sent.
+    /// Bytes received from the client.
     pub(crate) bytes_in: &'session AtomicU64,
 }
 
-/// What the program has not taken yet.
+/// Input not accepted by the back end yet.
 struct Waiting<'session> {
     pieces: VecDeque<Bytes>,
     bytes: usize,
@@ -58,7 +58,7 @@ impl Waiting<'_> {
                     self.pieces.pop_front();
                 }
             }
-            // Nobody reads any more: as with any pipe, the rest is for nobody.
+            // Nothing reads any more: as with any pipe, the rest is dropped.
             Err(_) => {
                 self.pieces.clear();
                 self.bytes = 0;
@@ -75,7 +75,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl InputRelay<'_> {
-    /// Passes on all input. Returns when the client has gone.
+    /// Relays all input. Returns when the client has gone.
     pub(crate) async fn run(&mut self, input: &mut Input) -> Interruption {
         let mut waiting = Waiting { pieces: VecDeque::new(), bytes: 0, backlog: self.backlog };
         let (mut echoes, mut finished) = (true, false);
@@ -95,7 +95,7 @@ impl InputRelay<'_> {
                         Ok(())
                     }
                     Some(ChannelMsg::Close) | None => Err(Interruption::ClientGone),
-                    // What else a client asks for comes by the other way.
+                    // Other requests arrive through `control`.
                     Some(_) => Ok(()),
                 },
                 control = self.control.recv() => match control {
@@ -117,7 +117,7 @@ impl InputRelay<'_> {
         }
     }
 
-    /// Takes all input, for nobody: what runs has ended. Returns when the client has gone.
+    /// Discards input: the back end has exited. Returns when the client has gone.
     pub(crate) async fn drain(&mut self) -> Interruption {
         loop {
             let gone = tokio::select! {
@@ -130,7 +130,7 @@ impl InputRelay<'_> {
         }
     }
 
-    /// Capture input, or only that there was some.
+    /// Records input, or only its time.
     async fn note(&self, data: &Bytes, input: &Input, echoed: &mut bool) -> Result<(), Interruption> {
         self.bytes_in.fetch_add(data.len() as u64, Ordering::Relaxed);
         if self.capture != Capture::OutputAndInput {
@@ -146,7 +146,7 @@ impl InputRelay<'_> {
     }
 
     async fn resize(&self, size: Size, input: &mut Input) -> Result<(), Interruption> {
-        // Recorded first: what the program draws for the new size comes after it.
+        // Recorded first: output for the new size comes after it.
         put(self.recorder, "r", format!("{}x{}", size.columns, size.rows)).await?;
         input.resize(size);
         Ok(())

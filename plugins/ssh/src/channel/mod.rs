@@ -1,4 +1,4 @@
-//! The channels of a connection, and how something begins in one. Knows nothing of logins, nor of the requests themselves.
+//! Channels of a connection: idle, then running one thing. Does not know logins or requests.
 
 pub(crate) mod backlog;
 pub(crate) mod idle;
@@ -28,14 +28,14 @@ use crate::recording::recorder::Recorder;
 use crate::server::handler::ClientHandler;
 use crate::server::warnings::Warning;
 
-/// The most channels of a connection at the same time, and the most with port forwarding, for which one origin's browser opens many.
+/// The most channels of a connection; more with port forwarding, as a browser opens many.
 const CHANNELS_MAX: usize = 16;
 const FORWARDING_CHANNELS_MAX: usize = 128;
 
-/// Requests on their way to a session. A client that sends more waits.
+/// Requests queued for a session. A client that sends more waits.
 const CONTROLS_MAX: usize = 16;
 
-/// A channel.
+/// A channel's state.
 pub(crate) enum ChannelState {
     /// Nothing runs in it yet.
     Idle {
@@ -52,7 +52,7 @@ pub(crate) enum ChannelState {
     },
 }
 
-/// What of a channel makes it a session, once there is something to connect it to.
+/// A session without its back end.
 struct SessionParts {
     to_client: ChannelWriteHalf<Msg>,
     control: mpsc::Receiver<Control>,
@@ -89,7 +89,7 @@ impl SessionParts {
 }
 
 impl ClientHandler {
-    /// Whether one more channel is too many. Those that are over count no more.
+    /// Whether the connection has all its channels. Finished ones are dropped first.
     pub(crate) fn is_full(&mut self) -> bool {
         self.channels
             .retain(|_, state| !matches!(state, ChannelState::Active { control, .. } if control.is_closed()));
@@ -97,7 +97,7 @@ impl ClientHandler {
         self.channels.len() >= if forwarding { FORWARDING_CHANNELS_MAX } else { CHANNELS_MAX }
     }
 
-    /// Makes the channel busy.
+    /// Marks the channel as active.
     fn activate(
         &mut self,
         to_client: ChannelWriteHalf<Msg>,
@@ -117,7 +117,7 @@ impl ClientHandler {
         SessionParts { to_client, control: requests, backlog, recorder, gate, handle, capture }
     }
 
-    /// Starts what the client asks for. Says whether something runs now, or is on its way.
+    /// Starts a request. True if it runs or is about to.
     pub(crate) fn start(
         &mut self,
         id: ChannelId,
@@ -169,10 +169,10 @@ impl ClientHandler {
         };
         let line = self.activate(to_client, name, size.is_some(), capture, session.handle());
         let guard = self.server.links.running.clone();
-        // What comes from here on is input.
+        // From here on data is input.
         let reader = idle_reader.evicted();
         tokio::spawn(async move {
-            // Without it the connection has gone already.
+            // Otherwise the connection has gone.
             if let Ok(Some(from_client)) = reader.await {
                 line.run(from_client, ends, facts, size).await;
             }
@@ -198,7 +198,8 @@ impl ClientHandler {
 
     /// Connects a channel to a port that the upstream host can reach, or refuses it.
     ///
-    /// All that a client's connection does waits for this, and the upstream host may wait for the client: so nothing is waited for here.
+    /// Does not wait: it would block the connection, and the upstream host may wait for this
+    /// client.
     pub(crate) fn forward(
         &mut self,
         channel: Channel<Msg>,
@@ -210,7 +211,7 @@ impl ClientHandler {
         let full = self.is_full();
         let (Some(user), Some(upstream)) = (&self.user, &self.upstream) else { return };
         if full || !self.server.options.forwarding || self.connection.end_reason().is_some() {
-            // A reply that is dropped is a refusal.
+            // A dropped reply refuses the channel.
             return;
         }
         self.channels_opened += 1;

@@ -1,4 +1,5 @@
-//! The way of output: recorded, in strict mode waited for until that is safe, and then shown. Knows nothing of input.
+//! The output relay: back end, recorder, client; in strict mode the client's part waits until the
+//! frame is durable. Does not know input.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,27 +16,28 @@ use crate::channel::session::{Capture, Interruption, put};
 use crate::recording::durability::DurabilityGate;
 use crate::recording::recorder::{LAST, Recorder};
 
-/// The most pieces that wait until they are safe. Each has 32 KiB at most, so this is at most 2 MiB a session.
+/// The most pieces of 32 KiB waiting to be durable: 2 MiB a session.
 const PENDING_MAX: usize = 64;
 
-/// How long half a character of a program on pipes waits for its other half. What goes through pipes may be anything, such as the
-/// protocol of `rsync`, whose other side waits for the last byte.
+/// How long a partial character of a program on pipes is held back. Pipes may carry any protocol,
+/// such as `rsync`'s, whose peer waits for the last byte.
 const HALF_TIME: Duration = Duration::from_millis(100);
 
-/// How long the word that no more output comes waits for how it ended, which mostly comes at once: a client that has nothing to say
-/// closes the channel at that word, and would not hear the rest.
+/// How long EOF is held back for the exit status, which mostly follows at once: a client without
+/// input closes the channel at EOF and would miss the status.
 const END_TIME: Duration = Duration::from_millis(500);
 
-/// A piece of output that is recorded, and not known to be safe yet.
+/// Recorded output that is not known to be durable.
 struct Pending {
     number: u64,
     data: Bytes,
     ext: Option<u32>,
-    /// Half a character: safe with the frame that has the other half, as sinks that write text keep it until then.
+    /// A partial character: durable with the frame that completes it, as text sinks hold it until
+    /// then.
     half: bool,
 }
 
-/// The way of output of one session.
+/// The output relay of a session.
 pub(crate) struct OutputRelay<'session> {
     recorder: &'session Recorder,
     handle: &'session Handle,
@@ -44,11 +46,11 @@ pub(crate) struct OutputRelay<'session> {
     capture: Capture,
     pending: VecDeque<Pending>,
     tail: PartialChar,
-    /// Whether what runs has a terminal, which shows nothing of half a character.
+    /// Whether the output is a terminal's, which shows nothing of a partial character.
     terminal: bool,
     bytes: u64,
     counted: bool,
-    /// No more output comes: for how long the client's word of it waits.
+    /// End of output was seen: how long EOF is held back.
     eof: Option<Duration>,
     finished: bool,
 }
@@ -78,10 +80,10 @@ impl<'session> OutputRelay<'session> {
         }
     }
 
-    /// Passes on all output. Returns how what runs has ended; everything before is shown then.
+    /// Relays all output. Returns the exit; everything before was sent to the client.
     pub(crate) async fn run(&mut self, output: &mut Output, begun: u64) -> Result<Exit, Interruption> {
         if self.capture == Capture::Counts {
-            // There is nothing to wait for but that the connection itself is recorded.
+            // Only the first facts must be durable.
             self.wait(begun).await?;
         }
         let exit = loop {
@@ -114,22 +116,23 @@ impl<'session> OutputRelay<'session> {
         Ok(exit)
     }
 
-    /// Capture how it ended, and shows the rest when that is safe.
+    /// Records the exit, and sends the rest once durable.
     pub(crate) async fn record_end(&mut self, exit: &Exit, bytes_in: u64) -> Result<(), Interruption> {
         match self.put_end(exit, bytes_in).await {
             Ok(number) => {
-                // No other half will come.
+                // The character will not be completed.
                 self.resolve_partial(Some(number));
                 self.wait(number).await?;
                 self.release().await
             }
-            // Without strict mode the client is warned how it ended, also when the engine wants no more frames.
+            // Without strict mode the client hears the exit even if the engine takes no more
+            // frames.
             Err(_) if self.gate.is_open() => Ok(()),
             Err(over) => Err(over),
         }
     }
 
-    /// Capture how it ended. Returns the frame's number.
+    /// Records the exit. Returns the frame's number.
     async fn put_end(&mut self, exit: &Exit, bytes_in: u64) -> Result<u64, Interruption> {
         if let Some(counts) = self.counts(bytes_in) {
             put(self.recorder, "c", counts).await?;
@@ -138,13 +141,13 @@ impl<'session> OutputRelay<'session> {
         put(self.recorder, LAST, exit.number().to_string()).await
     }
 
-    /// How much went by, if that is all that is recorded, and is not recorded yet.
+    /// Byte counts, if only they are recorded and have not been.
     pub(crate) fn counts(&self, bytes_in: u64) -> Option<String> {
         let counts = || json!({ "bytes_in": bytes_in, "bytes_out": self.bytes }).to_string();
         (self.capture == Capture::Counts && !self.counted).then(counts)
     }
 
-    /// Whether the client knows that no more output comes.
+    /// Whether EOF was sent.
     pub(crate) fn finished(&self) -> bool {
         self.finished
     }
@@ -171,7 +174,8 @@ impl<'session> OutputRelay<'session> {
         Ok(())
     }
 
-    /// Halves of characters are not waited for any more: they are safe with this frame, or with their own.
+    /// Stops waiting for the rest of partial characters: durable with this frame, or with their
+    /// own.
     fn resolve_partial(&mut self, number: Option<u64>) {
         for pending in self.pending.iter_mut().rev().take_while(|pending| pending.half) {
             pending.half = false;
@@ -183,7 +187,7 @@ impl<'session> OutputRelay<'session> {
         self.gate.durable(number).await.map_err(|_unrecorded| Interruption::Unrecorded)
     }
 
-    /// Shows everything that waits, as soon as it is safe, but for half a character.
+    /// Sends everything pending once durable, but for a partial character.
     async fn release(&mut self) -> Result<(), Interruption> {
         while let Some(number) =
             self.pending.front().filter(|pending| !pending.half).map(|pending| pending.number)

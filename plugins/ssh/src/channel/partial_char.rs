@@ -1,9 +1,9 @@
-//! How much of the end of a text in pieces is half a character. Knows nothing of what becomes of it.
+//! Length of an incomplete UTF-8 character at the end of a stream.
 
-/// The most bytes of a character that are not all of it.
+/// The most bytes of an incomplete character.
 const HALF_MAX: usize = 3;
 
-/// The last bytes of what came so far.
+/// The last bytes of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct PartialChar {
     bytes: [u8; HALF_MAX],
@@ -11,7 +11,8 @@ pub(crate) struct PartialChar {
 }
 
 impl PartialChar {
-    /// Takes a piece, and returns how many of the last bytes are the beginning of a character; they may be more than the piece has.
+    /// Adds a piece. Returns the length of the incomplete character at the end, which may exceed
+    /// the piece.
     pub(crate) fn after(&mut self, piece: &[u8]) -> usize {
         let last = &piece[piece.len().saturating_sub(HALF_MAX)..];
         let kept = self.length.min(HALF_MAX - last.len());
@@ -20,7 +21,7 @@ impl PartialChar {
         self.length = kept + last.len();
         let half = |&length: &usize| {
             let end = &self.bytes[self.length - length..self.length];
-            // A character begins with a byte that stands nowhere else in one, so what is before says nothing of it.
+            // A lead byte occurs at the start of a character only, so earlier bytes don't matter.
             std::str::from_utf8(end)
                 .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
         };

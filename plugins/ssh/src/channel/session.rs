@@ -1,5 +1,5 @@
-//! One channel while something runs in it: output to the recorder and then to the client, input the other way. Knows nothing of logins, nor of
-//! what it is that runs.
+//! A session: one channel in which something runs. Couples the relays and records the end. Does not
+//! know logins or back ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,16 +20,16 @@ use crate::channel::output::OutputRelay;
 use crate::recording::durability::DurabilityGate;
 use crate::recording::recorder::{LAST, Recorder};
 
-/// How long a client may take to hear why its session ends.
+/// How long sending a last message may take.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
-/// What a client reads when its session can't be recorded.
+/// Sent to a client whose session can't be recorded.
 const UNRECORDED: &str = "tapedeck: this session can't be recorded and ends here\r\n";
 
-/// The exit status that a client gets whose session ends before what runs in it.
+/// The exit status of a session that is cut off.
 const CUT_STATUS: u32 = 255;
 
-/// What a client asks of a session that runs.
+/// A client's request to a running session.
 pub(crate) enum Control {
     Resize(Size),
     Signal(Sig),
@@ -40,11 +40,11 @@ pub(crate) enum Control {
 pub(crate) enum Capture {
     Output,
     OutputAndInput,
-    /// How much went by, but not what: it is no terminal's.
+    /// Byte counts only: not a terminal.
     Counts,
 }
 
-/// What a session is made of.
+/// Parts of a session.
 pub(crate) struct Session {
     pub(crate) output: Output,
     pub(crate) input: Input,
@@ -58,22 +58,21 @@ pub(crate) struct Session {
     pub(crate) backlog: Arc<Backlog>,
 }
 
-/// Why a session ends before what runs in it.
+/// Why a session ends before its back end exits.
 pub(crate) enum Interruption {
     /// The client has gone, or the engine takes no more frames.
     ClientGone,
-    /// It must not go on without its recording.
+    /// Strict mode: a frame was lost.
     Unrecorded,
-    /// What runs does not read its input, and more waits than may.
+    /// Too much unread input.
     UnreadInput,
 }
 
-/// How a session ended, and whether the client knows already that no more output comes; or why it is over before, and what is still to
-/// be recorded of it.
+/// The exit, and whether EOF was sent; or the interruption, and counts still to be recorded.
 type Outcome = Result<(Exit, bool), (Interruption, Option<String>)>;
 
 impl Session {
-    /// Runs until the end of what runs in it, or the client's, or until the connection is ended from here.
+    /// Runs to the exit of the back end, the client's end or the connection's.
     pub(crate) async fn run(mut self, facts: String, size: Option<Size>) {
         let outcome = match self.begin(facts, size).await {
             Ok((first, last)) => {
@@ -85,7 +84,7 @@ impl Session {
         let Self {
             output, input, recorder, mut gate, handle, from_client, to_client, control, backlog, ..
         } = self;
-        // The library waits with the whole connection for whoever does not read a channel.
+        // The library blocks the whole connection on an unread channel.
         drop((from_client, control));
         let id = to_client.id();
         let (over, counts) = match outcome {
@@ -99,7 +98,7 @@ impl Session {
             Interruption::ClientGone => {
                 let ended = recorder.state.end_reason();
                 let status = output.hang_up(input).await.map(|exit| exit.number());
-                // When the engine takes no more frames, the recording is cut off where it is.
+                // If the engine takes no more frames, the recording is cut off here.
                 _ = put_end(&recorder, counts, ended.unwrap_or("the client has gone"), status).await;
                 if ended.is_none() {
                     // A client that is still there sees that the session is over.
@@ -110,23 +109,23 @@ impl Session {
             Interruption::Unrecorded => ("a loss of the recording", UNRECORDED.to_owned()),
             Interruption::UnreadInput => ("too much input that nothing reads", unread(backlog.bytes_max())),
         };
-        // At once, and so before anything of a later session: it may be lost, too, and that is not the other's loss. But a client does
-        // not wait for an engine that stands still.
+        // Before any frame of a later session: its loss would not be theirs. But a client does not
+        // wait for a stalled engine.
         let recorded = async {
             let number = put_end(&recorder, counts, why, Some(CUT_STATUS.into())).await?;
             gate.durable(number).await.map_err(|_unrecorded| Interruption::Unrecorded)
         };
         drop(tokio::time::timeout(FAREWELL_TIME, recorded).await);
         let said = to_client.extended_data_bytes(STDERR, Bytes::from(said));
-        // A client that does not listen is not waited for.
+        // A client that does not read is not waited for.
         drop(tokio::time::timeout(FAREWELL_TIME, said).await);
         output.hang_up(input).await;
         _ = end(&handle, id, &Exit::Status(CUT_STATUS), false).await;
     }
 
-    /// Capture who it is. Returns the numbers of the first and the last frame of this.
+    /// Records who it is. Returns the numbers of the first and the last of these frames.
     async fn begin(&self, facts: String, size: Option<Size>) -> Result<(u64, u64), Interruption> {
-        let warned = async {
+        let facts_recorded = async {
             let first = put(&self.recorder, "c", facts).await?;
             let last = match size {
                 Some(size) => put(&self.recorder, "r", format!("{}x{}", size.columns, size.rows)).await?,
@@ -135,12 +134,12 @@ impl Session {
             Ok((first, last))
         };
         tokio::select! {
-            warned = warned => warned,
+            recorded = facts_recorded => recorded,
             () = self.recorder.state.ended() => Err(Interruption::ClientGone),
         }
     }
 
-    /// Passes on everything in both directions.
+    /// Runs both relays.
     async fn serve(&mut self, begun: u64, terminal: bool) -> Outcome {
         let bytes_in = AtomicU64::new(0);
         let gate = self.gate.clone();
@@ -162,7 +161,7 @@ impl Session {
             () = connection.ended() => Err(Interruption::ClientGone),
         };
         if let Ok(exit) = &outcome {
-            // Nothing of the client's is recorded any more: the last frame is the one that says how it ended.
+            // No more input is recorded: the exit is the last frame.
             let recorded = tokio::select! {
                 recorded = show.record_end(exit, bytes_in.load(Ordering::Relaxed)) => recorded,
                 over = typing.drain() => Err(over),
@@ -178,7 +177,7 @@ impl Session {
     }
 }
 
-/// Capture a frame, and returns its number.
+/// Records a frame and returns its number.
 pub(crate) async fn put(
     recorder: &Recorder,
     code: &'static str,
@@ -187,7 +186,7 @@ pub(crate) async fn put(
     recorder.put(code, data).await.map_err(|_stopped| Interruption::ClientGone)
 }
 
-/// Capture that something ended the session from outside. Returns the number of the last frame.
+/// Records an end from outside. Returns the last frame's number.
 async fn put_end(
     recorder: &Recorder,
     counts: Option<String>,
@@ -195,7 +194,7 @@ async fn put_end(
     status: Option<i64>,
 ) -> Result<u64, Interruption> {
     if !recorder.is_begun() {
-        // Nobody knows of it.
+        // Nothing was recorded yet.
         return Err(Interruption::ClientGone);
     }
     if let Some(counts) = counts {
@@ -205,7 +204,7 @@ async fn put_end(
     put(recorder, LAST, status.map_or(String::new(), |status| status.to_string())).await
 }
 
-/// What a client reads whose input nobody does.
+/// Sent to a client whose input is not read.
 fn unread(bytes_max: usize) -> String {
     format!(
         "tapedeck: what runs here does not read its input, and {} MiB of it wait; the session ends here\r\n",

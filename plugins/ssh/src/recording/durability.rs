@@ -1,40 +1,41 @@
-//! What a session may show: everything at once, or, in strict mode, only what would survive a `kill -9`. Knows nothing of SSH.
+//! The durability gate: output is sent at once or, in strict mode, when its frame would survive a
+//! `kill -9`. Does not know SSH.
 
 use std::future::pending;
 
 use tapedeck_sdk::Watermark;
 use tokio::sync::watch;
 
-/// Something of the recording was lost, or nobody says any more how far it is.
+/// A frame was lost, or the watermark is no longer reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unrecorded;
 
-/// How far the recording is, for one session.
+/// One session's view of the watermark.
 #[derive(Clone)]
 pub(crate) struct DurabilityGate {
-    /// `None`: the session does not wait for its recording.
+    /// `None`: not in strict mode.
     marks: Option<watch::Receiver<Watermark>>,
-    /// The number of the session's first frame: what is lost of those before is not its loss.
+    /// The session's first frame: earlier losses are other sessions'.
     first: u64,
 }
 
 impl DurabilityGate {
-    /// For a session that is still to begin.
+    /// Before the session's first frame.
     pub(crate) fn new(marks: Option<watch::Receiver<Watermark>>) -> Self {
         Self { marks, first: u64::MAX }
     }
 
-    /// The session has begun with this frame.
+    /// Sets the session's first frame.
     pub(crate) fn begin(&mut self, first: u64) {
         self.first = first;
     }
 
-    /// Whether everything may be shown at once.
+    /// Whether output is sent at once.
     pub(crate) fn is_open(&self) -> bool {
         self.marks.is_none()
     }
 
-    /// Waits until the frame with this number is safe.
+    /// Waits until this frame is durable.
     pub(crate) async fn durable(&mut self, number: u64) -> Result<(), Unrecorded> {
         let Some(marks) = &mut self.marks else { return Ok(()) };
         let first = self.first;
@@ -45,11 +46,11 @@ impl DurabilityGate {
         }
     }
 
-    /// Waits until something is lost; for ever where that is no reason to end.
+    /// Waits until a frame is lost; never returns outside strict mode.
     pub(crate) async fn lost_frame(&mut self) -> Unrecorded {
         let Some(marks) = &mut self.marks else { return pending().await };
         let first = self.first;
-        // That nobody says any more how far the recording is, is as bad.
+        // A watermark that is no longer reported counts as a loss.
         drop(marks.wait_for(|mark| mark.lost > first).await);
         Unrecorded
     }
@@ -63,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// What a future says when it is asked once.
+    /// Polls a future once.
     fn ask<F: Future>(future: F) -> Poll<F::Output> {
         pin!(future).poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -89,7 +90,7 @@ mod tests {
         let mut gate = DurabilityGate::new(Some(marks));
         gate.begin(6);
         assert_eq!(ask(gate.durable(6)), Poll::Ready(Ok(())));
-        // It is seen late that an earlier one is lost.
+        // An earlier frame turns out to be lost.
         tell.send_replace(mark(8, 6));
         assert_eq!(ask(gate.lost_frame()), Poll::Pending);
         assert_eq!(ask(gate.durable(7)), Poll::Ready(Ok(())));

@@ -1,4 +1,4 @@
-//! Who a origin is, and what a recording is called and warned of it. Knows nothing of what the origin does.
+//! Who a client is, and a recording's name and facts. Does not know what the client does.
 
 use std::net::SocketAddr;
 
@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 
 use crate::backend::command::{PtyRequest, Request};
 
-/// The most letters of a user's name in the name of a recording.
+/// The most letters of a user's name in a recording's name.
 const NAME_LETTERS_MAX: usize = 64;
 
-/// Who has logged in.
+/// An authenticated client.
 pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) method: &'static str,
     pub(crate) fingerprint: Option<String>,
 }
 
-/// The name of a recording: of a connection's `channel`, from 1 on.
+/// A recording's name: of a connection's `channel`, from 1 on.
 pub(crate) fn recording_name(user: &Identity, peer: SocketAddr, connection: u64, channel: u64) -> String {
-    // Anybody may call himself anything; what he did call himself is among the facts.
+    // Any name is accepted; the facts have it as given.
     let plain =
         |letter: char| if letter.is_alphanumeric() || "_.@+-".contains(letter) { letter } else { '_' };
     let user: String = user.name.chars().take(NAME_LETTERS_MAX).map(plain).collect();
@@ -26,17 +26,17 @@ pub(crate) fn recording_name(user: &Identity, peer: SocketAddr, connection: u64,
     if channel > 1 { format!("{name}-{channel}") } else { name }
 }
 
-/// What a recording is warned first, beside who it is.
+/// A recording's first facts, beside the identity.
 #[derive(Default)]
 pub(crate) struct Details<'a> {
     pub(crate) request: Option<&'a Request>,
     pub(crate) terminal: Option<&'a PtyRequest>,
     pub(crate) upstream: Option<&'a str>,
-    /// The host and port that are forwarded.
+    /// The forwarded host and port.
     pub(crate) forwarded: Option<String>,
 }
 
-/// The facts of a recording, as JSON.
+/// The facts as JSON.
 pub(crate) fn describe(user: &Identity, peer: SocketAddr, details: &Details<'_>) -> String {
     let (command, subsystem) = match details.request {
         Some(Request::Exec(command)) => (Some(String::from_utf8_lossy(command).into_owned()), None),

@@ -1,4 +1,4 @@
-//! Recording
+//! What is recorded: frames, facts, and how far they are durable.
 
 pub(crate) mod durability;
 pub(crate) mod facts;

@@ -1,4 +1,4 @@
-//! The way of frames from the network's thread to the engine's. Knows nothing of SSH.
+//! Frames on their way from the network's thread to the source. Does not know SSH.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 
 use crate::server::state::ConnectionState;
 
-/// The most frames on their way. A frame has 32 KiB at most, so this is at most 8 MiB.
+/// The most queued frames. A frame has 32 KiB at most: 8 MiB.
 pub(crate) const FRAMES_MAX: usize = 256;
 
-/// One frame.
+/// A frame of the stream.
 pub(crate) struct Frame {
     pub(crate) at: Timestamp,
     pub(crate) connection: Arc<str>,
@@ -20,25 +20,25 @@ pub(crate) struct Frame {
     pub(crate) data: Bytes,
 }
 
-/// The code of a recording's last frame.
+/// Code of a recording's last frame.
 pub(crate) const LAST: &str = "x";
 
 /// The engine takes no more frames, or the recording has its last one.
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
-/// What one channel is recorded on.
+/// Records one channel.
 pub(crate) struct Recorder {
     frames: mpsc::Sender<Frame>,
     host: Arc<dyn Host>,
     connection: Arc<str>,
     pub(crate) state: Arc<ConnectionState>,
-    /// How many frames all connections have put into the queue.
+    /// Frames queued so far, over all connections.
     count: Arc<AtomicU64>,
     progress: Progress,
 }
 
-/// How far a recording is.
+/// Progress of a recording.
 #[derive(Default)]
 struct Progress {
     begun: AtomicBool,
@@ -56,17 +56,18 @@ impl Recorder {
         Self { frames, host, connection, state, count, progress: Progress::default() }
     }
 
-    /// Whether anything is recorded.
+    /// Whether a frame was recorded.
     pub(crate) fn is_begun(&self) -> bool {
         self.progress.begun.load(Ordering::Relaxed)
     }
 
-    /// Capture a frame. Waits while the engine has its hands full. Returns the frame's number in the stream, from 0 on, which is the
-    /// `seq` that the engine gives it. After the last frame there is none: a sink would take it for another recording's first.
+    /// Records a frame; waits while the queue is full. Returns the frame's number in the stream,
+    /// from 0 on, which is the engine's `seq`. Fails after the last frame: a sink would start
+    /// another recording.
     pub(crate) async fn put(&self, code: &'static str, data: impl Into<Bytes>) -> Result<u64, Stopped> {
-        let state = self.frames.reserve().await.map_err(|_closed| Stopped)?;
-        // The time and the number are taken where nothing comes between them and the queue: one thread puts all frames, and there is no
-        // `await` from here on. So times never go back, and numbers are in the queue's spec.
+        let room = self.frames.reserve().await.map_err(|_closed| Stopped)?;
+        // Time and number are taken without an `await` before the send, on one thread: times never
+        // go back, and numbers are in the queue's order.
         if self.progress.ended.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
@@ -75,11 +76,11 @@ impl Recorder {
         let at = self.host.now();
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.state.touch(at);
-        state.send(Frame { at, connection: self.connection.clone(), code, data: data.into() });
+        room.send(Frame { at, connection: self.connection.clone(), code, data: data.into() });
         Ok(number)
     }
 
-    /// Takes note that something went by which is not recorded.
+    /// Notes activity that is not recorded.
     pub(crate) fn touch(&self) {
         self.state.touch(self.host.now());
     }

@@ -21,7 +21,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a client may take to close a connection after a disconnect message.
 const DISCONNECT_TIME: Duration = Duration::from_millis(500);
 
-/// How many `keepalive` intervals a client may leave its output unread: as long as it may be silent.
+/// `keepalive` intervals that a client may leave its output unread: as many as it may be silent.
 const BLOCKED_KEEPALIVES: u32 = KEEPALIVES_MAX as u32 + 1;
 
 /// An accepted connection.

@@ -1,4 +1,4 @@
-//! One connection: who it is, and what it asks for. Knows nothing of what then runs.
+//! Handles one client's authentication and requests. Does not know what runs in its channels.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,28 +25,29 @@ use crate::server::warnings::Warning;
 const VARIABLES_MAX: usize = 64;
 const VARIABLE_BYTES_MAX: usize = 4096;
 
-/// A connection.
+/// A client.
 pub(crate) struct ClientHandler {
     pub(crate) server: Arc<Server>,
     pub(crate) peer: SocketAddr,
     pub(crate) number: u64,
     pub(crate) connection: Arc<ConnectionState>,
     pub(crate) user: Option<Identity>,
-    /// That it has not logged in.
+    /// Held until the login.
     pending_login: Option<PendingLogin>,
-    /// Where sessions go on to, if not here.
+    /// The upstream host, if sessions go there.
     pub(crate) upstream: Option<Arc<UpstreamConnection>>,
-    /// Whether a login failed in a way that was not counted at once.
+    /// Whether a key was refused and not counted yet.
     failed: bool,
     pub(crate) channels: HashMap<ChannelId, ChannelState>,
-    /// How much input may wait in all of them.
+    /// Unread input of all channels.
     pub(crate) budget: Arc<InputBudget>,
     pub(crate) channels_opened: u64,
 }
 
 impl Drop for ClientHandler {
     fn drop(&mut self) {
-        // A client may offer several keys before the right one; only one that goes away without was wrong.
+        // A client may offer several keys before the right one: only a client that ends without a
+        // login has failed.
         if self.failed && self.user.is_none() {
             self.server.count_failure(self.peer.ip());
         }
@@ -86,7 +87,7 @@ impl ClientHandler {
     }
 
     fn knows(&self, key: &PublicKey) -> bool {
-        // A file that can't be read any more lets nobody in.
+        // An unreadable file admits nobody.
         self.server.authenticator.authorizes_key(key).unwrap_or_else(|error| {
             self.server.warn_once(Warning::Keys, &error.message);
             false
@@ -94,7 +95,7 @@ impl ClientHandler {
     }
 }
 
-/// Tells the client whether it got what it asked for.
+/// Answers a channel request.
 fn answer(id: ChannelId, granted: bool, session: &mut russh::server::Session) -> Result<(), russh::Error> {
     if granted { session.channel_success(id) } else { session.channel_failure(id) }
 }
@@ -181,7 +182,7 @@ impl Handler for ClientHandler {
         _data: &[u8],
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        // The channel itself has it already.
+        // The channel has the data already.
         if let Some(ChannelState::Active { backlog, .. }) = self.channels.get(&id) {
             tokio::select! {
                 () = backlog.throttle() => {}
@@ -212,7 +213,7 @@ impl Handler for ClientHandler {
         let sound = !term.contains('\0') && term.len() <= VARIABLE_BYTES_MAX;
         let granted = match self.channels.get_mut(&id) {
             Some(ChannelState::Idle { terminal, .. }) if sound => {
-                let size = Size::warned(columns, rows);
+                let size = Size::requested(columns, rows);
                 *terminal = Some(PtyRequest { term: term.to_owned(), size, modes: modes.to_vec() });
                 true
             }
@@ -295,7 +296,7 @@ impl Handler for ClientHandler {
     ) -> Result<(), Self::Error> {
         let granted = match self.channels.get(&id) {
             Some(ChannelState::Active { control, terminal: true, .. }) => {
-                control.send(Control::Resize(Size::warned(columns, rows))).await.is_ok()
+                control.send(Control::Resize(Size::requested(columns, rows))).await.is_ok()
             }
             _ => false,
         };
@@ -309,7 +310,7 @@ impl Handler for ClientHandler {
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
         if let Some(ChannelState::Active { control, .. }) = self.channels.get(&id) {
-            // A session that is over needs no signal.
+            // Fails only if the session is over.
             drop(control.send(Control::Signal(signal)).await);
         }
         Ok(())

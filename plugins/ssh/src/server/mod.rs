@@ -1,4 +1,4 @@
-//! The server: what all connections share, and the SSH library's settings. Does not know what runs in a session.
+//! The server: what all connections share, and the SSH library's settings. Does not know sessions.
 
 pub(crate) mod connection;
 pub(crate) mod handler;
@@ -33,7 +33,7 @@ const KEEPALIVES_MAX: u8 = 3;
 /// The most passwords checked at the same time: a check takes memory and time on purpose.
 const PASSWORD_CHECKS_MAX: usize = 2;
 
-/// Ciphers in order of preference. The library's default list lacks `aes128-gcm`, which some clients insist on.
+/// Ciphers in order of preference. The library's own list lacks one that some clients insist on.
 const CIPHERS: [cipher::Name; 6] = [
     cipher::CHACHA20_POLY1305,
     cipher::AES_256_GCM,
@@ -65,7 +65,7 @@ pub(crate) struct Server {
     /// The address the server listens on.
     pub(crate) address: SocketAddr,
     checks: Semaphore,
-    warned: Warnings,
+    warnings: Warnings,
 }
 
 impl Server {
@@ -80,7 +80,7 @@ impl Server {
         Self {
             failures: FailedLogins::new(options.failed_logins_max),
             checks: Semaphore::new(PASSWORD_CHECKS_MAX),
-            warned: Warnings::default(),
+            warnings: Warnings::default(),
             count: Arc::default(),
             options,
             authenticator,
@@ -103,7 +103,7 @@ impl Server {
 
     /// Warns the user, once a run for each cause.
     pub(crate) fn warn_once(&self, cause: Warning, message: &str) {
-        if self.warned.is_first(cause) {
+        if self.warnings.is_first(cause) {
             self.host.warn(message);
         }
     }

@@ -1,8 +1,9 @@
-//! The connections that have not logged in yet, and which of them must go when all places are taken. Knows nothing of SSH.
+//! Pending logins, and which one is evicted when all slots are taken. Does not know SSH.
 //!
-//! OpenSSH turns new ones away at random (`MaxStartups`) or by address (`PerSourceMaxStartups`), which hits many logins at once from one
-//! address as well as those who only hold places. Here nobody is turned away before all places are taken; then who came first of the
-//! address that has most goes: a login takes a moment, and who holds a place without one goes before who has just come.
+//! OpenSSH refuses new connections at random (`MaxStartups`) or by address
+//! (`PerSourceMaxStartups`), which also hits many logins at once from one address. Here a new
+//! connection evicts the oldest pending login of the busiest address: a login takes a moment, so a
+//! slot held without one is likely abuse.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::auth::failures::network;
 
-/// Those who have not logged in, in the spec in which they came.
+/// Pending logins in order of arrival.
 #[derive(Default)]
 pub(crate) struct PendingLogins {
     waiting: Mutex<Vec<Waiting>>,
@@ -24,7 +25,7 @@ struct Waiting {
     evicted: Arc<Notify>,
 }
 
-/// That a connection waits. Dropped when it has logged in, or is gone.
+/// A pending login. Dropped after the login, or with the connection.
 pub(crate) struct PendingLogin {
     pending: Arc<PendingLogins>,
     number: u64,
@@ -38,7 +39,7 @@ impl Drop for PendingLogin {
 }
 
 impl PendingLogins {
-    /// Takes in a connection. Gives its pending_login, and what it hears if it must go.
+    /// Adds a connection. Returns its entry and the notification of its eviction.
     pub(crate) fn add(self: &Arc<Self>, number: u64, address: IpAddr) -> (PendingLogin, Arc<Notify>) {
         let evicted = Arc::new(Notify::new());
         let waiting = Waiting { number, address: network(address), evicted: evicted.clone() };
@@ -46,7 +47,7 @@ impl PendingLogins {
         (PendingLogin { pending: self.clone(), number }, evicted)
     }
 
-    /// Tells one to go. False if nobody waits.
+    /// Evicts one. False if none is pending.
     pub(crate) fn evict_one(&self) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();

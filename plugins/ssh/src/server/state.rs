@@ -1,4 +1,4 @@
-//! Signs of connection of one connection, and why it is ended. Knows nothing of SSH.
+//! Activity of a connection, and why it was ended. Does not know SSH.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use tapedeck_sdk::Timestamp;
 use tokio::sync::watch;
 
-/// What stands for a connection that takes what it is sent.
+/// Stands for a client that reads.
 const FLOWS: i64 = i64::MIN;
 
-/// Signs of connection of one connection.
+/// State of a connection, shared by its tasks.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
     begun: Timestamp,
     last: AtomicI64,
-    /// Since when the client takes nothing of what is to be sent to it.
+    /// Since when the client reads nothing of what is sent.
     stuck: AtomicI64,
     logged_in: AtomicBool,
-    /// Why the connection is ended from here.
+    /// Why the server ended the connection.
     ended: watch::Sender<Option<&'static str>>,
 }
 
@@ -44,35 +44,35 @@ impl ConnectionState {
         self.logged_in.load(Ordering::Relaxed)
     }
 
-    /// Stdio the connection from here, and remembers why; the first reason is the one that counts.
+    /// Ends the connection; the first reason counts.
     pub(crate) fn end(&self, why: &'static str) {
         self.ended.send_if_modified(|ended| ended.replace(ended.unwrap_or(why)).is_none());
     }
 
-    /// Why the connection was ended, if it was not the client who did.
+    /// Why the server ended the connection, if it did.
     pub(crate) fn end_reason(&self) -> Option<&'static str> {
         *self.ended.borrow()
     }
 
-    /// Waits until the connection is ended from here.
+    /// Waits until the server ends the connection.
     pub(crate) async fn ended(&self) {
-        // Who could end it is there as long as this is.
+        // The sender lives as long as `self`.
         drop(self.ended.subscribe().wait_for(Option::is_some).await);
     }
 
-    /// The client takes nothing now.
+    /// A write would block.
     pub(crate) fn write_blocked(&self, now: impl FnOnce() -> Timestamp) {
         if self.stuck.load(Ordering::Relaxed) == FLOWS {
             self.stuck.store(now().0, Ordering::Relaxed);
         }
     }
 
-    /// The client takes what it is sent.
+    /// A write made progress.
     pub(crate) fn write_progressed(&self) {
         self.stuck.store(FLOWS, Ordering::Relaxed);
     }
 
-    /// For how long the client has taken nothing of what waits for it.
+    /// For how long the client has read nothing of what waits for it.
     pub(crate) fn blocked_for(&self, now: Timestamp) -> Duration {
         match self.stuck.load(Ordering::Relaxed) {
             FLOWS => Duration::ZERO,

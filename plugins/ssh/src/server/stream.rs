@@ -1,4 +1,4 @@
-//! A client's connection as the SSH library reads and writes it; takes note of when the client takes nothing. Knows nothing of SSH.
+//! A client's byte stream; notes when writes block. Does not know SSH.
 
 use std::io;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 
 use crate::server::state::ConnectionState;
 
-/// A connection that is watched.
+/// A monitored stream.
 ///
-/// The library waits for a write without a limit, and asks no silent client whether it is there while it waits.
+/// The library waits without a limit for a write, and sends no keepalive meanwhile.
 pub(crate) struct MonitoredStream {
     stream: TcpStream,
     connection: Arc<ConnectionState>,

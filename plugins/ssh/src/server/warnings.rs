@@ -1,33 +1,33 @@
-//! What the user was warned of already: strangers can't fill the screen. Knows nothing of how it is said.
+//! Warnings given once a run: clients can't flood the screen.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What there is to be warned of, each once in a run.
+/// What is warned of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Warning {
-    /// All places are taken.
+    /// All slots are taken.
     Full,
-    /// An address is turned away.
+    /// An address is banned.
     Barred,
-    /// Nobody's key can be looked up.
+    /// The keys can't be read.
     Keys,
-    /// Nobody's password can be looked up.
+    /// The passwords can't be read.
     Passwords,
-    /// What a session is to run can't be started.
+    /// A session can't be started.
     Start,
 }
 
-/// How many there are.
+/// Number of variants.
 const CAUSES: usize = Warning::Start as usize + 1;
 
-/// What was warned.
+/// Warnings given so far.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings {
     causes: [AtomicBool; CAUSES],
 }
 
 impl Warnings {
-    /// Whether it is the first time.
+    /// Whether this is the first one.
     pub(crate) fn is_first(&self, cause: Warning) -> bool {
         !self.causes[cause as usize].swap(true, Ordering::Relaxed)
     }

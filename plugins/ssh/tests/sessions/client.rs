@@ -1,4 +1,4 @@
-//! A client that can do what OpenSSH's does not. Knows nothing of what is tested.
+//! A client for what OpenSSH's can't do. Does not know the tests.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::harness::Gateway;
 
-/// Any key that a server shows.
+/// Trusts any host key.
 pub(crate) struct Trusting;
 
 impl russh::client::Handler for Trusting {
@@ -23,7 +23,7 @@ pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A connection that has not logged in.
+/// A connection without a login.
 #[expect(clippy::async_yields_async, reason = "that a connection can be waited for is of no use here")]
 pub(crate) fn connect(gateway: &Gateway) -> impl Future<Output = Handle<Trusting>> + Send + use<> {
     let address = format!("127.0.0.1:{}", gateway.port);

@@ -1,4 +1,4 @@
-//! Commands, shells, sizes, and how sessions end.
+//! Commands, shells, window sizes, exits.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -35,7 +35,8 @@ fn a_signal_that_ends_the_command_is_told_and_recorded() {
     assert_eq!(gateway.text(FIRST, "x"), "143");
 }
 
-/// Runs a command, sends it a signal at its first output, and gives what it wrote and how it ended. OpenSSH's client has no way to.
+/// Runs a command, sends it a signal at its first output, and returns its output and status.
+/// OpenSSH's client can't.
 async fn signalled(
     client: impl Future<Output = Handle<Trusting>>,
     command: &str,
@@ -69,7 +70,7 @@ fn a_signal_of_the_client_reaches_what_runs() {
     gateway.until("the end", |gateway| gateway.text(FIRST, "x") == "3");
     let (output, status) = runtime.block_on(client).unwrap();
     assert_eq!((output.as_str(), status), ("ready\ncaught\n", Some(3)));
-    // The shell says on its error output that its child has ended by the signal too.
+    // The shell also reports on standard error that its child was ended by the signal.
     let seen = gateway.text(FIRST, "o");
     assert!(output.lines().all(|line| seen.contains(line)), "{seen}");
 }

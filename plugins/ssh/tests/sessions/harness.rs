@@ -1,4 +1,5 @@
-//! A server on a port of its own, OpenSSH's client with keys of its own, and what was recorded. Knows nothing of what is tested.
+//! The vocabulary: a gateway on a port of its own, OpenSSH's client with its own keys, recorded
+//! frames. Does not know the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -11,24 +12,24 @@ use tapedeck_sdk::prelude::*;
 use tapedeck_sdk::{Follower, Opener, Watermark, testing::FakeHost};
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up.
+/// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long one poll for frames takes.
 const POLL_TIME: Duration = Duration::from_millis(20);
 
-/// A host with a clock that goes, as the network needs one.
+/// A host with a running clock, which the network needs.
 #[derive(Default)]
 pub(crate) struct FakeEngine {
     warnings: Mutex<Vec<String>>,
-    /// How many frames the source could not give.
+    /// Frames the source failed to hand over.
     failed: AtomicU64,
-    /// `None`: it can't tell how far a recording is.
+    /// `None`: no watermark is reported.
     followers: Option<Mutex<Vec<Follower>>>,
 }
 
 impl FakeEngine {
-    /// One that tells a source how far its recording is.
+    /// One that reports a watermark.
     pub(crate) fn followed() -> Arc<Self> {
         Arc::new(Self { followers: Some(Mutex::default()), ..Self::default() })
     }
@@ -41,7 +42,7 @@ impl FakeEngine {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// The recording is so far.
+    /// Reports this watermark.
     pub(crate) fn reach(&self, mark: Watermark) {
         let mut followers = self.followers.as_ref().unwrap().lock().unwrap();
         assert_eq!(followers.len(), 1, "the source follows its recording, once");
@@ -88,14 +89,14 @@ pub(crate) struct Frame {
     pub(crate) data: Vec<u8>,
 }
 
-/// The server, its folder with keys, and what it has recorded.
+/// The server, its folder with keys, and its frames.
 pub(crate) struct Gateway {
     pub(crate) folder: TempDir,
     pub(crate) source: Box<dyn Source>,
     pub(crate) host: Arc<FakeEngine>,
     pub(crate) port: String,
     pub(crate) frames: Vec<Frame>,
-    /// Whether everything that is taken is safe at once.
+    /// Whether every frame taken is durable at once.
     pub(crate) flushes: bool,
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn make_key(folder: &Path, name: &str) {
     assert!(made.success());
 }
 
-/// A folder with the key `alice` and a file `authorized_keys` that lets it in.
+/// A folder with the key `alice`, authorized.
 pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     make_key(folder.path(), "alice");
@@ -122,7 +123,7 @@ pub(crate) fn folder() -> TempDir {
     folder
 }
 
-/// Opens the source with these options, and those that every server needs.
+/// Opens the source with these options and the ones that every server needs.
 pub(crate) fn open(folder: &Path, options: Value, host: Arc<FakeEngine>) -> Result<Box<dyn Source>, Error> {
     let mut all = json!({ "listen": "127.0.0.1:0", "host_key": folder.join("host_key") });
     if options.get("passwords").is_none() {
@@ -137,7 +138,7 @@ pub(crate) fn open(folder: &Path, options: Value, host: Arc<FakeEngine>) -> Resu
     open(&all, Context { rate_hz: None, host, ..context })
 }
 
-/// A `command` that runs what the client asks for, and nothing that the user of these tests has set up for shells.
+/// A `command` that runs what the client asks for, without start-up files of the user's.
 pub(crate) fn plain() -> Value {
     json!(["/bin/sh", "-c", "eval \"$SSH_ORIGINAL_COMMAND\""])
 }
@@ -171,7 +172,7 @@ impl Gateway {
         Self { folder, source, host, port, frames: Vec::new(), flushes: false }
     }
 
-    /// Everything that was taken so far is safe, but for something before this number.
+    /// Reports every frame taken as durable, but for a loss before this number.
     pub(crate) fn reach(&self, lost: u64) {
         let taken = self.frames.len() as u64;
         self.host.reach(Watermark { written: taken, flushed: taken, lost });
@@ -181,7 +182,7 @@ impl Gateway {
         self.host.warnings()
     }
 
-    /// The client, on its way to the server as `user`, with alice's key.
+    /// OpenSSH's client, logging in as `user` with alice's key.
     pub(crate) fn ssh(&self, user: &str) -> Command {
         self.ssh_with(user, &["-o", "BatchMode=yes"], "alice")
     }
@@ -193,7 +194,7 @@ impl Gateway {
         command
     }
 
-    /// What all of OpenSSH's clients are told.
+    /// Options of every OpenSSH client.
     pub(crate) fn common(&self, command: &mut Command, key: &str) {
         command.args(["-F", "none", "-o", "StrictHostKeyChecking=accept-new", "-o", "IdentitiesOnly=yes"]);
         let known = self.folder.path().join("known_hosts");
@@ -203,12 +204,12 @@ impl Gateway {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
 
-    /// Takes frames for a moment. Says whether there were any.
+    /// Takes frames for a moment. True if there were any.
     pub(crate) fn poll(&mut self) -> bool {
         self.take().expect("a server does not end by itself")
     }
 
-    /// Ends the recording, and takes what is left of it.
+    /// Ends the recording and takes the remaining frames.
     pub(crate) fn stop(&mut self) {
         assert!(self.source.stop());
         let end = self.host.now() + PATIENCE;
@@ -236,7 +237,7 @@ impl Gateway {
         Some(true)
     }
 
-    /// Lets time pass until this is so, without taking any frames.
+    /// Waits for a condition without taking frames.
     pub(crate) fn without_polling_until(&self, what: &str, so: impl Fn() -> bool) {
         let end = self.host.now() + PATIENCE;
         while !so() {
@@ -245,7 +246,7 @@ impl Gateway {
         }
     }
 
-    /// Takes frames until this is so.
+    /// Takes frames until the condition holds.
     pub(crate) fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
         let end = self.host.now() + PATIENCE;
         while !so(self) {
@@ -254,7 +255,7 @@ impl Gateway {
         }
     }
 
-    /// Takes frames until the client has ended and everything of it is there.
+    /// Takes frames until the client has ended and its frames are all there.
     pub(crate) fn status(&mut self, client: &mut Child) -> ExitStatus {
         let end = self.host.now() + PATIENCE;
         let status = loop {
@@ -268,7 +269,7 @@ impl Gateway {
         status
     }
 
-    /// Runs the client to its end. Its output must fit a pipe.
+    /// Runs a client to its end. Its output must fit a pipe.
     pub(crate) fn run(&mut self, command: &mut Command) -> Output {
         let mut client = command.spawn().unwrap();
         self.status(&mut client);
@@ -289,7 +290,7 @@ impl Gateway {
         self.frames.iter().filter(of).map(|frame| frame.code.as_str()).collect()
     }
 
-    /// The names of all connections.
+    /// Names of all connections.
     pub(crate) fn connections(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.frames.iter().map(|frame| frame.connection.as_str()).collect();
         names.sort_unstable();
@@ -306,7 +307,7 @@ impl Gateway {
     }
 }
 
-/// Whether the process is there, and not merely waiting to be reaped.
+/// Whether a process runs; zombies don't.
 pub(crate) fn runs(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }

@@ -1,5 +1,5 @@
-//! An upstream host that does what OpenSSH's server does not: it begins before it says that it will, and takes its time to say how
-//! something ended.
+//! An upstream host that does what OpenSSH's server does not: output before the answer, and a late
+//! exit status.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,10 +20,10 @@ use crate::harness::{Gateway, folder, make_key};
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
-/// How much later than the end of the output it says how something ended.
+/// Delay of the exit status after the end of output.
 const LATE: Duration = Duration::from_millis(150);
 
-/// Takes everybody, and runs everything in no time.
+/// Admits every client and runs everything at once.
 struct Hasty;
 
 impl Handler for Hasty {
@@ -81,7 +81,7 @@ impl Handler for Hasty {
     }
 }
 
-/// Serves one connection after another, with this key.
+/// Serves one connection after another.
 async fn serve(listener: TcpListener, key: PrivateKey) {
     let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
     let config = Arc::new(Config { keys: vec![key], methods, ..Config::default() });
@@ -97,7 +97,7 @@ fn known(folder: &Path, name: &str, at: SocketAddr) -> String {
     format!("[127.0.0.1]:{} {key}", at.port())
 }
 
-/// A gateway before such a host.
+/// A gateway in front of such a host.
 fn gateway(runtime: &Runtime) -> Gateway {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
@@ -138,7 +138,7 @@ fn a_client_that_goes_with_the_last_output_hears_how_it_ended_all_the_same() {
     let socket = gateway.folder.path().join("mux");
     let control = format!("ControlPath={}", socket.display());
     let options = ["-o", "BatchMode=yes", "-o", &control];
-    // A client that shares its connection goes at once.
+    // A client of a shared connection closes its channel at EOF.
     let mut master = gateway.ssh_with("alice", &options, "alice");
     let mut master = master.args(["-N", "-o", "ControlMaster=yes"]).spawn().unwrap();
     gateway.until("the connection", |_| socket.exists());

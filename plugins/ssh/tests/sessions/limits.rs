@@ -1,4 +1,4 @@
-//! Those who take more than their share: of places, of memory, of time.
+//! Clients that ask for more than their share: slots, memory, time.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,12 +14,12 @@ use crate::harness::{Gateway, plain, runs};
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
-/// Whether alice gets in, sooner or later.
+/// Whether alice gets in within 100 attempts.
 fn gets_in(gateway: &mut Gateway) -> bool {
     (0..100).any(|_attempt| gateway.run(gateway.ssh("alice").arg("echo in")).stdout == b"in\n")
 }
 
-/// Sends more into a channel without a shell than anybody keeps, and then uses another one.
+/// Fills an idle channel, then uses another one.
 async fn chatter(client: impl Future<Output = Handle<Trusting>>) -> bool {
     let client = client.await;
     let silent = client.channel_open_session().await.unwrap();
@@ -60,13 +60,13 @@ fn a_session_whose_program_does_not_read_ends_when_too_much_waits_and_says_so() 
     assert!(errors.contains("does not read its input, and 4 MiB of it wait"), "{errors}");
     assert_eq!((gateway.codes(FIRST).as_str(), gateway.text(FIRST, "x").as_str()), ("ccx", "255"));
     assert!(gateway.text(FIRST, "c").contains("too much input that nothing reads"));
-    // Who sends as much to somebody who reads goes on.
+    // The same amount for a program that reads is fine.
     let mut command = gateway.ssh("alice");
     let output = gateway.run(command.arg("sleep 1; wc -c").stdin(File::open(&path).unwrap()));
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), (64 << 20).to_string());
 }
 
-/// Waits until the client sends no more of its file.
+/// Waits until the client's file position stands still.
 fn settle(gateway: &Gateway, client: &Child) {
     let place = || {
         let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/0", client.id())).unwrap();
@@ -82,7 +82,7 @@ fn settle(gateway: &Gateway, client: &Child) {
     });
 }
 
-/// A client whose input fills all queues of an engine that takes nothing.
+/// A client whose input fills every queue while the engine takes nothing.
 fn stuff(gateway: &mut Gateway) -> Child {
     let path = gateway.folder.path().join("zeros");
     File::create(&path).unwrap().set_len(256 << 20).unwrap();
@@ -129,7 +129,7 @@ fn a_client_that_takes_nothing_any_more_is_cut_off_with_all_that_it_runs() {
     let mut master = gateway.ssh_with("alice", &options, "alice");
     let mut master = master.args(["-o", "ControlMaster=yes", &script]).stdout(Stdio::null()).spawn().unwrap();
     gateway.until("the first", |gateway| gateway.text(FIRST, "o").contains('.'));
-    // Together they have more on the way than the system keeps for a connection.
+    // Together they have more in flight than the kernel buffers for a connection.
     let mut others: Vec<Child> = (0..12)
         .map(|_| {
             let mut other = gateway.ssh_with("alice", &options, "alice");

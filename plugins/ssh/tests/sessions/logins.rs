@@ -1,4 +1,4 @@
-//! Who gets in, and who does not.
+//! Authentication.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
@@ -10,7 +10,7 @@ use tapedeck_sdk::ErrorKind;
 use crate::client::{Trusting, connect, runtime};
 use crate::harness::{Gateway, engine, folder, make_key, open, plain};
 
-/// The argon2 hash of "correct horse", with little work in it.
+/// An argon2 hash of "correct horse", cheap to verify.
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$4Smw+8uJE9vkMuQHTI8JCch07funn1w88/v1CwyXAOw";
 
 fn code(output: &Output) -> i32 {
@@ -98,7 +98,7 @@ fn a_key_that_is_taken_out_of_the_file_stays_outside_from_then_on() {
     assert_eq!(code(&gateway.run(&mut command)), 255);
 }
 
-/// Logs in with a password, which the client asks a program of ours for.
+/// Logs in with a password, which the client gets from an askpass program.
 fn with_password(gateway: &mut Gateway, user: &str, password: &str) -> Output {
     let ask = gateway.folder.path().join("ask");
     std::fs::write(&ask, format!("#!/bin/sh\necho '{password}'\n")).unwrap();
@@ -132,7 +132,7 @@ fn the_right_password_gets_in_and_a_wrong_one_does_not() {
 fn a_password_with_a_bcrypt_hash_gets_in_and_a_wrong_one_does_not() {
     let folder = folder();
     let passwords = folder.path().join("passwords");
-    // As the system's own `crypt` makes them of "correct horse".
+    // Made by the system's `crypt` from "correct horse".
     let lines = [
         "bob:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e",
         "eve:$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2",
@@ -183,17 +183,17 @@ fn more_connections_than_allowed_are_turned_away_until_one_has_gone() {
     panic!("the place was not given back");
 }
 
-/// Tries a password, and says whether it was the right one.
+/// Tries a password. True if it is right.
 async fn tries(client: Handle<Trusting>, password: &str) -> bool {
     let mut client = client;
     client.authenticate_password("bob", password).await.is_ok_and(|outcome| outcome.success())
 }
 
-/// Whether the right password gets in that is tried together with many wrong ones, where one may fail.
+/// Whether a right password among many wrong ones logs in, where a single failure is allowed.
 fn gets_in_among_others() -> bool {
     let folder = folder();
     let passwords = folder.path().join("passwords");
-    // One that takes its time: all are there before the first has failed.
+    // Slow to verify: all are connected before the first failure.
     let hash = bcrypt::hash_with_salt("correct horse", 12, *b"salt of 16 bytes").unwrap();
     std::fs::write(&passwords, format!("bob:{hash}\n")).unwrap();
     let mut gateway = Gateway::in_folder(folder, json!({ "passwords": passwords, "failed_logins_max": 1 }));
@@ -211,7 +211,7 @@ fn gets_in_among_others() -> bool {
 
 #[test]
 fn those_who_try_at_the_same_time_have_no_more_tries_than_one_after_the_other() {
-    // Now and then it is among the first two, who are looked at together, and gets in by right.
+    // At times it is among the first two, verified together, and rightly admitted.
     assert!((0..5).any(|_round| !gets_in_among_others()));
 }
 
@@ -272,7 +272,7 @@ fn set_mode(gateway: &Gateway, mode: u32) {
 #[test]
 fn a_file_of_somebody_else_lets_nobody_in() {
     let folder = folder();
-    // Nobody but root can give a file away; for anybody else one of root's is fine, and there is none of a third's to be had.
+    // Only root can give a file away; other users have no foreign file to test with.
     if rustix::process::geteuid().is_root() {
         let passwords = folder.path().join("passwords");
         std::fs::write(&passwords, format!("bob:{HASH}\n")).unwrap();
@@ -281,7 +281,7 @@ fn a_file_of_somebody_else_lets_nobody_in() {
         assert_eq!(error.option, ["passwords"]);
         assert!(error.message.contains("somebody else owns the file of the passwords"), "{error}");
     }
-    // One of root's is taken, though it says nothing of use.
+    // A file of root's is accepted, though this one has no key.
     let error = open(folder.path(), json!({ "authorized_keys": "/etc/passwd" }), engine()).err().unwrap();
     assert!(error.message.contains("is no public key"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What goes wrong: unauthenticated, silence, limits, and what is refused.
+//! Garbage, silence, time limits, refusals.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -155,7 +155,7 @@ fn a_client_that_never_reads_holds_up_itself_only() {
     let mut first = [0; 2];
     gateway.until("the first line", |gateway| gateway.data("lazy-127.0.0.1-1", "o").starts_with(b"y\n"));
     output.read_exact(&mut first).unwrap();
-    // What the client's window and the pipe hold is all that runs up.
+    // Only the client's window and the pipe fill up.
     let mut command = gateway.ssh("alice");
     assert_eq!(gateway.run(command.arg("echo fine")).stdout, b"fine\n");
     let before = gateway.data("lazy-127.0.0.1-1", "o").len();

@@ -1,4 +1,4 @@
-//! What becomes of sessions when the recording ends.
+//! Sessions when the recording ends.
 
 use std::fs::File;
 use std::io::Read;
@@ -33,7 +33,7 @@ fn what_clients_have_seen_when_the_recording_ends_is_in_it_and_how_they_ended_to
     let mut clients = paths
         .each_ref()
         .map(|path| gateway.ssh("alice").arg(script).stdout(File::create(path).unwrap()).spawn().unwrap());
-    // One that has not even begun.
+    // A client that has not said a word.
     let _stranger = TcpStream::connect(format!("127.0.0.1:{}", gateway.port)).unwrap();
     let shown = || paths.each_ref().map(|path| std::fs::read(path).unwrap());
     gateway.until("some output", |_| shown().iter().all(|shown| shown.len() > 10_000));
@@ -70,7 +70,7 @@ fn a_recording_that_ends_before_anybody_came_is_at_its_end() {
 fn frames_that_nobody_takes_any_more_are_counted() {
     let mut gateway = Gateway::new(json!({ "command": plain() }));
     let path = gateway.folder.path().join("shown");
-    // A server takes nobody in before it is asked for frames.
+    // A server accepts nobody before the engine asks for frames.
     gateway.poll();
     let mut command = gateway.ssh("alice");
     let mut client =
@@ -79,7 +79,7 @@ fn frames_that_nobody_takes_any_more_are_counted() {
     assert!(gateway.frames.is_empty());
     let Gateway { source, host, .. } = gateway;
     drop(source);
-    // Who it is, and what was seen.
+    // The facts, and the output.
     assert_eq!(host.failures(), 2);
     client.wait().unwrap();
 }

@@ -1,4 +1,4 @@
-//! OpenSSH's server on a port of its own, as the host behind the gateway. Knows nothing of what is tested.
+//! OpenSSH's server on a port of its own, as the upstream host. Does not know the tests.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::harness::{FakeEngine, Gateway, folder, make_key};
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
-/// How often to ask whether it listens, and how long to wait in between: 20 s in all.
+/// How often to try to connect, and the pause between: 20 s in all.
 const CONNECT_ATTEMPTS_MAX: usize = 1000;
 const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 
-/// A running server. Whoever has the key `gate` gets in.
+/// A running server. The key `gate` logs in.
 pub(crate) struct Sshd {
     child: Child,
     pub(crate) port: u16,
@@ -29,14 +29,14 @@ impl Drop for Sshd {
     }
 }
 
-/// Who the tests run as, which is the only one that an unprivileged server can let in.
+/// The user of the tests: the only one that an unprivileged server can let in.
 pub(crate) fn me() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 impl Sshd {
-    /// Starts one with its keys in this folder, which are made if they are not there.
+    /// Starts one with its keys in this folder, made if absent.
     pub(crate) fn start(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self::start_at(folder, port)
@@ -48,7 +48,7 @@ impl Sshd {
             Path::new(PROGRAM).is_file(),
             "these tests need OpenSSH's server: tools/install.sh openssh-server"
         );
-        // Needed by a server that runs as root, which can make it.
+        // A server that runs as root needs it, and can make it.
         drop(std::fs::create_dir_all("/run/sshd"));
         for key in ["upstream_host_key", "gate"] {
             if !folder.join(key).exists() {
@@ -56,7 +56,7 @@ impl Sshd {
             }
         }
         let at = |name: &str| folder.join(name).display().to_string();
-        // At this depth a shell that `sshd` starts reads nothing that the user of these tests has set up.
+        // At this depth a shell that `sshd` starts reads no start-up files of the user's.
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nAcceptEnv LC_*\nPrintMotd no\nPrintLastLog no\n\
@@ -79,7 +79,7 @@ impl Sshd {
         panic!("sshd does not listen: {}", log_of(folder));
     }
 
-    /// The line of a `known_hosts` file that says that this server shows that key.
+    /// A `known_hosts` line with this server and this key.
     pub(crate) fn known(&self, key: &Path) -> String {
         let key = std::fs::read_to_string(key.with_extension("pub")).unwrap();
         format!("[127.0.0.1]:{} {key}", self.port)
@@ -90,7 +90,7 @@ fn log_of(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("sshd_log")).unwrap_or_default()
 }
 
-/// The gateway's options for a server whose key is known.
+/// The gateway's upstream options for a server with a known key.
 pub(crate) fn options(folder: &Path, sshd: &Sshd) -> Value {
     let known_hosts = folder.join("upstream_known_hosts");
     std::fs::write(&known_hosts, sshd.known(&folder.join("upstream_host_key"))).unwrap();
@@ -98,9 +98,9 @@ pub(crate) fn options(folder: &Path, sshd: &Sshd) -> Value {
     json!({ "address": address, "user": me(), "key": folder.join("gate"), "known_hosts": known_hosts })
 }
 
-/// A gateway before a server of its own.
+/// A gateway in front of a server of its own.
 pub(crate) struct Proxy {
-    // The gateway ends first.
+    // Dropped first.
     pub(crate) gateway: Gateway,
     pub(crate) sshd: Sshd,
 }

@@ -1,4 +1,4 @@
-//! Strict mode: no byte reaches the client before it is safe in the recording.
+//! Strict mode: no byte reaches the client before it is durable.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use crate::harness::{FakeEngine, Gateway, folder, open, runs};
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
-/// How often to poll whether something comes that must not.
+/// How many polls show that something does not come.
 const POLLS: usize = 15;
 
 #[test]
@@ -26,7 +26,7 @@ fn nothing_reaches_the_client_before_it_is_safe_the_exit_status_neither() {
     let mut client = command.spawn().unwrap();
     gateway.until("the output", |gateway| gateway.text(FIRST, "o") == "out\n");
     let taken = gateway.frames.len() as u64;
-    // That it is written is not enough.
+    // Written is not enough.
     gateway.host.reach(Watermark { written: taken, flushed: taken - 1, lost: 0 });
     for _poll in 0..POLLS {
         gateway.poll();
@@ -89,7 +89,7 @@ fn a_loss_ends_every_session_and_what_it_runs_and_later_ones_are_not_to_blame() 
     let mut later = gateway.ssh("alice").arg("echo later").stdout(Stdio::piped()).spawn().unwrap();
     let third = "alice-127.0.0.1-3";
     gateway.until("its output", |gateway| gateway.text(third, "o") == "later\n");
-    // That the last words of the others are lost, too, is seen late.
+    // The loss of the others' last frames is noticed late.
     gateway.reach(lost + 4);
     gateway.until("its end", |gateway| gateway.text(third, "x") == "0");
     gateway.reach(lost + 4);
@@ -106,7 +106,7 @@ fn a_loss_before_anything_was_shown_shows_nothing() {
     assert_eq!(client.wait_with_output().unwrap().stdout, b"");
 }
 
-/// A session whose last frame is recorded and not safe yet.
+/// A session whose last frame is recorded and not durable yet.
 fn ended(gateway: &mut Gateway) -> Child {
     let mut command = gateway.ssh("alice");
     let mut client = command.args(["-tt", "echo out"]).stdin(Stdio::piped()).spawn().unwrap();
@@ -146,7 +146,8 @@ fn a_client_that_goes_and_a_loss_do_not_end_a_session_a_second_time() {
     assert_eq!((gateway.codes(FIRST).as_str(), gateway.text(FIRST, "x").as_str()), ("crox", "0"));
 }
 
-/// A session in which a character comes in two halves, the second when the file is there, and what was shown of it.
+/// A session whose output has a character in two halves, the second once a file exists; and the
+/// client's output.
 fn halves(gateway: &mut Gateway, terminal: &str, second: &str) -> (Child, PathBuf, PathBuf) {
     let [shown, go] = ["shown", "go"].map(|name| gateway.folder.path().join(name));
     let script = format!(

@@ -1,4 +1,4 @@
-//! What goes through to the upstream host and is counted rather than recorded, and what is refused on the way.
+//! What passes through to an upstream host and is counted, and what is refused.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::sshd::{Proxy, Sshd, options};
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
-/// As much as is worth a file transfer.
+/// Size of a transferred file.
 const BYTES: usize = 10_000_000;
 
 fn noise(path: &Path) -> Vec<u8> {
@@ -29,7 +29,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// All facts of a recording, the later ones over the earlier.
+/// All facts of a recording; later ones replace earlier ones.
 fn facts(gateway: &Gateway, connection: &str) -> Value {
     let text = gateway.text(connection, "c");
     let all = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Map<String, Value>>();
@@ -163,7 +163,7 @@ fn a_host_that_shows_another_key_is_refused_and_said_so_to_everybody() {
         assert!(gateway.warnings().iter().any(|text| text.contains(why)), "{:?}", gateway.warnings());
     }
     assert_eq!((gateway.codes(FIRST).as_str(), gateway.text(FIRST, "x").as_str()), ("cox", "255"));
-    // The server lives on.
+    // The server still works.
     std::fs::write(&known, sshd.known(&gateway.folder.path().join("upstream_host_key"))).unwrap();
     let mut command = gateway.ssh("alice");
     assert_eq!(gateway.run(command.arg("echo fine")).stdout, b"fine\n");
@@ -189,7 +189,7 @@ fn a_host_that_is_down_or_goes_down_ends_its_sessions_and_the_gateway_lives_on()
     let mut client =
         gateway.ssh("alice").args(["echo $PPID.; sleep 1000"]).stdin(Stdio::null()).spawn().unwrap();
     gateway.until("the first", |gateway| gateway.text(FIRST, "o").contains('.'));
-    // What serves the session is a process of its own; the first one is gone for good.
+    // The process that serves the session is not the one killed by `drop`.
     drop(sshd);
     let serves = gateway.text(FIRST, "o").trim().trim_end_matches('.').parse().unwrap();
     let serves = rustix::process::Pid::from_raw(serves).unwrap();

@@ -1,4 +1,4 @@
-//! Sessions that go on to another host: a real `sshd`.
+//! Sessions on an upstream host: a real `sshd`.
 
 use std::fs::File;
 use std::io::Write;
@@ -119,7 +119,7 @@ fn a_client_that_never_reads_holds_up_itself_only_and_no_memory() {
     let mut lazy = gateway.ssh("lazy").arg("yes").stdout(Stdio::piped()).spawn().unwrap();
     let name = "lazy-127.0.0.1-1";
     gateway.until("the first line", |gateway| gateway.data(name, "o").starts_with(b"y\n"));
-    // What the windows and pipes hold is all that runs up.
+    // Only windows and pipes fill up.
     let (mut before, mut settled) = (0, false);
     for _attempt in 0..100 {
         let mut command = gateway.ssh("alice");
@@ -148,9 +148,9 @@ fn several_channels_share_the_way_and_are_recordings_of_their_own() {
     let output = gateway.run(other.arg("echo $SSH_CONNECTION; exit 2"));
     let second = format!("{FIRST}-2");
     assert_eq!((output.status.code(), gateway.text(&second, "x").as_str()), (Some(2), "2"), "{output:?}");
-    // One connection for both: it comes from the same port.
+    // Same client port: one connection for both.
     assert_eq!(gateway.text(&second, "o"), gateway.text(FIRST, "o"));
-    // One that goes away is hung up there, while the connection stays.
+    // A channel that ends is hung up there; the connection stays.
     let mut other = gateway.ssh_with("alice", &options, "alice");
     let mut other = other.args(["-tt", "echo pid=$$.; sleep 1000"]).spawn().unwrap();
     let third = format!("{FIRST}-3");
@@ -179,11 +179,11 @@ fn a_connection_that_stays_open_finds_its_way_to_an_upstream_host_that_was_resta
     let serves = String::from_utf8(serves).unwrap().trim().parse().unwrap();
     let port = sshd.port;
     drop(sshd);
-    // What serves the connection is a process of its own.
+    // The process that serves the connection is not the one killed by `drop`.
     let serves = rustix::process::Pid::from_raw(serves).unwrap();
     rustix::process::kill_process(serves, rustix::process::Signal::KILL).unwrap();
     let _again = Sshd::start_at(gateway.folder.path(), port);
-    // That the old way has gone may be seen a little late.
+    // The loss of the old connection may be noticed late.
     let mut command = gateway.ssh_with("alice", &options, "alice");
     command.arg("echo again");
     assert!((0..20).any(|_attempt| gateway.run(&mut command).stdout == b"again\n"));

@@ -62,6 +62,21 @@ impl Upstream {
     }
 }
 
+/// What is recorded of transfers: `scp -O`, `rsync`, `git` and others without a terminal whose output
+/// is not text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transfers {
+    /// Bytes as they are, marked as such: sinks of text leave them out, `asciicast` keeps them in a
+    /// file beside.
+    #[default]
+    Bytes,
+    /// Byte counts only, for known transfer programs.
+    Facts,
+    /// Like any output.
+    Text,
+}
+
 /// Options of the `ssh` source.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +128,18 @@ pub struct SshOptions {
     /// the limit ends. At least `4MiB`.
     #[serde(default = "default_unread_input_max")]
     pub(crate) unread_input_max: ByteSize,
+    /// The most unread input of all connections. Beyond it, sessions with more than an equal share end.
+    /// Default: 8 times `unread_input_max`.
+    #[serde(default)]
+    pub(crate) unread_input_total_max: Option<ByteSize>,
+    /// The most channels at a time, over all connections; further ones are refused. A session here takes
+    /// 4 descriptors, a connection 2, with an upstream 3.
+    #[serde(default = "default_channels_max")]
+    pub(crate) channels_max: usize,
+    /// What is recorded of transfers (`scp -O`, `rsync`, `git`, output that is not text) without a
+    /// terminal.
+    #[serde(default)]
+    pub(crate) transfers: Transfers,
     /// A session that can't be recorded. `close` also makes sessions wait for their recording; not with `rate`.
     #[serde(default)]
     pub(crate) on_record_failure: OnRecordFailure,
@@ -161,6 +188,10 @@ fn default_unread_input_max() -> ByteSize {
     ByteSize(32 << 20)
 }
 
+fn default_channels_max() -> usize {
+    128
+}
+
 fn default_keepalive() -> DurationText {
     DurationText(Duration::from_secs(30))
 }
@@ -195,6 +226,7 @@ impl SshOptions {
         }
         for (name, zero) in [
             ("connections_max", self.connections_max == 0),
+            ("channels_max", self.channels_max == 0),
             ("failed_logins_max", self.failed_logins_max == 0),
             ("login_timeout", self.login_timeout.0.is_zero()),
             ("idle_timeout", self.idle_timeout.is_some_and(|time| time.0.is_zero())),
@@ -208,6 +240,11 @@ impl SshOptions {
         if self.unread_input_max.0 < BYTES_MIN {
             let message = "sessions that are only busy would end, as a client may send 2 MiB ahead";
             return Err(Error::option(["unread_input_max"], message).with_hint("Take \"4MiB\" or more."));
+        }
+        if self.unread_input_total_max.is_some_and(|total| total.0 < self.unread_input_max.0) {
+            let message = "all connections together may have less unread input than one";
+            return Err(Error::option(["unread_input_total_max"], message)
+                .with_hint("take `unread_input_max` or more"));
         }
         self.listen.parse().map_err(|error| {
             Error::option(["listen"], format!("\"{}\" is no address with a port: {error}", self.listen))
@@ -223,6 +260,20 @@ impl SshOptions {
     /// The most unread input of a connection, in bytes.
     pub(crate) fn unread_input_bytes_max(&self) -> usize {
         usize::try_from(self.unread_input_max.0).unwrap_or(usize::MAX)
+    }
+
+    /// The most unread input of all connections, in bytes.
+    pub(crate) fn unread_input_total_bytes_max(&self) -> usize {
+        let total = self.unread_input_total_max.map(|total| usize::try_from(total.0).unwrap_or(usize::MAX));
+        total.unwrap_or_else(|| self.unread_input_bytes_max().saturating_mul(8))
+    }
+
+    /// The most descriptors that the server and its sessions have open at a time.
+    pub(crate) fn descriptors_max(&self) -> usize {
+        let (connection, channel) = if self.upstream.is_some() { (3, 0) } else { (2, 4) };
+        self.connections_max
+            .saturating_mul(connection)
+            .saturating_add(self.channels_max.saturating_mul(channel))
     }
 
     /// Whether a client may set this variable.

@@ -19,6 +19,9 @@ use crate::server::{Links, Server, listener};
 /// The most frames of a batch.
 const BATCH_ROWS_MAX: usize = 64;
 
+/// Descriptors of the rest of the process: sinks, the engine.
+const OTHER_DESCRIPTORS: usize = 320;
+
 /// How long sessions may take to end with the recording.
 const STOP_TIME: Duration = Duration::from_secs(2);
 
@@ -126,6 +129,17 @@ impl Drop for Ssh {
     }
 }
 
+/// Warns if the system's limit is below what the options allow to be open.
+fn warn_of_descriptors(options: &SshOptions, host: &dyn Host) {
+    let needed = options.descriptors_max().saturating_add(OTHER_DESCRIPTORS);
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if let Some(limit) = limit.filter(|&limit| limit < needed as u64) {
+        host.warn(&format!(
+            "up to {needed} descriptors may be needed and the limit is {limit}: raise it (`ulimit -n`), or lower `connections_max` and `channels_max`"
+        ));
+    }
+}
+
 impl OpenSource for Ssh {
     type Options = SshOptions;
 
@@ -159,7 +173,8 @@ impl OpenSource for Ssh {
                 "whoever has a key in `authorized_keys` gets in at the upstream under any name there, \"root\" included; `upstream.user` names one",
             );
         }
-        let authenticator = Authenticator::new(&options)?;
+        warn_of_descriptors(&options, context.host.as_ref());
+        let authenticator = Authenticator::new(&options, &context.host)?;
         let upstream =
             options.upstream.as_ref().map(|upstream| UpstreamHost::new(upstream, context.host.clone()));
         let upstream = upstream.transpose()?.map(Arc::new);

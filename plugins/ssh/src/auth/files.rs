@@ -71,45 +71,69 @@ fn reason(error: &ssh_key::Error) -> String {
     }
 }
 
-/// The keys of an `authorized_keys` file.
-///
-/// # Errors
-/// A line is not a public key, or has options before the key.
-pub fn authorized_keys(text: &str) -> Result<Vec<PublicKey>, Fault> {
-    let key = |(line, text): (usize, &str)| {
-        let entry: authorized_keys::Entry = text.parse().map_err(|error| Fault {
-            line,
-            what: format!("is no public key ({})", reason(&error)),
-            hint: "Each line is the text of a `.pub` file.",
-        })?;
-        if !entry.config_opts().is_empty() {
-            // An ignored restriction would allow more than was meant.
-            let what = "has options before the key, which are not kept here".to_owned();
-            return Err(Fault { line, what, hint: "Begin the line with the key's type." });
-        }
-        Ok(entry.public_key().clone())
-    };
-    lines(text).map(key).collect()
+/// The usable lines of a file, and what is wrong with the others.
+#[derive(Debug, Clone)]
+pub struct Parsed<T> {
+    /// What the usable lines say.
+    pub entries: Vec<T>,
+    /// The lines that are skipped.
+    pub faults: Vec<Fault>,
 }
 
-/// The users of a password file, with their hashes.
+fn parse<T>(text: &str, entry: fn(usize, &str) -> Result<T, Fault>) -> Parsed<T> {
+    let mut parsed = Parsed { entries: Vec::new(), faults: Vec::new() };
+    for (line, text) in lines(text) {
+        match entry(line, text) {
+            Ok(entry) => parsed.entries.push(entry),
+            Err(fault) => parsed.faults.push(fault),
+        }
+    }
+    parsed
+}
+
+/// The keys of an `authorized_keys` file. Skipped: lines that are not a public key, or have options
+/// before the key.
 ///
 /// # Errors
-/// A line is not `user:hash`, or its hash is unknown or too expensive.
-pub fn passwords(text: &str) -> Result<Vec<(String, Hash)>, Fault> {
-    let user = |(line, text): (usize, &str)| {
-        // The line itself stays out of the message.
-        let wrong = || Fault {
-            line,
-            what: "is not `user:hash`".to_owned(),
-            hint: "The hash is what `argon2 some-salt -id -e` prints for the password, `$argon2id$v=19$…`, or `htpasswd -nB user`, \
-                   `$2y$…`, with a cost of 16 at most.",
-        };
-        let (user, hash) = text.split_once(':').ok_or_else(wrong)?;
-        let hash = Hash::parse(hash).ok_or_else(wrong)?;
-        if user.is_empty() { Err(wrong()) } else { Ok((user.to_owned(), hash)) }
+/// None; the signature is that of all credential files.
+pub fn authorized_keys(text: &str) -> Result<Parsed<PublicKey>, Fault> {
+    Ok(parse(text, authorized_key))
+}
+
+fn authorized_key(line: usize, text: &str) -> Result<PublicKey, Fault> {
+    let entry: authorized_keys::Entry = text.parse().map_err(|error| Fault {
+        line,
+        what: format!("is no public key ({})", reason(&error)),
+        hint: "each line is the text of a `.pub` file",
+    })?;
+    if !entry.config_opts().is_empty() {
+        // An ignored restriction would allow more than was meant.
+        let what = "has options before the key, which are not kept here".to_owned();
+        return Err(Fault { line, what, hint: "begin the line with the key's type" });
+    }
+    Ok(entry.public_key().clone())
+}
+
+/// The users of a password file, with their hashes. Skipped: lines that are not `user:hash`, and hashes
+/// that are unknown or too expensive.
+///
+/// # Errors
+/// None; the signature is that of all credential files.
+pub fn passwords(text: &str) -> Result<Parsed<(String, Hash)>, Fault> {
+    Ok(parse(text, password))
+}
+
+fn password(line: usize, text: &str) -> Result<(String, Hash), Fault> {
+    // The line itself stays out of the message.
+    let wrong = || Fault {
+        line,
+        what: "is not `user:hash`".to_owned(),
+        hint: "the hash is what `argon2 some-salt -id -e` prints for the password, `$argon2id$v=19$…`, or `htpasswd -nB user`, \
+               `$2y$…`, with a cost of 16 at most",
     };
-    lines(text).map(user).collect()
+    let (user, hash) = text.split_once(':').ok_or_else(wrong)?;
+    let hash = Hash::parse(hash).ok_or_else(wrong)?;
+    if user.is_empty() { Err(wrong()) } else { Ok((user.to_owned(), hash)) }
 }
 
 /// A line of a `known_hosts` file.
@@ -120,25 +144,34 @@ pub struct KnownHost {
     key: PublicKey,
 }
 
-/// The lines of a `known_hosts` file.
+/// The lines of a `known_hosts` file. Skipped: lines that are not `names type key`.
 ///
 /// # Errors
-/// A line is not `names type key`.
-pub fn known_hosts(text: &str) -> Result<Vec<KnownHost>, Fault> {
-    let host = |(line, text): (usize, &str)| {
-        let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let entry: known_hosts::Entry = plain.parse().map_err(|error| Fault {
-            line,
-            what: format!("is no host with its key ({})", reason(&error)),
-            hint: "Each line is as `ssh-keyscan host` prints it.",
-        })?;
-        Ok(KnownHost {
-            patterns: entry.host_patterns().clone(),
-            marker: entry.marker().copied(),
-            key: entry.public_key().clone(),
-        })
+/// A `@revoked` line is not readable: skipped, it would make a revoked key trusted.
+pub fn known_hosts(text: &str) -> Result<Parsed<KnownHost>, Fault> {
+    let mut parsed = parse(text, known_host);
+    let revokes = |fault: &Fault| {
+        let line = text.lines().nth(fault.line - 1).unwrap_or_default();
+        line.trim_start().to_ascii_lowercase().starts_with("@revoked")
     };
-    lines(text).map(host).collect()
+    match parsed.faults.iter().position(revokes) {
+        Some(index) => Err(parsed.faults.swap_remove(index)),
+        None => Ok(parsed),
+    }
+}
+
+fn known_host(line: usize, text: &str) -> Result<KnownHost, Fault> {
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let entry: known_hosts::Entry = plain.parse().map_err(|error| Fault {
+        line,
+        what: format!("is no host with its key ({})", reason(&error)),
+        hint: "each line is as `ssh-keyscan host` prints it",
+    })?;
+    Ok(KnownHost {
+        patterns: entry.host_patterns().clone(),
+        marker: entry.marker().copied(),
+        key: entry.public_key().clone(),
+    })
 }
 
 /// What is known of a host.

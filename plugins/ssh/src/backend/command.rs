@@ -27,6 +27,38 @@ pub(crate) enum Request {
     Subsystem(String),
 }
 
+/// Programs that transfer files over their standard input and output, with the words that make them.
+const TRANSFERS: [(&str, &[&str]); 8] = [
+    ("scp", &["-t", "-f"]),
+    ("rsync", &["--server"]),
+    ("git-upload-pack", &[]),
+    ("git-receive-pack", &[]),
+    ("git-upload-archive", &[]),
+    ("git", &["upload-pack", "receive-pack", "upload-archive"]),
+    ("sftp-server", &[]),
+    ("borg", &["serve"]),
+];
+
+impl Request {
+    /// The transfer program that a command starts with, if it is one.
+    pub(crate) fn transfer(&self) -> Option<&'static str> {
+        let Self::Exec(command) = self else { return None };
+        let mut words = std::str::from_utf8(command).ok()?.split_ascii_whitespace();
+        let program = words.next()?.rsplit('/').next()?;
+        let (name, modes) = TRANSFERS.iter().find(|(name, _)| *name == program)?;
+        let is_mode = |word: &str| {
+            modes.iter().any(|mode| match mode.strip_prefix('-') {
+                // Short options may stand together, as in `-rt`.
+                Some(letter) if letter.len() == 1 => {
+                    word.strip_prefix('-').is_some_and(|word| !word.starts_with('-') && word.contains(letter))
+                }
+                _ => word == *mode,
+            })
+        };
+        (modes.is_empty() || words.any(is_mode)).then_some(*name)
+    }
+}
+
 /// A process to start.
 pub(crate) struct CommandSpec {
     pub(crate) program: OsString,
@@ -82,5 +114,30 @@ impl CommandSpec {
             (None, None) => (shell, vec!["-l".into()]),
         };
         Self { program, arguments, environment, terminal }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_is_known_by_its_program_and_mode() {
+        for (command, transfer) in [
+            ("scp -t /tmp/x", Some("scp")),
+            ("/usr/bin/scp -v -prf -- x", Some("scp")),
+            ("scp a b", None),
+            ("rsync --server -logDtpr . x", Some("rsync")),
+            ("rsync --version", None),
+            ("git-upload-pack '/srv/a.git'", Some("git-upload-pack")),
+            ("git receive-pack a", Some("git")),
+            ("git log", None),
+            ("echo scp -t", None),
+            ("", None),
+        ] {
+            assert_eq!(Request::Exec(command.into()).transfer(), transfer, "{command}");
+        }
+        assert_eq!(Request::Shell.transfer(), None);
+        assert_eq!(Request::Exec(b"scp -t \xff".to_vec()).transfer(), None);
     }
 }

@@ -11,8 +11,10 @@ use russh::Sig;
 use rustix::process::Pid;
 
 use crate::backend::command::CommandSpec;
+use crate::backend::left_running::LeftProcess;
 use crate::backend::process::{self, Descriptors, End, Process, Read, Size};
-use crate::backend::{Event, Exit, PIECE_BYTES_MAX};
+use crate::backend::signals;
+use crate::backend::{Event, Exit, HungUp, PIECE_BYTES_MAX};
 
 /// The most bytes read from a terminal after the process's exit. The kernel buffers less; more
 /// comes from a background writer.
@@ -102,8 +104,19 @@ impl Output {
         }
     }
 
-    pub(crate) async fn hang_up(self) -> Option<Exit> {
-        self.program.hang_up(self.terminal.as_deref()).await.map(exit)
+    /// Processes that outlive the session's; `None` if unknown. To be called after the exit.
+    pub(crate) async fn left_running(&self) -> Option<Vec<LeftProcess>> {
+        self.program.family()?.left_running().await
+    }
+
+    pub(crate) async fn hang_up(self) -> HungUp {
+        let family = self.program.family();
+        let exit = self.program.hang_up(self.terminal.as_deref()).await.map(exit);
+        let left_running = match family {
+            Some(family) => family.left_running().await,
+            None => None,
+        };
+        HungUp { exit, left_running }
     }
 }
 
@@ -115,7 +128,7 @@ async fn read(end: Option<&End>, into: &mut BytesMut) -> io::Result<Read> {
 }
 
 fn exit(status: ExitStatus) -> Exit {
-    match (status.code(), process::name(status)) {
+    match (status.code(), status.signal().map(signals::name)) {
         (None, Some(name)) => Exit::Signal {
             name,
             number: status.signal(),

@@ -2,8 +2,10 @@
 //! client.
 
 pub(crate) mod command;
+pub(crate) mod left_running;
 pub(crate) mod local;
 pub(crate) mod process;
+pub(crate) mod signals;
 pub(crate) mod terminal_modes;
 pub(crate) mod upstream;
 pub(crate) mod upstream_channel;
@@ -13,6 +15,7 @@ use std::io;
 use bytes::Bytes;
 use russh::Sig;
 
+use crate::backend::left_running::LeftProcess;
 use crate::backend::process::Size;
 
 /// The most bytes of a piece of output: what a client takes in one packet.
@@ -54,6 +57,15 @@ impl Exit {
     }
 }
 
+/// How a session ended that was hung up.
+#[derive(Default)]
+pub(crate) struct HungUp {
+    /// The exit, if known.
+    pub(crate) exit: Option<Exit>,
+    /// Processes that outlive the session's; `None` if unknown.
+    pub(crate) left_running: Option<Vec<LeftProcess>>,
+}
+
 /// Output of a back end.
 pub(crate) enum Output {
     Local(Box<local::Output>),
@@ -69,15 +81,23 @@ impl Output {
         }
     }
 
-    /// Hangs up: the client has gone. Returns the exit, if known.
-    pub(crate) async fn hang_up(self, input: Input) -> Option<Exit> {
+    /// Processes that outlive the session's; `None` if unknown. To be called after the exit.
+    pub(crate) async fn left_running(&self) -> Option<Vec<LeftProcess>> {
+        match self {
+            Self::Local(output) => output.left_running().await,
+            Self::Upstream(_) => None,
+        }
+    }
+
+    /// Hangs up: the client has gone.
+    pub(crate) async fn hang_up(self, input: Input) -> HungUp {
         match self {
             Self::Local(output) => {
                 // Input stays open meanwhile: the process must see the hang-up, not an end of
                 // input.
-                let exit = output.hang_up().await;
+                let hung_up = output.hang_up().await;
                 drop(input);
-                exit
+                hung_up
             }
             Self::Upstream(output) => {
                 // Output first: data in flight must not delay the closing of the channel.
@@ -85,7 +105,7 @@ impl Output {
                 if let Input::Upstream(input) = input {
                     input.close().await;
                 }
-                None
+                HungUp::default()
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::ffi::OsStringExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -19,25 +19,33 @@ use tokio::io::unix::AsyncFd;
 use tokio::process::Child;
 
 use crate::backend::command::CommandSpec;
+use crate::backend::left_running::Family;
+use crate::backend::signals;
 use crate::backend::terminal_modes;
 
 /// How long a process may take to end after a hang-up before it is killed.
 const HANGUP_TIME: Duration = Duration::from_millis(300);
 
-/// Columns and rows.
+/// A terminal's size in cells, and in pixels where the client says them (0 elsewhere).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) columns: u16,
     pub(crate) rows: u16,
+    pub(crate) width: u16,
+    pub(crate) height: u16,
 }
 
 impl Size {
-    /// The size a client asks for; 80 × 24 where it says nothing.
-    pub(crate) fn requested(columns: u32, rows: u32) -> Self {
-        let cells = |cells: u32, usual: u16| {
-            if cells == 0 { usual } else { u16::try_from(cells).unwrap_or(u16::MAX) }
-        };
-        Self { columns: cells(columns, 80), rows: cells(rows, 24) }
+    /// The size a client asks for, in cells and pixels; 80 × 24 where it says no cells.
+    pub(crate) fn requested((columns, rows): (u32, u32), (width, height): (u32, u32)) -> Self {
+        let limited = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+        let cells = |cells: u32, usual: u16| if cells == 0 { usual } else { limited(cells) };
+        let (columns, rows) = (cells(columns, 80), cells(rows, 24));
+        Self { columns, rows, width: limited(width), height: limited(height) }
+    }
+
+    fn window(self) -> Winsize {
+        Winsize { ws_row: self.rows, ws_col: self.columns, ws_xpixel: self.width, ws_ypixel: self.height }
     }
 }
 
@@ -54,14 +62,17 @@ pub(crate) enum Descriptors {
 pub(crate) struct Process {
     child: Child,
     group: Pid,
+    family: Option<Family>,
 }
 
 impl Process {
     pub(crate) fn start(spec: CommandSpec) -> io::Result<(Self, Descriptors)> {
+        let (terminal, environment) = (spec.terminal.is_some(), spec.environment.clone());
         let (child, ends) = if spec.terminal.is_some() { on_terminal(spec)? } else { on_pipes(spec)? };
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let group = id.expect("a child that was not waited for has a number");
-        Ok((Self { child, group }, ends))
+        let family = Family::of(group, terminal, &environment);
+        Ok((Self { child, group, family }, ends))
     }
 
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
@@ -70,10 +81,15 @@ impl Process {
 
     /// Sends a signal. Names unknown to this system are ignored.
     pub(crate) fn signal(group: Pid, signal: &Sig) {
-        if let Some(signal) = number(signal) {
+        if let Some(signal) = signals::number(signal) {
             // Fails only if the group has gone.
             _ = rustix::process::kill_process_group(group, signal);
         }
+    }
+
+    /// What the process and its descendants have in common.
+    pub(crate) fn family(&self) -> Option<Family> {
+        self.family.clone()
     }
 
     pub(crate) fn group(&self) -> Pid {
@@ -104,17 +120,18 @@ impl Process {
     }
 }
 
-fn on_terminal(spec: CommandSpec) -> io::Result<(Child, Descriptors)> {
+fn on_terminal(mut spec: CommandSpec) -> io::Result<(Child, Descriptors)> {
     let other = |error: pty_process::Error| match error {
         pty_process::Error::Io(error) => error,
         error => io::Error::other(error),
     };
     let (master, slave) = pty_process::open().map_err(other)?;
     if let Some(terminal) = &spec.terminal {
-        let Size { columns, rows } = terminal.size;
-        master.resize(pty_process::Size::new(rows, columns)).map_err(other)?;
+        rustix::termios::tcsetwinsize(&master, terminal.size.window())?;
         terminal_modes::set(&master, &terminal.modes)?;
     }
+    let name = rustix::pty::ptsname(&master, Vec::new())?;
+    spec.environment.push(("SSH_TTY".into(), OsString::from_vec(name.into_bytes())));
     let command = pty_process::Command::new(spec.program)
         .args(spec.arguments)
         .env_clear()
@@ -226,9 +243,8 @@ pub(crate) async fn write(end: &End, bytes: &[u8]) -> io::Result<usize> {
 }
 
 pub(crate) fn resize(terminal: &End, size: Size) {
-    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     // Fails only if no process has the terminal open.
-    _ = rustix::termios::tcsetwinsize(terminal.get_ref(), size);
+    _ = rustix::termios::tcsetwinsize(terminal.get_ref(), size.window());
 }
 
 /// Whether typed lines are echoed. Programs in raw mode echo by themselves.
@@ -236,45 +252,4 @@ pub(crate) fn echoes(terminal: &End) -> bool {
     rustix::termios::tcgetattr(terminal.get_ref()).map_or(true, |modes| {
         modes.local_modes.contains(LocalModes::ECHO) || !modes.local_modes.contains(LocalModes::ICANON)
     })
-}
-
-/// This system's signal of an SSH signal name.
-pub(crate) fn number(signal: &Sig) -> Option<Signal> {
-    Some(match signal {
-        Sig::ABRT => Signal::ABORT,
-        Sig::ALRM => Signal::ALARM,
-        Sig::FPE => Signal::FPE,
-        Sig::HUP => Signal::HUP,
-        Sig::ILL => Signal::ILL,
-        Sig::INT => Signal::INT,
-        Sig::KILL => Signal::KILL,
-        Sig::PIPE => Signal::PIPE,
-        Sig::QUIT => Signal::QUIT,
-        Sig::SEGV => Signal::SEGV,
-        Sig::TERM => Signal::TERM,
-        Sig::USR1 => Signal::USR1,
-        Sig::Custom(name) if name == "USR2" => Signal::USR2,
-        Sig::Custom(_) => return None,
-    })
-}
-
-/// SSH's name of the signal that ended a process.
-pub(crate) fn name(status: ExitStatus) -> Option<Sig> {
-    let number_of = status.signal()?;
-    let known = [
-        Sig::ABRT,
-        Sig::ALRM,
-        Sig::FPE,
-        Sig::HUP,
-        Sig::ILL,
-        Sig::INT,
-        Sig::KILL,
-        Sig::PIPE,
-        Sig::QUIT,
-        Sig::SEGV,
-        Sig::TERM,
-        Sig::USR1,
-    ];
-    let found = known.into_iter().find(|sig| number(sig).is_some_and(|signal| signal.as_raw() == number_of));
-    Some(found.unwrap_or_else(|| Sig::Custom(format!("SIG{number_of}@tapedeck"))))
 }

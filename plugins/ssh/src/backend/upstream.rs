@@ -12,8 +12,8 @@ use russh::{Channel, Preferred};
 use tapedeck_sdk::{Error, Host};
 use tokio::net::TcpStream;
 
-use crate::auth;
-use crate::auth::files::{self, Known};
+use crate::auth::CredentialFile;
+use crate::auth::files::{self, Known, KnownHost};
 use crate::auth::keys;
 use crate::options::Upstream;
 
@@ -26,6 +26,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// The upstream host and Tapedeck's credentials for it.
 pub(crate) struct UpstreamHost {
     options: Upstream,
+    hosts: CredentialFile<KnownHost>,
     name: String,
     port: u16,
     key: Arc<PrivateKey>,
@@ -40,8 +41,10 @@ impl UpstreamHost {
         let (name, port) = options.place()?;
         let key = keys::load_own(&options.key).map_err(|error| error.at_option(["upstream", "key"]))?;
         let known = |error: Error| error.at_option(["upstream", "known_hosts"]);
-        let hosts = auth::read("the known hosts", &options.known_hosts, files::known_hosts).map_err(known)?;
-        if Known::of(&hosts, &name, port).keys.is_empty() {
+        let path = &options.known_hosts;
+        let hosts = CredentialFile::open("the known hosts", path, files::known_hosts, host.clone());
+        let hosts = hosts.map_err(known)?;
+        if Known::of(&hosts.entries().map_err(known)?, &name, port).keys.is_empty() {
             let message =
                 format!("no key of \"{}\" is known: {}", options.address, options.known_hosts.display());
             return Err(known(Error::environment(message)).with_hint(
@@ -49,7 +52,7 @@ impl UpstreamHost {
             ));
         }
         let last_warning = Mutex::default();
-        Ok(Self { options: options.clone(), name, port, key: Arc::new(key), host, last_warning })
+        Ok(Self { options: options.clone(), hosts, name, port, key: Arc::new(key), host, last_warning })
     }
 
     /// The address as the pipeline names it.
@@ -66,8 +69,7 @@ impl UpstreamHost {
     }
 
     async fn connect(&self, user: &str) -> Result<client::Handle<HostVerifier>, ConnectError> {
-        let hosts = auth::read("the known hosts", &self.options.known_hosts, files::known_hosts)
-            .map_err(|error| ConnectError::Host(error.message))?;
+        let hosts = self.hosts.entries().map_err(|error| ConnectError::Host(error.message))?;
         let known = Known::of(&hosts, &self.name, self.port);
         let stream = TcpStream::connect((self.name.as_str(), self.port)).await;
         let stream = stream.map_err(|error| ConnectError::Ssh(error.into()))?;
@@ -78,7 +80,7 @@ impl UpstreamHost {
             preferred: preferred(&known),
             ..client::Config::default()
         };
-        let trust = HostVerifier { known, file: self.options.known_hosts.display().to_string() };
+        let trust = HostVerifier { known, file: self.hosts.path().display().to_string() };
         let mut handle = client::connect_stream(Arc::new(config), stream, trust).await?;
         let hash = match self.key.algorithm() {
             Algorithm::Rsa { .. } => handle.best_supported_rsa_hash().await?.flatten(),

@@ -13,7 +13,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use crate::backend::command::{PtyRequest, Request};
-use crate::backend::process::{self, Size};
+use crate::backend::process::Size;
+use crate::backend::signals;
 use crate::backend::upstream::UpstreamConnection;
 use crate::backend::{self, Event, Exit};
 
@@ -88,7 +89,7 @@ impl Output {
                     Some(ChannelMsg::ExitStatus { exit_status }) => *exit = Exit::Status(exit_status),
                     Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag }) => {
                         *exit = Exit::Signal {
-                            number: process::number(&signal_name).map(rustix::process::Signal::as_raw),
+                            number: signals::number(&signal_name).map(rustix::process::Signal::as_raw),
                             name: signal_name,
                             core: core_dumped,
                             message: error_message,
@@ -136,7 +137,8 @@ impl ChannelRequest {
         let refused = |what: &str| format!("the upstream \"{}\" refuses {what}", self.upstream.address());
         if let Some(PtyRequest { term, size, modes }) = &self.terminal {
             let (columns, rows) = (size.columns.into(), size.rows.into());
-            channel.request_pty(true, term, columns, rows, 0, 0, modes).await.map_err(lost)?;
+            let (width, height) = (size.width.into(), size.height.into());
+            channel.request_pty(true, term, columns, rows, width, height, modes).await.map_err(lost)?;
             if !granted(channel, early).await {
                 return Err(refused("a terminal"));
             }
@@ -254,10 +256,15 @@ impl Input {
     }
 }
 
+async fn change_window(half: &ChannelWriteHalf<Msg>, size: Size) -> Result<(), russh::Error> {
+    let (columns, rows) = (size.columns.into(), size.rows.into());
+    half.window_change(columns, rows, size.width.into(), size.height.into()).await
+}
+
 /// Sends a control message. Cancel safe.
 async fn run(half: &ChannelWriteHalf<Msg>, control: Option<&Control>) -> io::Result<()> {
     let done = match control {
-        Some(Control::Resize(size)) => half.window_change(size.columns.into(), size.rows.into(), 0, 0).await,
+        Some(Control::Resize(size)) => change_window(half, *size).await,
         Some(Control::Signal(signal)) => half.signal(signal.clone()).await,
         Some(Control::Finish) => half.eof().await,
         None => pending().await,

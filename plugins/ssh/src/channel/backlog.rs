@@ -26,16 +26,50 @@ pub(crate) const BYTES_MIN: u64 = 4 << 20;
 pub(crate) const WINDOW_BYTES: u32 = 2 << 20;
 const THROTTLE_WINDOW_BYTES: u32 = 64 << 10;
 
+/// Unread input of all connections.
+#[derive(Debug)]
+pub(crate) struct TotalBudget {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    /// What each connection may have, whatever the others have.
+    share_bytes: usize,
+}
+
+impl TotalBudget {
+    /// For this many connections.
+    pub(crate) fn new(bytes_max: usize, connections_max: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), bytes_max, share_bytes: bytes_max / connections_max.max(1) }
+    }
+}
+
 /// Unread input of all channels of a connection.
 #[derive(Debug)]
 pub(crate) struct InputBudget {
     bytes: AtomicUsize,
     bytes_max: usize,
+    total: Arc<TotalBudget>,
 }
 
 impl InputBudget {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), bytes_max }
+    pub(crate) fn new(bytes_max: usize, total: Arc<TotalBudget>) -> Self {
+        Self { bytes: AtomicUsize::new(0), bytes_max, total }
+    }
+
+    /// Replaces `before` bytes by `bytes`. Wraps when it shrinks, which is correct.
+    fn replace(&self, before: usize, bytes: usize) {
+        for counter in [&self.bytes, &self.total.bytes] {
+            counter.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        }
+    }
+
+    /// The limit that is exceeded: the connection's, or the total one if it has more than its share.
+    fn exceeded(&self) -> Option<usize> {
+        let (bytes, total) = (self.bytes.load(Ordering::Relaxed), self.total.bytes.load(Ordering::Relaxed));
+        if bytes > self.bytes_max {
+            return Some(self.bytes_max);
+        }
+        let over = total > self.total.bytes_max && bytes > self.total.share_bytes;
+        over.then_some(self.total.bytes_max)
     }
 }
 
@@ -62,23 +96,17 @@ impl Backlog {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The connection's limit.
-    pub(crate) fn bytes_max(&self) -> usize {
-        self.budget.bytes_max
-    }
-
     pub(crate) fn set(&self, bytes: usize) {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
-        // Wraps when it shrinks, which is correct.
-        self.budget.bytes.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        self.budget.replace(before, bytes);
         if bytes < THROTTLE_BYTES {
             self.taken.notify_waiters();
         }
     }
 
-    /// Whether the connection is over its limit, this channel contributing.
-    pub(crate) fn is_too_much(&self) -> bool {
-        self.bytes() > SHARE_BYTES && self.budget.bytes.load(Ordering::Relaxed) > self.budget.bytes_max
+    /// The limit in bytes that is exceeded, this channel contributing.
+    pub(crate) fn exceeded(&self) -> Option<usize> {
+        if self.bytes() > SHARE_BYTES { self.budget.exceeded() } else { None }
     }
 
     /// Returns at once while the backlog is small; else when it has shrunk, or after a delay.
@@ -105,7 +133,7 @@ fn throttle_time(bytes: usize) -> Duration {
 
 impl Drop for Backlog {
     fn drop(&mut self) {
-        self.budget.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.budget.replace(*self.bytes.get_mut(), 0);
     }
 }
 
@@ -113,19 +141,43 @@ impl Drop for Backlog {
 mod tests {
     use super::*;
 
+    fn budgets() -> [Arc<InputBudget>; 2] {
+        let total = Arc::new(TotalBudget::new(6 << 20, 3));
+        [(); 2].map(|()| Arc::new(InputBudget::new(4 << 20, total.clone())))
+    }
+
     #[test]
     fn channels_share_what_may_wait_and_each_may_have_a_little() {
-        let budget = Arc::new(InputBudget::new(4 << 20));
+        let [budget, _] = budgets();
         let [greedy, modest] = [(); 2].map(|()| Backlog::new(budget.clone()));
         greedy.set(4 << 20);
-        assert!(!greedy.is_too_much());
+        assert_eq!(greedy.exceeded(), None);
         modest.set(SHARE_BYTES);
-        assert!(greedy.is_too_much() && !modest.is_too_much());
+        assert_eq!((greedy.exceeded(), modest.exceeded()), (Some(4 << 20), None));
         greedy.set(1 << 20);
         modest.set(2 << 20);
-        assert!(!greedy.is_too_much() && !modest.is_too_much());
+        assert_eq!((greedy.exceeded(), modest.exceeded()), (None, None));
         drop((greedy, modest));
         assert_eq!(budget.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.total.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn connections_share_the_total_and_one_within_its_share_is_never_over_it() {
+        let [first, second] = budgets();
+        let [greedy, modest] = [first, second].map(Backlog::new);
+        greedy.set(4 << 20);
+        modest.set(2 << 20);
+        assert_eq!((greedy.exceeded(), modest.exceeded()), (None, None));
+        greedy.set((4 << 20) - 1);
+        modest.set((2 << 20) + 2);
+        assert_eq!((greedy.exceeded(), modest.exceeded()), (Some(6 << 20), Some(6 << 20)));
+        modest.set(2 << 20);
+        greedy.set(4 << 20);
+        let another = Backlog::new(Arc::new(InputBudget::new(4 << 20, greedy.budget.total.clone())));
+        another.set(1 << 20);
+        assert_eq!((greedy.exceeded(), modest.exceeded()), (Some(6 << 20), None));
+        assert_eq!(another.exceeded(), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl IdleReader {
     }
 
     /// Stops discarding and returns the channel, unless it is closed.
-    pub(crate) fn evicted(self) -> JoinHandle<Option<ChannelReadHalf>> {
+    pub(crate) fn stop(self) -> JoinHandle<Option<ChannelReadHalf>> {
         self.reader
     }
 }

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes};
 use russh::{ChannelMsg, ChannelReadHalf};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::backend::Input;
 use crate::backend::process::Size;
 use crate::channel::backlog::Backlog;
+use crate::channel::content::Content;
 use crate::channel::session::{Capture, Control, Interruption, put};
+use crate::recording::facts::{AS_BYTES, INPUT_AS};
 use crate::recording::recorder::Recorder;
 
 /// Memory of a queued piece beside its bytes.
@@ -23,6 +26,7 @@ pub(crate) struct InputRelay<'session> {
     pub(crate) from_client: &'session mut ChannelReadHalf,
     pub(crate) control: &'session mut mpsc::Receiver<Control>,
     pub(crate) capture: Capture,
+    pub(crate) content: Content,
     pub(crate) backlog: &'session Backlog,
     /// Bytes received from the client.
     pub(crate) bytes_in: &'session AtomicU64,
@@ -40,7 +44,10 @@ impl Waiting<'_> {
         self.bytes += data.len();
         self.pieces.push_back(data);
         self.tell();
-        if self.backlog.is_too_much() { Err(Interruption::UnreadInput) } else { Ok(()) }
+        match self.backlog.exceeded() {
+            Some(limit_bytes) => Err(Interruption::UnreadInput { limit_bytes }),
+            None => Ok(()),
+        }
     }
 
     fn tell(&self) {
@@ -120,19 +127,26 @@ impl InputRelay<'_> {
     /// Discards input: the back end has exited. Returns when the client has gone.
     pub(crate) async fn drain(&mut self) -> Interruption {
         loop {
-            let gone = tokio::select! {
-                message = self.from_client.wait() => matches!(message, Some(ChannelMsg::Close) | None),
-                control = self.control.recv() => control.is_none(),
-            };
-            if gone {
-                return Interruption::ClientGone;
+            tokio::select! {
+                message = self.from_client.wait() => match message {
+                    Some(ChannelMsg::Data { data }) => self.count(&data),
+                    Some(ChannelMsg::Close) | None => return Interruption::ClientGone,
+                    Some(_) => {}
+                },
+                control = self.control.recv() => if control.is_none() {
+                    return Interruption::ClientGone;
+                },
             }
         }
     }
 
-    /// Records input, or only its time.
-    async fn note(&self, data: &Bytes, input: &Input, echoed: &mut bool) -> Result<(), Interruption> {
+    fn count(&self, data: &Bytes) {
         self.bytes_in.fetch_add(data.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Records input, or only its time.
+    async fn note(&mut self, data: &Bytes, input: &Input, echoed: &mut bool) -> Result<(), Interruption> {
+        self.count(data);
         if self.capture != Capture::OutputAndInput {
             self.recorder.touch();
             return Ok(());
@@ -141,6 +155,9 @@ impl InputRelay<'_> {
             && std::mem::replace(echoed, echoes) != echoes
         {
             put(self.recorder, "e", if echoes { "on" } else { "off" }).await?;
+        }
+        if self.content.decide(data) {
+            put(self.recorder, "c", json!({ INPUT_AS: AS_BYTES }).to_string()).await?;
         }
         put(self.recorder, "i", data.clone()).await.map(drop)
     }

@@ -1,6 +1,7 @@
 //! Channels of a connection: idle, then running one thing. Does not know logins or requests.
 
 pub(crate) mod backlog;
+pub(crate) mod content;
 pub(crate) mod idle;
 pub(crate) mod input;
 pub(crate) mod output;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use russh::server::{ChannelOpenHandle, Handle, Msg};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::backend::command::{CommandSpec, Origin, PtyRequest, Request};
 use crate::backend::local;
@@ -20,10 +21,12 @@ use crate::backend::process::Size;
 use crate::backend::upstream_channel;
 use crate::backend::{Input, Output};
 use crate::channel::backlog::Backlog;
+use crate::channel::content::Content;
 use crate::channel::idle::IdleReader;
 use crate::channel::session::{Capture, Control, Session};
+use crate::options::Transfers;
 use crate::recording::durability::DurabilityGate;
-use crate::recording::facts::{self, Details};
+use crate::recording::facts::{self, Details, Identity};
 use crate::recording::recorder::Recorder;
 use crate::server::handler::ClientHandler;
 use crate::server::warnings::Warning;
@@ -35,21 +38,31 @@ const FORWARDING_CHANNELS_MAX: usize = 128;
 /// Requests queued for a session. A client that sends more waits.
 const CONTROLS_MAX: usize = 16;
 
+/// A channel in which nothing runs yet.
+pub(crate) struct IdleChannel {
+    pub(crate) reader: IdleReader,
+    pub(crate) to_client: ChannelWriteHalf<Msg>,
+    /// Its number in the connection, from 1 on.
+    pub(crate) number: u64,
+    pub(crate) terminal: Option<PtyRequest>,
+    pub(crate) variables: Vec<(String, String)>,
+    /// Its slot among `channels_max`.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
 /// A channel's state.
 pub(crate) enum ChannelState {
-    /// Nothing runs in it yet.
-    Idle {
-        idle_reader: IdleReader,
-        to_client: ChannelWriteHalf<Msg>,
-        number: u64,
-        terminal: Option<PtyRequest>,
-        variables: Vec<(String, String)>,
-    },
-    Active {
-        control: mpsc::Sender<Control>,
-        terminal: bool,
-        backlog: Arc<Backlog>,
-    },
+    Idle(Box<IdleChannel>),
+    Active { control: mpsc::Sender<Control>, terminal: bool, backlog: Arc<Backlog> },
+}
+
+/// How a session is recorded.
+struct Plan {
+    name: String,
+    facts: String,
+    size: Option<Size>,
+    capture: Capture,
+    content: Content,
 }
 
 /// A session without its back end.
@@ -60,18 +73,15 @@ struct SessionParts {
     recorder: Recorder,
     gate: DurabilityGate,
     handle: Handle,
-    capture: Capture,
+    plan: Plan,
+    slot: OwnedSemaphorePermit,
 }
 
 impl SessionParts {
-    async fn run(
-        self,
-        from_client: ChannelReadHalf,
-        (output, input): (Output, Input),
-        facts: String,
-        size: Option<Size>,
-    ) {
-        let Self { to_client, control, backlog, recorder, gate, handle, capture } = self;
+    async fn run(self, from_client: ChannelReadHalf, (output, input): (Output, Input)) {
+        let Self { to_client, control, backlog, recorder, gate, handle, plan, slot } = self;
+        let Plan { facts, size, capture, content, .. } = plan;
+        recorder.state.begin_session();
         let session = Session {
             output,
             input,
@@ -82,9 +92,11 @@ impl SessionParts {
             to_client,
             control,
             capture,
+            content,
             backlog,
         };
         session.run(facts, size).await;
+        drop(slot);
     }
 }
 
@@ -97,24 +109,67 @@ impl ClientHandler {
         self.channels.len() >= if forwarding { FORWARDING_CHANNELS_MAX } else { CHANNELS_MAX }
     }
 
+    /// A slot for one more channel, unless the connection or the server has all its channels.
+    pub(crate) fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
+        if self.is_full() {
+            return None;
+        }
+        let slot = self.server.channels.clone().try_acquire_owned().ok();
+        if slot.is_none() {
+            let channels_max = self.server.options.channels_max;
+            let message = format!("there are {channels_max} channels, and more are refused");
+            self.server.warn_once(Warning::Channels, &message);
+        }
+        slot
+    }
+
     /// Marks the channel as active.
     fn activate(
         &mut self,
         to_client: ChannelWriteHalf<Msg>,
-        name: String,
-        terminal: bool,
-        capture: Capture,
+        plan: Plan,
         handle: Handle,
+        slot: OwnedSemaphorePermit,
     ) -> SessionParts {
         let (control, requests) = mpsc::channel(CONTROLS_MAX);
         let backlog = Arc::new(Backlog::new(self.budget.clone()));
-        self.channels
-            .insert(to_client.id(), ChannelState::Active { control, terminal, backlog: backlog.clone() });
-        let server = &self.server;
-        let (frames, host, count) = (server.links.frames.clone(), server.host.clone(), server.count.clone());
-        let recorder = Recorder::new(frames, host, name.into(), self.connection.clone(), count);
-        let gate = DurabilityGate::new(server.links.marks.clone());
-        SessionParts { to_client, control: requests, backlog, recorder, gate, handle, capture }
+        let (terminal, id) = (plan.size.is_some(), to_client.id());
+        self.channels.insert(id, ChannelState::Active { control, terminal, backlog: backlog.clone() });
+        let recorder = self.server.recorder(&plan.name, self.connection.clone());
+        let gate = DurabilityGate::new(self.server.links.marks.clone());
+        SessionParts { to_client, control: requests, backlog, recorder, gate, handle, plan, slot }
+    }
+
+    /// How the session of a request is recorded.
+    fn plan(&self, user: &Identity, idle: &IdleChannel, request: &Request) -> Plan {
+        let options = &self.server.options;
+        let transfer = request.transfer().filter(|_| idle.terminal.is_none());
+        let content = match (&idle.terminal, options.transfers, transfer) {
+            (None, Transfers::Bytes, Some(_)) => Content::Bytes,
+            (None, Transfers::Bytes, None) => Content::Undecided,
+            _ => Content::Text,
+        };
+        let details = Details {
+            request: Some(request),
+            terminal: idle.terminal.as_ref(),
+            upstream: self.upstream.as_ref().map(|upstream| upstream.address()),
+            forwarded: None,
+            transfer,
+            as_bytes: content == Content::Bytes,
+        };
+        let capture = match request {
+            Request::Subsystem(_) => Capture::Counts,
+            _ if transfer.is_some() && options.transfers == Transfers::Facts => Capture::Counts,
+            _ if options.input => Capture::OutputAndInput,
+            _ => Capture::Output,
+        };
+        Plan {
+            name: facts::recording_name(user, self.peer, self.number, idle.number),
+            facts: facts::describe(user, self.peer, &details),
+            size: idle.terminal.as_ref().map(|terminal| terminal.size),
+            capture,
+            content,
+        }
     }
 
     /// Starts a request. True if it runs or is about to.
@@ -124,31 +179,21 @@ impl ClientHandler {
         request: Request,
         session: &russh::server::Session,
     ) -> bool {
-        let Some(user) = self.user.as_ref().filter(|_| self.connection.end_reason().is_none()) else {
+        if self.connection.end_reason().is_some() {
             return false;
-        };
-        let (idle_reader, to_client, number, terminal, variables) = match self.channels.remove(&id) {
-            Some(ChannelState::Idle { idle_reader, to_client, number, terminal, variables }) => {
-                (idle_reader, to_client, number, terminal, variables)
-            }
-            Some(state) => {
+        }
+        let idle = match self.channels.remove(&id) {
+            Some(ChannelState::Idle(idle)) => idle,
+            Some(active) => {
                 // A channel runs one thing only.
-                self.channels.insert(id, state);
+                self.channels.insert(id, active);
                 return false;
             }
             None => return false,
         };
-        let name = facts::recording_name(user, self.peer, self.number, number);
-        let upstream = self.upstream.as_ref().map(|upstream| upstream.address());
-        let details =
-            Details { request: Some(&request), terminal: terminal.as_ref(), upstream, ..Details::default() };
-        let facts = facts::describe(user, self.peer, &details);
-        let size = terminal.as_ref().map(|terminal| terminal.size);
-        let capture = match &request {
-            Request::Subsystem(_) => Capture::Counts,
-            _ if self.server.options.input => Capture::OutputAndInput,
-            _ => Capture::Output,
-        };
+        let Some(user) = &self.user else { return false };
+        let plan = self.plan(user, &idle, &request);
+        let IdleChannel { reader, to_client, terminal, variables, slot, .. } = *idle;
         let ends = match &self.upstream {
             Some(upstream) => Ok(upstream_channel::session(upstream_channel::ChannelRequest {
                 upstream: upstream.clone(),
@@ -156,27 +201,27 @@ impl ClientHandler {
                 terminal,
                 variables,
             })),
-            None => self.start_local(&name, &request, terminal, variables),
+            None => self.start_local(&plan.name, &request, terminal, variables),
         };
         let ends = match ends {
             Ok(ends) => ends,
             Err(error) => {
                 let what = self.server.options.command.first().map_or("the shell", String::as_str);
-                self.server
-                    .warn_once(Warning::Start, &format!("can't start \"{what}\" for a session: {error}"));
+                let message = format!("can't start \"{what}\" for a session: {error}");
+                self.server.warn_once(Warning::Start, &message);
                 return false;
             }
         };
-        let line = self.activate(to_client, name, size.is_some(), capture, session.handle());
-        let guard = self.server.links.running.clone();
+        let parts = self.activate(to_client, plan, session.handle(), slot);
+        let running = self.server.links.running.clone();
         // From here on data is input.
-        let reader = idle_reader.evicted();
+        let reader = reader.stop();
         tokio::spawn(async move {
             // Otherwise the connection has gone.
             if let Ok(Some(from_client)) = reader.await {
-                line.run(from_client, ends, facts, size).await;
+                parts.run(from_client, ends).await;
             }
-            drop(guard);
+            drop(running);
         });
         true
     }
@@ -208,30 +253,36 @@ impl ClientHandler {
         reply: ChannelOpenHandle,
         session: &russh::server::Session,
     ) {
-        let full = self.is_full();
-        let (Some(user), Some(upstream)) = (&self.user, &self.upstream) else { return };
-        if full || !self.server.options.forwarding || self.connection.end_reason().is_some() {
+        if !self.server.options.forwarding || self.connection.end_reason().is_some() {
             // A dropped reply refuses the channel.
+            self.connection.refuse(|| format!("forwarding to {}:{}", to.0, to.1));
             return;
         }
+        let Some(slot) = self.slot() else { return };
+        let (Some(user), Some(upstream)) = (&self.user, &self.upstream) else { return };
         self.channels_opened += 1;
-        let name = facts::recording_name(user, self.peer, self.number, self.channels_opened);
         let forwarded = Some(format!("{}:{}", to.0, to.1));
         let details = Details { upstream: Some(upstream.address()), forwarded, ..Details::default() };
-        let facts = facts::describe(user, self.peer, &details);
+        let plan = Plan {
+            name: facts::recording_name(user, self.peer, self.number, self.channels_opened),
+            facts: facts::describe(user, self.peer, &details),
+            size: None,
+            capture: Capture::Counts,
+            content: Content::Text,
+        };
         let upstream = upstream.clone();
         let (from_client, to_client) = channel.split();
-        let line = self.activate(to_client, name, false, Capture::Counts, session.handle());
-        let guard = self.server.links.running.clone();
+        let parts = self.activate(to_client, plan, session.handle(), slot);
+        let running = self.server.links.running.clone();
         tokio::spawn(async move {
             match upstream.forward(to, from).await {
                 Ok(channel) => {
                     reply.accept().await;
-                    line.run(from_client, upstream_channel::forward(channel), facts, None).await;
+                    parts.run(from_client, upstream_channel::forward(channel)).await;
                 }
                 Err(_refused) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
             }
-            drop(guard);
+            drop(running);
         });
     }
 }

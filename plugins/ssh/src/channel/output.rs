@@ -2,6 +2,7 @@
 //! frame is durable. Does not know input.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,12 +10,15 @@ use russh::ChannelWriteHalf;
 use russh::server::{Handle, Msg};
 use serde_json::json;
 
+use crate::backend::left_running::LeftProcess;
 use crate::backend::local::STDERR;
 use crate::backend::{Event, Exit, Output};
+use crate::channel::content::Content;
 use crate::channel::partial_char::PartialChar;
-use crate::channel::session::{Capture, Interruption, put};
+use crate::channel::session::{Capture, Interruption, put, put_end};
 use crate::recording::durability::DurabilityGate;
-use crate::recording::recorder::{LAST, Recorder};
+use crate::recording::facts::{AS_BYTES, Closing, OUTPUT_AS};
+use crate::recording::recorder::Recorder;
 
 /// The most pieces of 32 KiB waiting to be durable: 2 MiB a session.
 const PENDING_MAX: usize = 64;
@@ -44,12 +48,12 @@ pub(crate) struct OutputRelay<'session> {
     to_client: &'session ChannelWriteHalf<Msg>,
     gate: DurabilityGate,
     capture: Capture,
+    content: Content,
     pending: VecDeque<Pending>,
     tail: PartialChar,
     /// Whether the output is a terminal's, which shows nothing of a partial character.
     terminal: bool,
     bytes: u64,
-    counted: bool,
     /// End of output was seen: how long EOF is held back.
     eof: Option<Duration>,
     finished: bool,
@@ -61,7 +65,7 @@ impl<'session> OutputRelay<'session> {
         handle: &'session Handle,
         to_client: &'session ChannelWriteHalf<Msg>,
         gate: DurabilityGate,
-        capture: Capture,
+        (capture, content): (Capture, Content),
         terminal: bool,
     ) -> Self {
         Self {
@@ -70,11 +74,11 @@ impl<'session> OutputRelay<'session> {
             to_client,
             gate,
             capture,
+            content,
             pending: VecDeque::new(),
             tail: PartialChar::default(),
             terminal,
             bytes: 0,
-            counted: false,
             eof: None,
             finished: false,
         }
@@ -117,8 +121,21 @@ impl<'session> OutputRelay<'session> {
     }
 
     /// Records the exit, and sends the rest once durable.
-    pub(crate) async fn record_end(&mut self, exit: &Exit, bytes_in: u64) -> Result<(), Interruption> {
-        match self.put_end(exit, bytes_in).await {
+    pub(crate) async fn record_end(
+        &mut self,
+        exit: &Exit,
+        bytes_in: &AtomicU64,
+        left_running: Option<Vec<LeftProcess>>,
+    ) -> Result<(), Interruption> {
+        // What still waits to be durable is sent, or the session is interrupted.
+        let waiting: usize = self.pending.iter().map(|pending| pending.data.len()).sum();
+        let closing = Closing {
+            bytes: (bytes_in.load(Ordering::Relaxed), self.bytes + waiting as u64),
+            exit: Some(exit),
+            left_running: left_running.as_deref(),
+            ended_by: None,
+        };
+        match put_end(self.recorder, &closing).await {
             Ok(number) => {
                 // The character will not be completed.
                 self.resolve_partial(Some(number));
@@ -132,19 +149,9 @@ impl<'session> OutputRelay<'session> {
         }
     }
 
-    /// Records the exit. Returns the frame's number.
-    async fn put_end(&mut self, exit: &Exit, bytes_in: u64) -> Result<u64, Interruption> {
-        if let Some(counts) = self.counts(bytes_in) {
-            put(self.recorder, "c", counts).await?;
-            self.counted = true;
-        }
-        put(self.recorder, LAST, exit.number().to_string()).await
-    }
-
-    /// Byte counts, if only they are recorded and have not been.
-    pub(crate) fn counts(&self, bytes_in: u64) -> Option<String> {
-        let counts = || json!({ "bytes_in": bytes_in, "bytes_out": self.bytes }).to_string();
-        (self.capture == Capture::Counts && !self.counted).then(counts)
+    /// Bytes sent to the client so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether EOF was sent.
@@ -157,11 +164,14 @@ impl<'session> OutputRelay<'session> {
             self.recorder.touch();
             return self.show(data, ext).await;
         }
+        if self.content.decide(&data) {
+            put(self.recorder, "c", json!({ OUTPUT_AS: AS_BYTES }).to_string()).await?;
+        }
         let number = put(self.recorder, "o", data.clone()).await?;
         if self.gate.is_open() {
             return self.show(data, ext).await;
         }
-        let half = self.tail.after(&data);
+        let half = if self.content == Content::Bytes { 0 } else { self.tail.after(&data) };
         if half <= data.len() {
             self.resolve_partial(Some(number));
         }

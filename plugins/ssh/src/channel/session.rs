@@ -8,16 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
 use russh::{ChannelId, ChannelReadHalf, ChannelWriteHalf, Sig};
-use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::backend::local::STDERR;
 use crate::backend::process::Size;
 use crate::backend::{Exit, Input, Output};
 use crate::channel::backlog::Backlog;
+use crate::channel::content::Content;
 use crate::channel::input::InputRelay;
 use crate::channel::output::OutputRelay;
 use crate::recording::durability::DurabilityGate;
+use crate::recording::facts::Closing;
 use crate::recording::recorder::{LAST, Recorder};
 
 /// How long sending a last message may take.
@@ -55,6 +56,7 @@ pub(crate) struct Session {
     pub(crate) to_client: ChannelWriteHalf<Msg>,
     pub(crate) control: mpsc::Receiver<Control>,
     pub(crate) capture: Capture,
+    pub(crate) content: Content,
     pub(crate) backlog: Arc<Backlog>,
 }
 
@@ -65,11 +67,19 @@ pub(crate) enum Interruption {
     /// Strict mode: a frame was lost.
     Unrecorded,
     /// Too much unread input.
-    UnreadInput,
+    UnreadInput { limit_bytes: usize },
 }
 
-/// The exit, and whether EOF was sent; or the interruption, and counts still to be recorded.
-type Outcome = Result<(Exit, bool), (Interruption, Option<String>)>;
+/// How a session was served.
+enum Outcome {
+    Exited {
+        exit: Exit,
+        /// Whether EOF was sent.
+        finished: bool,
+    },
+    /// With the bytes received from the client, and sent to it.
+    Interrupted(Interruption, (u64, u64)),
+}
 
 impl Session {
     /// Runs to the exit of the back end, the client's end or the connection's.
@@ -79,48 +89,62 @@ impl Session {
                 self.gate.begin(first);
                 self.serve(last, size.is_some()).await
             }
-            Err(over) => Err((over, None)),
+            Err(over) => Outcome::Interrupted(over, (0, 0)),
         };
-        let Self {
-            output, input, recorder, mut gate, handle, from_client, to_client, control, backlog, ..
-        } = self;
-        // The library blocks the whole connection on an unread channel.
+        match outcome {
+            Outcome::Exited { exit, finished } => {
+                // The library blocks the whole connection on an unread channel.
+                drop((self.from_client, self.control));
+                _ = end(&self.handle, self.to_client.id(), &exit, finished).await;
+            }
+            Outcome::Interrupted(Interruption::ClientGone, bytes) => self.hang_up(bytes).await,
+            Outcome::Interrupted(Interruption::Unrecorded, bytes) => {
+                self.cut_off("a loss of the recording", UNRECORDED.to_owned(), bytes).await;
+            }
+            Outcome::Interrupted(Interruption::UnreadInput { limit_bytes }, bytes) => {
+                self.cut_off("too much input that nothing reads", unread(limit_bytes), bytes).await;
+            }
+        }
+    }
+
+    /// The client has gone, or the connection ends.
+    async fn hang_up(self, bytes: (u64, u64)) {
+        let Self { output, input, recorder, handle, from_client, to_client, control, .. } = self;
         drop((from_client, control));
-        let id = to_client.id();
-        let (over, counts) = match outcome {
-            Ok((exit, finished)) => {
-                _ = end(&handle, id, &exit, finished).await;
-                return;
-            }
-            Err(over) => over,
+        let ended = recorder.state.end_reason();
+        let hung_up = output.hang_up(input).await;
+        let closing = Closing {
+            bytes,
+            exit: hung_up.exit.as_ref(),
+            left_running: hung_up.left_running.as_deref(),
+            ended_by: Some(ended.unwrap_or("the client has gone")),
         };
-        let (why, said) = match over {
-            Interruption::ClientGone => {
-                let ended = recorder.state.end_reason();
-                let status = output.hang_up(input).await.map(|exit| exit.number());
-                // If the engine takes no more frames, the recording is cut off here.
-                _ = put_end(&recorder, counts, ended.unwrap_or("the client has gone"), status).await;
-                if ended.is_none() {
-                    // A client that is still there sees that the session is over.
-                    _ = handle.close(id).await;
-                }
-                return;
-            }
-            Interruption::Unrecorded => ("a loss of the recording", UNRECORDED.to_owned()),
-            Interruption::UnreadInput => ("too much input that nothing reads", unread(backlog.bytes_max())),
-        };
+        // If the engine takes no more frames, the recording is cut off here.
+        _ = put_end(&recorder, &closing).await;
+        if ended.is_none() {
+            // A client that is still there sees that the session is over.
+            _ = handle.close(to_client.id()).await;
+        }
+    }
+
+    /// Ends the session with a message to the client.
+    async fn cut_off(self, why: &str, message: String, bytes: (u64, u64)) {
+        let Self { output, input, recorder, mut gate, handle, from_client, to_client, control, .. } = self;
+        drop((from_client, control));
+        let exit = Exit::Status(CUT_STATUS);
+        let closing = Closing { bytes, exit: Some(&exit), ended_by: Some(why), ..Closing::default() };
         // Before any frame of a later session: its loss would not be theirs. But a client does not
         // wait for a stalled engine.
         let recorded = async {
-            let number = put_end(&recorder, counts, why, Some(CUT_STATUS.into())).await?;
+            let number = put_end(&recorder, &closing).await?;
             gate.durable(number).await.map_err(|_unrecorded| Interruption::Unrecorded)
         };
         drop(tokio::time::timeout(FAREWELL_TIME, recorded).await);
-        let said = to_client.extended_data_bytes(STDERR, Bytes::from(said));
+        let sent = to_client.extended_data_bytes(STDERR, Bytes::from(message));
         // A client that does not read is not waited for.
-        drop(tokio::time::timeout(FAREWELL_TIME, said).await);
+        drop(tokio::time::timeout(FAREWELL_TIME, sent).await);
         output.hang_up(input).await;
-        _ = end(&handle, id, &Exit::Status(CUT_STATUS), false).await;
+        _ = end(&handle, to_client.id(), &exit, false).await;
     }
 
     /// Records who it is. Returns the numbers of the first and the last of these frames.
@@ -142,37 +166,43 @@ impl Session {
     /// Runs both relays.
     async fn serve(&mut self, begun: u64, terminal: bool) -> Outcome {
         let bytes_in = AtomicU64::new(0);
+        let recording = (self.capture, self.content);
         let gate = self.gate.clone();
-        let mut show =
-            OutputRelay::new(&self.recorder, &self.handle, &self.to_client, gate, self.capture, terminal);
-        let mut typing = InputRelay {
+        let mut output =
+            OutputRelay::new(&self.recorder, &self.handle, &self.to_client, gate, recording, terminal);
+        let mut input = InputRelay {
             recorder: &self.recorder,
             from_client: &mut self.from_client,
             control: &mut self.control,
             capture: self.capture,
+            content: self.content,
             backlog: &self.backlog,
             bytes_in: &bytes_in,
         };
         let connection = &self.recorder.state;
         let mut outcome = tokio::select! {
-            exit = show.run(&mut self.output, begun) => exit,
-            over = typing.run(&mut self.input) => Err(over),
+            exit = output.run(&mut self.output, begun) => exit,
+            over = input.run(&mut self.input) => Err(over),
             _unrecorded = self.gate.lost_frame() => Err(Interruption::Unrecorded),
             () = connection.ended() => Err(Interruption::ClientGone),
         };
         if let Ok(exit) = &outcome {
+            let ended = async {
+                let left_running = self.output.left_running().await;
+                output.record_end(exit, &bytes_in, left_running).await
+            };
             // No more input is recorded: the exit is the last frame.
             let recorded = tokio::select! {
-                recorded = show.record_end(exit, bytes_in.load(Ordering::Relaxed)) => recorded,
-                over = typing.drain() => Err(over),
+                recorded = ended => recorded,
+                over = input.drain() => Err(over),
                 _unrecorded = self.gate.lost_frame() => Err(Interruption::Unrecorded),
                 () = connection.ended() => Err(Interruption::ClientGone),
             };
             outcome = recorded.and(outcome);
         }
         match outcome {
-            Ok(exit) => Ok((exit, show.finished())),
-            Err(over) => Err((over, show.counts(bytes_in.load(Ordering::Relaxed)))),
+            Ok(exit) => Outcome::Exited { exit, finished: output.finished() },
+            Err(over) => Outcome::Interrupted(over, (bytes_in.load(Ordering::Relaxed), output.bytes())),
         }
     }
 }
@@ -186,29 +216,22 @@ pub(crate) async fn put(
     recorder.put(code, data).await.map_err(|_stopped| Interruption::ClientGone)
 }
 
-/// Records an end from outside. Returns the last frame's number.
-async fn put_end(
-    recorder: &Recorder,
-    counts: Option<String>,
-    why: &str,
-    status: Option<i64>,
-) -> Result<u64, Interruption> {
+/// Records the end of a session. Returns the last frame's number.
+pub(crate) async fn put_end(recorder: &Recorder, closing: &Closing<'_>) -> Result<u64, Interruption> {
     if !recorder.is_begun() {
         // Nothing was recorded yet.
         return Err(Interruption::ClientGone);
     }
-    if let Some(counts) = counts {
-        put(recorder, "c", counts).await?;
-    }
-    put(recorder, "c", json!({ "ended_by": why }).to_string()).await?;
-    put(recorder, LAST, status.map_or(String::new(), |status| status.to_string())).await
+    put(recorder, "c", closing.facts()).await?;
+    let status = closing.exit.map_or(String::new(), |exit| exit.number().to_string());
+    put(recorder, LAST, status).await
 }
 
 /// Sent to a client whose input is not read.
-fn unread(bytes_max: usize) -> String {
+fn unread(limit_bytes: usize) -> String {
     format!(
         "tapedeck: what runs here does not read its input, and {} MiB of it wait; the session ends here\r\n",
-        bytes_max >> 20
+        limit_bytes >> 20
     )
 }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod durability;
 pub(crate) mod facts;
+pub(crate) mod login;
 pub(crate) mod recorder;

@@ -46,7 +46,10 @@ impl Connection {
     ) {
         let guard = self.server.links.running.clone();
         // The library owns the stream; the second descriptor can still shut it down.
-        let Ok((stream, shutdown)) = duplicate(stream) else { return };
+        let (stream, shutdown) = match duplicate(stream) {
+            Ok(pair) => pair,
+            Err(error) => return self.server.warn_of_accept(&error),
+        };
         _ = stream.set_nodelay(true);
         let connection = Arc::new(ConnectionState::new(self.server.host.now()));
         let handler = ClientHandler::new(
@@ -82,6 +85,7 @@ impl Connection {
                 }
             }
         }
+        connection.close();
         drop((guard, self.slot));
     }
 

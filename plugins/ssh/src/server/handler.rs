@@ -11,11 +11,12 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use crate::backend::command::{PtyRequest, Request};
 use crate::backend::process::Size;
 use crate::backend::upstream::UpstreamConnection;
-use crate::channel::ChannelState;
 use crate::channel::backlog::InputBudget;
 use crate::channel::idle::IdleReader;
 use crate::channel::session::Control;
-use crate::recording::facts::Identity;
+use crate::channel::{ChannelState, IdleChannel};
+use crate::recording::facts::{self, Identity};
+use crate::recording::login::Login;
 use crate::server::Server;
 use crate::server::pending::PendingLogin;
 use crate::server::state::ConnectionState;
@@ -51,6 +52,7 @@ impl Drop for ClientHandler {
         if self.failed && self.user.is_none() {
             self.server.count_failure(self.peer.ip());
         }
+        self.connection.close();
     }
 }
 
@@ -62,7 +64,8 @@ impl ClientHandler {
         connection: Arc<ConnectionState>,
         pending_login: PendingLogin,
     ) -> Self {
-        let budget = Arc::new(InputBudget::new(server.options.unread_input_bytes_max()));
+        let budget =
+            Arc::new(InputBudget::new(server.options.unread_input_bytes_max(), server.unread_input.clone()));
         Self {
             server,
             peer,
@@ -129,6 +132,18 @@ impl Handler for ClientHandler {
     async fn auth_succeeded(&mut self, _session: &mut russh::server::Session) -> Result<(), Self::Error> {
         self.connection.log_in();
         self.pending_login = None;
+        if let Some(user) = &self.user {
+            let name = format!("{}-login", facts::recording_name(user, self.peer, self.number, 1));
+            let now = self.server.host.now();
+            let login = Login {
+                // The trace itself is no activity of the connection.
+                recorder: self.server.recorder(&name, Arc::new(ConnectionState::new(now))),
+                state: self.connection.clone(),
+                facts: facts::identify(user, self.peer),
+                running: self.server.links.running.clone(),
+            };
+            tokio::spawn(login.trace());
+        }
         Ok(())
     }
 
@@ -138,17 +153,22 @@ impl Handler for ClientHandler {
         reply: ChannelOpenHandle,
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        if self.is_full() {
+        let Some(slot) = self.slot() else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
-        }
+        };
         self.channels_opened += 1;
         let (from_client, to_client) = channel.split();
         let id = to_client.id();
-        let (idle_reader, number) = (IdleReader::new(from_client), self.channels_opened);
-        let state =
-            ChannelState::Idle { idle_reader, to_client, number, terminal: None, variables: Vec::new() };
-        self.channels.insert(id, state);
+        let idle = IdleChannel {
+            reader: IdleReader::new(from_client),
+            to_client,
+            number: self.channels_opened,
+            terminal: None,
+            variables: Vec::new(),
+            slot,
+        };
+        self.channels.insert(id, ChannelState::Idle(Box::new(idle)));
         reply.accept().await;
         Ok(())
     }
@@ -205,16 +225,16 @@ impl Handler for ClientHandler {
         term: &str,
         columns: u32,
         rows: u32,
-        _width: u32,
-        _height: u32,
+        width: u32,
+        height: u32,
         modes: &[(Pty, u32)],
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
         let sound = !term.contains('\0') && term.len() <= VARIABLE_BYTES_MAX;
         let granted = match self.channels.get_mut(&id) {
-            Some(ChannelState::Idle { terminal, .. }) if sound => {
-                let size = Size::requested(columns, rows);
-                *terminal = Some(PtyRequest { term: term.to_owned(), size, modes: modes.to_vec() });
+            Some(ChannelState::Idle(idle)) if sound => {
+                let size = Size::requested((columns, rows), (width, height));
+                idle.terminal = Some(PtyRequest { term: term.to_owned(), size, modes: modes.to_vec() });
                 true
             }
             _ => false,
@@ -233,8 +253,8 @@ impl Handler for ClientHandler {
             && !value.contains('\0')
             && name.len() + value.len() <= VARIABLE_BYTES_MAX;
         let granted = match self.channels.get_mut(&id) {
-            Some(ChannelState::Idle { variables, .. }) if sound && variables.len() < VARIABLES_MAX => {
-                variables.push((name.to_owned(), value.to_owned()));
+            Some(ChannelState::Idle(idle)) if sound && idle.variables.len() < VARIABLES_MAX => {
+                idle.variables.push((name.to_owned(), value.to_owned()));
                 true
             }
             _ => false,
@@ -248,6 +268,9 @@ impl Handler for ClientHandler {
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
         let granted = self.start(id, Request::Shell, session);
+        if !granted {
+            self.connection.refuse(|| "shell".to_owned());
+        }
         answer(id, granted, session)
     }
 
@@ -258,6 +281,9 @@ impl Handler for ClientHandler {
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
         let granted = self.start(id, Request::Exec(command.to_vec()), session);
+        if !granted {
+            self.connection.refuse(|| "command".to_owned());
+        }
         answer(id, granted, session)
     }
 
@@ -270,6 +296,9 @@ impl Handler for ClientHandler {
         let allowed =
             self.upstream.is_some() && self.server.options.subsystems.iter().any(|known| known == name);
         let granted = allowed && self.start(id, Request::Subsystem(name.to_owned()), session);
+        if !granted {
+            self.connection.refuse(|| format!("subsystem {name}"));
+        }
         answer(id, granted, session)
     }
 
@@ -282,7 +311,18 @@ impl Handler for ClientHandler {
         _screen: u32,
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
+        self.connection.refuse(|| "X11".to_owned());
         answer(id, false, session)
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        _session: &mut russh::server::Session,
+    ) -> Result<bool, Self::Error> {
+        self.connection.refuse(|| format!("forwarding from {address}:{port}"));
+        Ok(false)
     }
 
     async fn window_change_request(
@@ -290,13 +330,13 @@ impl Handler for ClientHandler {
         id: ChannelId,
         columns: u32,
         rows: u32,
-        _width: u32,
-        _height: u32,
+        width: u32,
+        height: u32,
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
         let granted = match self.channels.get(&id) {
             Some(ChannelState::Active { control, terminal: true, .. }) => {
-                control.send(Control::Resize(Size::requested(columns, rows))).await.is_ok()
+                control.send(Control::Resize(Size::requested((columns, rows), (width, height)))).await.is_ok()
             }
             _ => false,
         };

@@ -22,13 +22,17 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::auth::Authenticator;
 use crate::auth::failures::FailedLogins;
 use crate::backend::upstream::UpstreamHost;
-use crate::channel::backlog::WINDOW_BYTES;
+use crate::channel::backlog::{TotalBudget, WINDOW_BYTES};
 use crate::options::SshOptions;
-use crate::recording::recorder::Frame;
+use crate::recording::recorder::{Frame, Recorder};
+use crate::server::state::ConnectionState;
 use crate::server::warnings::{Warning, Warnings};
 
 /// The most keepalive requests without an answer.
 const KEEPALIVES_MAX: u8 = 3;
+
+/// Packets of 32 KiB that the library buffers for a channel: 1 MiB.
+const CHANNEL_BUFFER_PACKETS: usize = 32;
 
 /// The most passwords checked at the same time: a check takes memory and time on purpose.
 const PASSWORD_CHECKS_MAX: usize = 2;
@@ -64,6 +68,10 @@ pub(crate) struct Server {
     pub(crate) host: Arc<dyn Host>,
     /// The address the server listens on.
     pub(crate) address: SocketAddr,
+    /// Unread input of all connections.
+    pub(crate) unread_input: Arc<TotalBudget>,
+    /// Slots for channels, over all connections.
+    pub(crate) channels: Arc<Semaphore>,
     checks: Semaphore,
     warnings: Warnings,
 }
@@ -80,6 +88,11 @@ impl Server {
         Self {
             failures: FailedLogins::new(options.failed_logins_max),
             checks: Semaphore::new(PASSWORD_CHECKS_MAX),
+            unread_input: Arc::new(TotalBudget::new(
+                options.unread_input_total_bytes_max(),
+                options.connections_max,
+            )),
+            channels: Arc::new(Semaphore::new(options.channels_max.min(Semaphore::MAX_PERMITS))),
             warnings: Warnings::default(),
             count: Arc::default(),
             options,
@@ -91,6 +104,12 @@ impl Server {
         }
     }
 
+    /// A recorder of this name, whose frames count as activity of the connection.
+    pub(crate) fn recorder(&self, name: &str, state: Arc<ConnectionState>) -> Recorder {
+        let (frames, count) = (self.links.frames.clone(), self.count.clone());
+        Recorder::new(frames, self.host.clone(), name.into(), state, count)
+    }
+
     /// Counts a failed login of this address.
     pub(crate) fn count_failure(&self, address: IpAddr) {
         if self.failures.count(address, self.host.now()) {
@@ -98,6 +117,13 @@ impl Server {
                 Warning::Barred,
                 &format!("{address} failed to log in too often; it is turned away for a minute"),
             );
+        }
+    }
+
+    /// Warns of a connection that the system can't give, at most once a minute.
+    pub(crate) fn warn_of_accept(&self, error: &std::io::Error) {
+        if self.warnings.accept_is_due(self.host.now()) {
+            self.host.warn(&format!("can't accept connections: {error}"));
         }
     }
 
@@ -157,6 +183,7 @@ impl Server {
             nodelay: true,
             window_size: WINDOW_BYTES,
             max_auth_attempts: 6,
+            channel_buffer_size: CHANNEL_BUFFER_PACKETS,
             ..Config::default()
         }
     }

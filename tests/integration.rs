@@ -13,6 +13,7 @@
 //! - `gateway`, `seat`: the vocabulary of tests over SSH, and of tests that need somebody before a terminal
 //! - `peers`: asciinema 3.2 reads what we record, and we read what it records
 //! - `bad_days`: terminal recordings while disks fill up, gateways are killed, windows are dragged about
+//! - `ssh_facts`: what sidecars of SSH sessions say, and bytes of transfers beside them
 //! - `strict`: SSH sessions that must not outrun their recording
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
 //! - `play`: `play` before a person: keys, timing, the terminal put back; into a pipeline; marks and pauses of `rec`; `convert` to text
@@ -37,6 +38,7 @@ mod pipelines;
 mod play;
 mod replay;
 mod seat;
+mod ssh_facts;
 mod strict;
 mod terminals;
 mod tidy;

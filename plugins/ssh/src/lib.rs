@@ -4,7 +4,8 @@
 //! # Authentication
 //!
 //! Nobody logs in until the pipeline names an `authorized_keys` or a `passwords` file; both are read
-//! at each login. A key may log in under any name: the name is a label, and the recording has the
+//! at each login. A line that can't be used is skipped, with a warning each time the file has changed;
+//! an unreadable `@revoked` line of `known_hosts` refuses the host instead. A key may log in under any name: the name is a label, and the recording has the
 //! key's fingerprint. Everything runs as Tapedeck's own user, with a login's variables only. Files
 //! that others can write are refused. An address with too many failed logins is refused for a minute,
 //! before anything is read from it.
@@ -35,8 +36,27 @@
 //! echoes), further `r`, at last `x` with the exit status (128 plus the signal's number for a signal). A
 //! client that vanishes hangs up its session. Whether an upstream terminal echoes is unknown: no `e`.
 //!
-//! A subsystem or forwarded port is not a terminal's: its recording has `c` with what it is
-//! (`subsystem`, `forwarded`), at last `c` with `bytes_in` and `bytes_out`, and `x`.
+//! The last frame before `x` is a `c` with what is known at the end:
+//!
+//! | fact | meaning |
+//! |---|---|
+//! | `bytes_in`, `bytes_out` | bytes received from the client and sent to it, recorded or not |
+//! | `exit_signal` | the signal that ended the session, by its name in RFC 4254; others as `BUS@tapedeck` |
+//! | `left_running` | processes that outlive the session: `pid`, `name`, and `detached` if they left its process session (`setsid`), out of the recording's sight. Local sessions only; a process without the session's environment, group and parent is not found |
+//! | `ended_by` | what ended the session from outside |
+//!
+//! A subsystem or forwarded port is not a terminal's: its recording has facts (`subsystem`,
+//! `forwarded`, byte counts) and `x` only. A login without a session leaves a recording of its own,
+//! `<user>-<address>-<number>-login`, of facts: who, which requests were refused, why it ended.
+//!
+//! # Transfers
+//!
+//! `scp -O`, `rsync`, `git` and others are commands on pipes; their first facts name the program in
+//! `transfer`. By default their frames are bytes as they are, and the facts `output_as` and `input_as`
+//! say `"bytes"`, so that sinks of text leave them out; so it is with any command on pipes whose first
+//! piece is not UTF-8 text. Standard error is among the output, in the order of sending. With `transfers
+//! = "facts"` known programs are only counted, with `"text"` nothing is told apart. The transform `redact`
+//! masks what looks like a secret in transfers too.
 //!
 //! When the recording ends, sessions are told and end; their last output and exit are still recorded.
 //! Frames that the engine no longer takes are counted as failed.
@@ -47,6 +67,18 @@
 //! may send, and beyond `unread_input_max` the session ends with a message. Data on a channel in which
 //! nothing runs is discarded, as by OpenSSH's server. A client that reads nothing is disconnected like
 //! one that does not answer.
+//!
+//! # Budget
+//!
+//! | each | memory | descriptors | limit |
+//! |---|---|---|---|
+//! | process | `unread_input_total_max` (256 MiB), 8 MiB of queued frames, and its sessions' | 1 and its connections' | `connections_max` (64), `channels_max` (128) |
+//! | connection | `unread_input_max` (32 MiB) and its sessions' | 2, with an upstream 3 | 16 channels, with `forwarding` 128 |
+//! | session | 1 MiB of input in the SSH library, in strict mode 2 MiB of pending output, 64 KiB of buffers | 2 on a terminal, 4 on pipes, none upstream | 64 variables of 4 KiB |
+//!
+//! Beyond `unread_input_total_max`, sessions of connections above an equal share end. A channel beyond
+//! the limit is refused; a connection beyond it evicts a pending login or is closed. The user is told,
+//! also when the system has no descriptors for a connection, and at the start if its limit is too low.
 //!
 //! # Slow or failed recordings
 //!

@@ -115,7 +115,7 @@ fn the_hash_that_stands_for_unknown_users_is_sound_and_costs_what_a_real_one_doe
 fn hashes_of_both_kinds_are_known_and_others_are_not() {
     let argon2 = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$4Smw+8uJE9vkMuQHTI8JCch07funn1w88/v1CwyXAOw";
     let bcrypt = "$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
-    let users = files::passwords(&format!("# two\n\nann:{argon2}\nbob:{bcrypt}\r\n")).unwrap();
+    let users = files::passwords(&format!("# two\n\nann:{argon2}\nbob:{bcrypt}\r\n")).unwrap().entries;
     assert_eq!(
         users,
         [
@@ -140,7 +140,9 @@ fn hashes_of_both_kinds_are_known_and_others_are_not() {
         "ann:$1$salt$qJH7.N4xYta3aEG/dfqo/0",
         "ann:$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0",
     ] {
-        let fault = files::passwords(&format!("#\n{line}\n")).unwrap_err();
+        let parsed = files::passwords(&format!("#\n{line}\nbob:{bcrypt}\n")).unwrap();
+        let [fault] = &parsed.faults[..] else { panic!("{line}: {:?}", parsed.faults) };
+        assert_eq!(parsed.entries.len(), 1, "{line}");
         assert_eq!((fault.line, fault.what.as_str()), (2, "is not `user:hash`"), "{line}");
     }
 }
@@ -167,16 +169,19 @@ fn a_host_is_found_by_name_pattern_or_hash_and_at_its_port_only() {
         (format!("@cert-authority host.example {KEY}"), "host.example", 22, false),
         (format!("# host.example {KEY}"), "host.example", 22, false),
     ] {
-        let hosts = files::known_hosts(&line).unwrap();
+        let hosts = files::known_hosts(&line).unwrap().entries;
         assert_eq!(!Known::of(&hosts, host, port).keys.is_empty(), found, "{line} for {host}:{port}");
     }
-    assert_eq!(files::known_hosts(&format!("a {KEY}\nb\n")).unwrap_err().line, 2);
+    let parsed = files::known_hosts(&format!("a {KEY}\nb\nc {OTHER}\n")).unwrap();
+    assert_eq!((parsed.entries.len(), parsed.faults[0].line), (2, 2));
+    // Skipped, it would make a revoked key trusted.
+    assert_eq!(files::known_hosts(&format!("a {KEY}\n @revoked a x\n")).unwrap_err().line, 2);
 }
 
 #[test]
 fn a_revoked_key_is_trusted_no_more_wherever_it_stands() {
     let key = |text: &str| text.parse::<russh::keys::PublicKey>().unwrap();
-    let known = |text: &str| Known::of(&files::known_hosts(text).unwrap(), "host", 22);
+    let known = |text: &str| Known::of(&files::known_hosts(text).unwrap().entries, "host", 22);
     let both = known(&format!("host {KEY}\nhost {OTHER}\n"));
     assert!(both.trusts(&key(KEY)) && both.trusts(&key(OTHER)));
     let one = known(&format!("@revoked * {OTHER}\nhost {KEY}\nhost {OTHER}\n"));

@@ -79,7 +79,7 @@ fn ten_thousand_short_connections_leave_nothing_behind() {
     let grown = memory_bytes().saturating_sub(memory);
     println!("grown by {grown} bytes of memory, {settled} to {} descriptors", descriptors());
     assert!(grown <= MEMORY_GROWTH_BYTES_MAX, "{grown} bytes");
-    // Each login has facts, output and exit.
-    assert_eq!(gateway.frames.len() - ended, AUTHENTICATED * 3);
+    // Each login has facts, output, last facts and exit.
+    assert_eq!(gateway.frames.len() - ended, AUTHENTICATED * 4);
     assert!(gateway.warnings().iter().all(|text| !text.contains("turned away")), "{:?}", gateway.warnings());
 }

@@ -1,7 +1,9 @@
 //! The `ssh` source as the real OpenSSH client sees it.
 //!
+//! - `binary`: transfers over a command on pipes
 //! - `client`: an SSH client that does what OpenSSH's does not
 //! - `commands`: commands, shells, window sizes, exits
+//! - `facts`: facts of sessions and logins
 //! - `harness`: the vocabulary: a gateway, clients, frames
 //! - `hasty_upstream`: an upstream host that answers early or late
 //! - `limits`: clients that ask for more than their share
@@ -14,10 +16,14 @@
 //! - `upstream`: sessions on an upstream host
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
 
+#[path = "sessions/binary.rs"]
+mod binary;
 #[path = "sessions/client.rs"]
 mod client;
 #[path = "sessions/commands.rs"]
 mod commands;
+#[path = "sessions/facts.rs"]
+mod facts;
 #[path = "sessions/harness.rs"]
 mod harness;
 #[path = "sessions/hasty_upstream.rs"]

@@ -22,6 +22,14 @@ pub(crate) struct Transcript {
     /// Bytes of the file that will not change any more.
     length: u64,
     changed: bool,
+    /// Whether the output is bytes of a transfer, which are not shown.
+    bytes: bool,
+}
+
+/// Whether facts say that the output is bytes of a transfer.
+fn is_bytes(facts: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(facts)
+        .is_ok_and(|facts| facts.get("output_as").is_some_and(|value| value == "bytes"))
 }
 
 impl Transcript {
@@ -71,11 +79,12 @@ impl Recording for Transcript {
         let path = host.artifact(&stem.with_added_extension("txt"), Role::RecordingOf(input))?;
         let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
         let screen = Screen::new(*style);
-        Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false })
+        Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false, bytes: false })
     }
 
     fn take(&mut self, _at: Timestamp, code: &str, data: &[u8], _style: &Size) -> Result<Taken, Error> {
         match code {
+            "o" if self.bytes => return Ok(Taken::Yes),
             "o" => self.screen.show(data),
             "r" => match Size::parse(data) {
                 Some(size) => {
@@ -85,7 +94,11 @@ impl Recording for Transcript {
                 None => return Ok(Taken::No),
             },
             "x" => return Ok(Taken::Ended),
-            "i" | "m" | "c" | "e" => return Ok(Taken::Yes),
+            "c" => {
+                self.bytes |= is_bytes(data);
+                return Ok(Taken::Yes);
+            }
+            "i" | "m" | "e" => return Ok(Taken::Yes),
             _ => return Ok(Taken::No),
         }
         self.changed = true;

@@ -298,6 +298,24 @@ impl Gateway {
         names
     }
 
+    /// All facts of a recording; later ones replace earlier ones.
+    pub(crate) fn facts(&self, connection: &str) -> Value {
+        let text = self.text(connection, "c");
+        let all = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Map<String, Value>>();
+        Value::Object(all.flat_map(Result::unwrap).collect())
+    }
+
+    /// Waits for a whole recording and returns its facts.
+    pub(crate) fn ended(&mut self, connection: &str) -> Value {
+        self.until("the end of a recording", |gateway| gateway.codes(connection).ends_with('x'));
+        self.facts(connection)
+    }
+
+    /// The facts of a login without a session.
+    pub(crate) fn login_trace(&mut self, connection: &str) -> Value {
+        self.ended(&format!("{connection}-login"))
+    }
+
     fn summary(&self) -> Vec<(String, String)> {
         let short = |frame: &Frame| {
             let data = &frame.data[..frame.data.len().min(200)];

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use russh::client::Handle;
-use serde_json::{Value, json};
+use serde_json::json;
 use tapedeck_sdk::ErrorKind;
 
 use crate::client::{Trusting, connect, runtime};
@@ -31,8 +31,8 @@ fn the_right_key_gets_in_and_is_named_in_the_recording() {
     assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"hello\n"[..]), "{}", stderr(&output));
     let name = "alice-127.0.0.1-1";
     assert_eq!(gateway.connections(), [name]);
-    assert_eq!(gateway.codes(name), "cox");
-    let facts: Value = serde_json::from_slice(&gateway.data(name, "c")).unwrap();
+    assert_eq!(gateway.codes(name), "cocx");
+    let facts = gateway.facts(name);
     assert_eq!(facts["username"], "alice");
     assert_eq!(facts["source_ip"], "127.0.0.1");
     assert_eq!(facts["authentication_method"], "publickey");
@@ -65,7 +65,7 @@ fn two_people_at_the_same_moment_are_told_apart_by_their_keys() {
         }
         for name in gateway.connections() {
             let (user, fingerprint) = users.iter().find(|(user, _)| name.starts_with(user)).unwrap();
-            let facts: Value = serde_json::from_slice(&gateway.data(name, "c")).unwrap();
+            let facts = gateway.facts(name);
             assert_eq!(
                 (facts["username"].as_str(), facts["key_fingerprint"].as_str()),
                 (Some(*user), Some(fingerprint.as_str()))
@@ -117,7 +117,7 @@ fn the_right_password_gets_in_and_a_wrong_one_does_not() {
     let mut gateway = Gateway::in_folder(folder, json!({ "passwords": passwords }));
     let output = with_password(&mut gateway, "bob", "correct horse");
     assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"in\n"[..]), "{}", stderr(&output));
-    let facts: Value = serde_json::from_slice(&gateway.data("bob-127.0.0.1-1", "c")).unwrap();
+    let facts = gateway.facts("bob-127.0.0.1-1");
     assert_eq!(facts["authentication_method"], "password");
     for (user, password) in [("bob", "wrong horse"), ("carol", "correct horse"), ("bob", "")] {
         let output = with_password(&mut gateway, user, password);

@@ -66,7 +66,11 @@ fn sftp_and_forwarding_are_refused_and_say_so() {
     let options = ["-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1"];
     let output = gateway.run(gateway.ssh_with("alice", &options, "alice").arg("true"));
     assert_eq!(output.status.code(), Some(255));
-    assert!(gateway.frames.is_empty());
+    let names = ["1", "2", "3"].map(|number| format!("alice-127.0.0.1-{number}"));
+    let refused = names.map(|name| gateway.login_trace(&name)["refused"].clone());
+    let forwarding = "forwarding to 127.0.0.1:1";
+    assert_eq!(refused[..2], [json!(["subsystem sftp"]), json!([forwarding])]);
+    assert!(refused[2][0].as_str().unwrap().starts_with("forwarding from "), "{refused:?}");
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn time_ends_a_connection_whatever_it_does() {
     assert!(errors.contains("the time limit is over"), "{errors}");
     let first = "alice-127.0.0.1-1";
     gateway.until("the end of the recording", |gateway| gateway.text(first, "x") == "129");
-    assert!(gateway.text(first, "c").contains(r#"{"ended_by":"the time limit is over"}"#));
+    assert!(gateway.text(first, "c").contains(r#""ended_by":"the time limit is over""#));
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn a_program_that_is_not_there_ends_the_session_and_says_so() {
     let mut command = gateway.ssh("alice");
     assert_eq!(gateway.run(command.arg("true")).status.code(), Some(255));
     assert!(gateway.warnings().iter().any(|text| text.contains("no-such-program-at-all")));
-    assert!(gateway.frames.is_empty());
+    assert_eq!(gateway.login_trace("alice-127.0.0.1-1")["refused"], json!(["command"]));
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn what_clients_have_seen_when_the_recording_ends_is_in_it_and_how_they_ended_to
     }
     for name in &names {
         assert!(gateway.codes(name).ends_with("ocx"), "{}", gateway.codes(name));
-        assert!(gateway.text(name, "c").contains(r#"{"ended_by":"the recording has ended"}"#));
+        assert!(gateway.text(name, "c").contains(r#""ended_by":"the recording has ended""#));
     }
     let Gateway { source, host, .. } = gateway;
     drop(source);

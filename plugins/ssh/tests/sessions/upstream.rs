@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{FakeEngine, runs};
 use crate::sshd::{Proxy, Sshd};
@@ -28,7 +28,7 @@ fn a_shell_of_the_upstream_host_is_recorded_as_one_of_ours() {
     );
     assert_eq!(gateway.text(FIRST, "x"), "5");
     assert_eq!(gateway.codes(FIRST).get(..2), Some("cr"));
-    let facts: Value = serde_json::from_str(&gateway.text(FIRST, "c")).unwrap();
+    let facts = gateway.facts(FIRST);
     assert_eq!(facts["upstream"], format!("127.0.0.1:{}", sshd.port));
     assert_eq!((&facts["username"], &facts["authentication_method"]), (&json!("alice"), &json!("publickey")));
 }

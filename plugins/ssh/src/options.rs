@@ -40,9 +40,9 @@ impl Upstream {
     /// The host and port.
     pub(crate) fn place(&self) -> Result<(String, u16), Error> {
         let wrong = || {
-            let message = format!("\"{}\" is no host with a port", self.address);
+            let message = format!("\"{}\" is not a host with a port", self.address);
             Error::option(["upstream", "address"], message)
-                .with_hint("For example \"host.example:22\" or \"[2001:db8::1]:22\".")
+                .with_hint("for example \"host.example:22\" or \"[2001:db8::1]:22\"")
         };
         let (host, port) = match self.address.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((host, ""))) => (host, None),
@@ -199,8 +199,8 @@ fn default_keepalive() -> DurationText {
 impl SshOptions {
     pub(crate) fn check(&self) -> Result<SocketAddr, Error> {
         if self.authorized_keys.is_none() && self.passwords.is_none() {
-            let hint = "Add `authorized_keys = \"path\"`, a file of public keys, or `passwords = \"path\"`, a file \
-                        of lines `user:hash` with argon2 or bcrypt hashes.";
+            let hint = "add `authorized_keys = \"path\"`, a file of public keys, or `passwords = \"path\"`, a file \
+                        of lines `user:hash` with argon2 or bcrypt hashes";
             return Err(Error::option(["authorized_keys"], "nobody could log in").with_hint(hint));
         }
         match &self.upstream {
@@ -208,13 +208,13 @@ impl SshOptions {
                 upstream.place()?;
                 if !self.command.is_empty() {
                     let message = "sessions can't both run a command here and go on to an upstream host";
-                    return Err(Error::option(["command"], message).with_hint("Remove one of the two."));
+                    return Err(Error::option(["command"], message).with_hint("remove one of the two"));
                 }
             }
             None if self.forwarding => {
                 let message = "ports are forwarded by an upstream host only";
                 return Err(Error::option(["forwarding"], message)
-                    .with_hint("Add an `upstream`, or remove `forwarding`."));
+                    .with_hint("add an `upstream`, or remove `forwarding`"));
             }
             None => {}
         }
@@ -234,12 +234,12 @@ impl SshOptions {
             ("keepalive", self.keepalive.0.is_zero()),
         ] {
             if zero {
-                return Err(Error::option([name], format!("with a {name} of 0 nobody could stay")));
+                return Err(Error::option([name], format!("with a {name} of 0 no connection could last")));
             }
         }
         if self.unread_input_max.0 < BYTES_MIN {
             let message = "sessions that are only busy would end, as a client may send 2 MiB ahead";
-            return Err(Error::option(["unread_input_max"], message).with_hint("Take \"4MiB\" or more."));
+            return Err(Error::option(["unread_input_max"], message).with_hint("take \"4MiB\" or more"));
         }
         if self.unread_input_total_max.is_some_and(|total| total.0 < self.unread_input_max.0) {
             let message = "all connections together may have less unread input than one";
@@ -247,8 +247,8 @@ impl SshOptions {
                 .with_hint("take `unread_input_max` or more"));
         }
         self.listen.parse().map_err(|error| {
-            Error::option(["listen"], format!("\"{}\" is no address with a port: {error}", self.listen))
-                .with_hint("For example \"127.0.0.1:2222\", or \"[::]:2222\" for everybody.")
+            Error::option(["listen"], format!("\"{}\" is not an address with a port: {error}", self.listen))
+                .with_hint("for example \"127.0.0.1:2222\", or \"[::]:2222\" for all addresses")
         })
     }
 

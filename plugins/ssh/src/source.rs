@@ -157,20 +157,19 @@ impl OpenSource for Ssh {
         let listen = options.check()?;
         if options.is_strict() && context.rate_hz.is_some() {
             let message = "a session can't wait for its recording while the source has a `rate`";
-            return Err(Error::option(["on_record_failure"], message).with_hint(
-                "Remove `rate` (the server sends what there is when it is there), or take \"continue\".",
-            ));
+            return Err(Error::option(["on_record_failure"], message)
+                .with_hint("remove `rate`, or take \"continue\""));
         }
         if options.input && options.upstream.is_some() {
             context.host.warn(
-                "input is recorded, and whether an upstream terminal shows it can't be known: passwords that are typed there are recorded too",
+                "input is recorded, and an upstream terminal's echo is unknown: passwords typed there are recorded too",
             );
         }
         if options.authorized_keys.is_some()
             && options.upstream.as_ref().is_some_and(|upstream| upstream.user.is_none())
         {
             context.host.warn(
-                "whoever has a key in `authorized_keys` gets in at the upstream under any name there, \"root\" included; `upstream.user` names one",
+                "a key in `authorized_keys` logs in at the upstream under any name, \"root\" included; `upstream.user` names one",
             );
         }
         warn_of_descriptors(&options, context.host.as_ref());
@@ -190,7 +189,7 @@ impl OpenSource for Ssh {
             .map_err(|error| Error::environment(format!("can't start the network's thread: {error}")))?;
         let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
             Error::environment(format!("can't listen on {listen}: {error}"))
-                .with_hint("Another program may have the port; name another one, such as \"127.0.0.1:2223\".")
+                .with_hint("another program may have the port; name another one, such as \"127.0.0.1:2223\"")
                 .at_option(["listen"])
         })?;
         let address = listener.local_addr().unwrap_or(listen);

@@ -103,7 +103,7 @@ pub fn authorized_keys(text: &str) -> Result<Parsed<PublicKey>, Fault> {
 fn authorized_key(line: usize, text: &str) -> Result<PublicKey, Fault> {
     let entry: authorized_keys::Entry = text.parse().map_err(|error| Fault {
         line,
-        what: format!("is no public key ({})", reason(&error)),
+        what: format!("is not a public key ({})", reason(&error)),
         hint: "each line is the text of a `.pub` file",
     })?;
     if !entry.config_opts().is_empty() {
@@ -164,7 +164,7 @@ fn known_host(line: usize, text: &str) -> Result<KnownHost, Fault> {
     let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let entry: known_hosts::Entry = plain.parse().map_err(|error| Fault {
         line,
-        what: format!("is no host with its key ({})", reason(&error)),
+        what: format!("is not a host with its key ({})", reason(&error)),
         hint: "each line is as `ssh-keyscan host` prints it",
     })?;
     Ok(KnownHost {

@@ -17,7 +17,7 @@ pub(crate) fn load_or_make(path: &Path, host: &dyn Host) -> Result<PrivateKey, E
         Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
             let message = format!("others can read the host key: {}", path.display());
             Err(Error::environment(message)
-                .with_hint("Take it from them with `chmod 600`; if they may have read it, delete it to have a new one made.")
+                .with_hint("take it from them with `chmod 600`, or delete it to have a new one made if they may have read it")
                 .at_option(["host_key"]))
         }
         Ok(_) => load("the host key", path).map_err(|error| error.at_option(["host_key"])),
@@ -31,7 +31,7 @@ pub(crate) fn load_own(path: &Path) -> Result<PrivateKey, Error> {
     let metadata = std::fs::metadata(path).map_err(|error| Error::io("look at the key", path, &error))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(Error::environment(format!("others can read the key: {}", path.display()))
-            .with_hint("Take it from them with `chmod 600`."));
+            .with_hint("take it from them with `chmod 600`"));
     }
     load("the key", path)
 }
@@ -39,11 +39,11 @@ pub(crate) fn load_own(path: &Path) -> Result<PrivateKey, Error> {
 fn load(what: &str, path: &Path) -> Result<PrivateKey, Error> {
     keys::load_secret_key(path, None).map_err(|error| {
         let why = match error {
-            keys::Error::KeyIsEncrypted => "it has a passphrase, and nobody to ask for it".to_owned(),
+            keys::Error::KeyIsEncrypted => "it has a passphrase".to_owned(),
             error => error.to_string(),
         };
         Error::environment(format!("can't read {what}: {why}: {}", path.display())).with_hint(
-            "It must be a private key without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it.",
+            "it must be a private key without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it",
         )
     })
 }
@@ -51,7 +51,7 @@ fn load(what: &str, path: &Path) -> Result<PrivateKey, Error> {
 fn make(path: &Path, host: &dyn Host) -> Result<PrivateKey, Error> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::environment(format!("can't make a host key: {error}: {}", path.display()))
-            .with_hint("Name a `host_key` in a folder that is there and can be written.")
+            .with_hint("name a `host_key` in an existing folder that can be written")
             .at_option(["host_key"])
     };
     let mut seed = [0; 32];

@@ -48,7 +48,7 @@ impl UpstreamHost {
             let message =
                 format!("no key of \"{}\" is known: {}", options.address, options.known_hosts.display());
             return Err(known(Error::environment(message)).with_hint(
-                "Ask the host's administrator for its key, or take it with `ssh-keyscan` where nobody can come between.",
+                "ask the host's administrator for its key, or take it with `ssh-keyscan` over a trusted network",
             ));
         }
         let last_warning = Mutex::default();

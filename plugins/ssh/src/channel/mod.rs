@@ -117,7 +117,7 @@ impl ClientHandler {
         let slot = self.server.channels.clone().try_acquire_owned().ok();
         if slot.is_none() {
             let channels_max = self.server.options.channels_max;
-            let message = format!("there are {channels_max} channels, and more are refused");
+            let message = format!("all {channels_max} channels are taken, and more are refused");
             self.server.warn_once(Warning::Channels, &message);
         }
         slot

@@ -89,12 +89,19 @@ impl ClientHandler {
         Auth::Accept
     }
 
-    fn knows(&self, key: &PublicKey) -> bool {
-        // An unreadable file admits nobody.
-        self.server.authenticator.authorizes_key(key).unwrap_or_else(|error| {
-            self.server.warn_once(Warning::Keys, &error.message);
-            false
-        })
+    /// Whether the key is authorized. A key that is not counts as a failed login.
+    fn knows(&mut self, key: &PublicKey) -> bool {
+        match self.server.authenticator.authorizes_key(key) {
+            Ok(known) => {
+                self.failed |= !known;
+                known
+            }
+            // An unreadable file admits nobody, through no fault of the client's.
+            Err(error) => {
+                self.server.warn_once(Warning::Keys, &error.message);
+                false
+            }
+        }
     }
 }
 
@@ -111,16 +118,13 @@ impl Handler for ClientHandler {
         _user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        let known = self.knows(offer.public_key);
-        self.failed |= !known;
-        Ok(if known { Auth::Accept } else { Auth::reject() })
+        Ok(if self.knows(offer.public_key) { Auth::Accept } else { Auth::reject() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         if self.knows(key.public_key) {
             return Ok(self.admit(user, "publickey", Some(key.public_key)));
         }
-        self.failed = true;
         Ok(Auth::reject())
     }
 

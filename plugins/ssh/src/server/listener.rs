@@ -52,7 +52,7 @@ pub(crate) async fn listen(
             server.warn_once(
                 Warning::Full,
                 &format!(
-                    "there are {} connections, and more are turned away",
+                    "all {} connections are taken, and more are turned away",
                     server.options.connections_max
                 ),
             );

@@ -148,12 +148,11 @@ impl Server {
         }
         let (server, user, password) = (self.clone(), user.to_owned(), password.to_owned());
         let check = tokio::task::spawn_blocking(move || {
-            server.authenticator.verifies_password(&user, &password).unwrap_or_else(|error| {
-                server.warn_once(Warning::Passwords, &error.message);
-                false
-            })
+            let verified = server.authenticator.verifies_password(&user, &password);
+            verified.map_err(|error| server.warn_once(Warning::Passwords, &error.message))
         });
-        let admitted = check.await.unwrap_or(false);
+        // An unreadable file admits nobody, through no fault of the client's.
+        let Ok(Ok(admitted)) = check.await else { return false };
         if !admitted {
             self.count_failure(address);
         }

@@ -201,7 +201,7 @@ fn a_bad_line_of_keys_is_skipped_and_told_each_time_the_file_is_read_anew() {
     let mut gateway = Gateway::in_folder(folder, json!({ "failed_logins_max": 100 }));
     let told =
         |gateway: &Gateway, part: &str| gateway.warnings().iter().filter(|text| text.contains(part)).count();
-    let skipped = ["line 1 is no public key", "line 3 has options before the key"];
+    let skipped = ["line 1 is not a public key", "line 3 has options before the key"];
     assert_eq!(skipped.map(|part| told(&gateway, part)), [1, 1], "{:?}", gateway.warnings());
     assert!(!format!("{:?}", gateway.warnings()).contains("nonsense"));
     let status = |gateway: &mut Gateway, key: &str| {

@@ -283,7 +283,7 @@ fn a_file_of_somebody_else_lets_nobody_in() {
     }
     // A file of root's is accepted, though this one has no key.
     let error = open(folder.path(), json!({ "authorized_keys": "/etc/passwd" }), engine()).err().unwrap();
-    assert!(error.message.contains("is no public key"), "{error}");
+    assert!(error.message.contains("is not a public key"), "{error}");
 }
 
 #[test]

@@ -54,10 +54,12 @@ wasm: toolchain
 	@rustup target list --toolchain $(TOOLCHAIN) --installed | grep -qx wasm32-wasip2 || \
 	    rustup target add --toolchain $(TOOLCHAIN) wasm32-wasip2
 
-# The tests of the SSH server are driven by the real client, and measured against the real server.
+# The tests of the SSH server are driven by the real clients (ssh, scp, rsync, git) and the real server.
 ssh:
 	@command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || tools/install.sh openssh-client
 	@test -x /usr/sbin/sshd || tools/install.sh openssh-server
+	@command -v rsync >/dev/null || tools/install.sh rsync
+	@command -v git >/dev/null || tools/install.sh git
 
 # Recorders that ours is compared with, as programs. Built once, as their users have them: about five minutes of a processor.
 peers: $(ASCIINEMA)

@@ -14,6 +14,7 @@
 //! - `gateway`, `seat`: the vocabulary of tests over SSH, and of tests that need somebody before a terminal
 //! - `peers`: asciinema 3.2 reads what we record, and we read what it records
 //! - `bad_days`: terminal recordings while disks fill up, gateways are killed, windows are dragged about
+//! - `ssh_facts`: what sidecars of SSH sessions say, and bytes of transfers beside them
 //! - `strict`: SSH sessions that must not outrun their recording
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
 //! - `people`: bad days and first minutes: interrupted and damaged recordings, signals, limits, mistyped commands, `new`
@@ -41,6 +42,7 @@ mod pipelines;
 mod play;
 mod replay;
 mod seat;
+mod ssh_facts;
 mod strict;
 mod terminals;
 mod tidy;

@@ -18,6 +18,9 @@
 //! An asciicast is text. A character that is split across frames is joined, for each connection and direction; a byte that is not UTF-8
 //! becomes U+FFFD. Record the same stream with a lossless sink beside this one where each byte counts.
 //!
+//! Where facts say that output or input are bytes of a transfer (`output_as`, `input_as`), these are kept as
+//! they are in `<connection>.out` and `<connection>.in` beside the sidecar, and make no events.
+//!
 //! # Sidecar
 //!
 //! `<connection>.json` beside each file: who, from where, when, how long, how much, and `status`: `recording` from the start, then
@@ -43,6 +46,7 @@ mod sidecar;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use tapedeck_sdk::prelude::*;
 

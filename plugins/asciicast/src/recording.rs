@@ -1,6 +1,7 @@
 //! One connection and its file: turns frames into lines and counts them. Knows nothing of other connections, nor of where files go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tapedeck_kit::lines::LineFile;
@@ -13,10 +14,12 @@ use crate::file::{CastFile, OPEN_FILES_MAX};
 use crate::header::{self, Header, Version};
 use crate::seconds::Precision;
 use crate::sidecar::{self, Sidecar, Status};
+use crate::transfer::Direction;
 
 /// What all recordings of a stream have in common.
-#[derive(Debug)]
 pub(crate) struct Style {
+    /// Where files of transfers are registered.
+    pub(crate) host: Arc<dyn Host>,
     pub(crate) version: Version,
     pub(crate) precision: Precision,
     /// The size of a terminal that does not say it.
@@ -29,12 +32,16 @@ pub(crate) struct Style {
 
 /// A connection that is being recorded.
 pub(crate) struct CastRecording {
-    output: LineFile<CastFile>,
+    cast: LineFile<CastFile>,
     encoder: Encoder,
     /// Whether the header is written. It waits for the first frame that may have the terminal's size.
     headed: bool,
     facts: sidecar::Facts,
     sidecar: Option<Sidecar>,
+    /// Path of the files without extensions.
+    stem: PathBuf,
+    output: Direction,
+    input: Direction,
     /// Whether no frame was taken yet.
     fresh: bool,
     /// Whether the source has told something that the sidecar does not have yet.
@@ -66,18 +73,21 @@ impl Recording for CastRecording {
             last_at: at,
             size: style.size,
             events: [0; EVENT_CODES],
-            bytes_in: 0,
+            bytes_in: None,
             bytes_out: 0,
             exit_status: None,
             error: None,
             told: Map::new(),
         };
         Ok(Self {
-            output: LineFile::new(file, path),
+            cast: LineFile::new(file, path),
             encoder: Encoder::new(style.version, style.precision),
             headed: false,
             facts,
             sidecar: sidecar.map(Sidecar::new),
+            stem: stem.to_owned(),
+            output: Direction::default(),
+            input: Direction::default(),
             fresh: true,
             stale: true,
         })
@@ -94,7 +104,7 @@ impl Recording for CastRecording {
 
     /// Hands everything to the kernel, and to the sidecar what is new.
     fn flush(&mut self) -> Result<(), Error> {
-        self.output.flush()?;
+        self.flush_files()?;
         self.refresh()
     }
 
@@ -102,7 +112,7 @@ impl Recording for CastRecording {
     fn finish(mut self, error: Option<&Error>, style: &Style) -> Result<(), Error> {
         let ended = self.facts.exit_status.is_some();
         let rest = if ended { Ok(()) } else { self.rest(style) };
-        let rest = rest.and_then(|()| self.output.flush());
+        let rest = rest.and_then(|()| self.flush_files());
         let blame = error.or(rest.as_ref().err());
         self.facts.error = blame.map(ToString::to_string);
         self.facts.status = if ended && blame.is_none() { Status::Complete } else { Status::Interrupted };
@@ -112,12 +122,26 @@ impl Recording for CastRecording {
 }
 
 impl CastRecording {
+    fn flush_files(&mut self) -> Result<(), Error> {
+        self.cast.flush()?;
+        self.output.flush()?;
+        self.input.flush()
+    }
+
     fn take_frame(&mut self, at: Timestamp, code: Code, data: &[u8], style: &Style) -> Result<Taken, Error> {
         self.facts.last_at = self.facts.last_at.max(at);
         match code {
-            Code::Output => self.facts.bytes_out += data.len() as u64,
+            Code::Output => {
+                self.facts.bytes_out += data.len() as u64;
+                if self.output.take(data)? {
+                    return Ok(Taken::Yes);
+                }
+            }
             Code::Input => {
-                self.facts.bytes_in += data.len() as u64;
+                *self.facts.bytes_in.get_or_insert_default() += data.len() as u64;
+                if self.input.take(data)? {
+                    return Ok(Taken::Yes);
+                }
                 if !style.input {
                     return Ok(Taken::LeftOut);
                 }
@@ -125,7 +149,7 @@ impl CastRecording {
             Code::Resize => return self.resize(at, data, style),
             Code::Exit => return self.exit(at, data, style),
             Code::Mark => {}
-            Code::Facts => return self.told(data),
+            Code::Facts => return self.told(data, style),
             // Said for transforms only.
             Code::Echo => return Ok(Taken::LeftOut),
         }
@@ -159,7 +183,7 @@ impl CastRecording {
         }
         let since = nanos(at, self.facts.started_at);
         let (encoder, mut written) = (&mut self.encoder, false);
-        self.output.append(|out| written = encoder.event(since, code, data, out))?;
+        self.cast.append(|out| written = encoder.event(since, code, data, out))?;
         self.facts.events[code as usize] += u64::from(written);
         Ok(Taken::Yes)
     }
@@ -171,14 +195,37 @@ impl CastRecording {
         let timestamp = Some(seconds).filter(|&seconds| seconds > 0);
         let header = Header { version: style.version, size, timestamp, facts: style.facts.clone() };
         (self.headed, self.facts.size) = (true, size);
-        self.output.append(|out| header.write(out))
+        self.cast.append(|out| header.write(out))
     }
 
-    fn told(&mut self, data: &[u8]) -> Result<Taken, Error> {
+    fn told(&mut self, data: &[u8], style: &Style) -> Result<Taken, Error> {
         let Ok(told) = serde_json::from_slice::<Map<String, Value>>(data) else { return Ok(Taken::No) };
         self.facts.told.extend(told);
         self.stale = true;
+        self.keep_bytes(style)?;
         Ok(if self.sidecar.is_some() { Taken::Yes } else { Taken::LeftOut })
+    }
+
+    /// Makes the files of transfers that the source has told of. Without a sidecar their bytes are text, as
+    /// the recording is one file then.
+    fn keep_bytes(&mut self, style: &Style) -> Result<(), Error> {
+        let facts = &mut self.facts.told;
+        let is_bytes = |facts: &Map<String, Value>, key: &str| {
+            style.sidecar && facts.get(key).is_some_and(|value| value == "bytes")
+        };
+        if self.output.is_text() && is_bytes(facts, "output_as") {
+            let name = self.output.open(&self.stem, "out", style.host.as_ref())?;
+            facts.insert("output_file".to_owned(), name.into());
+        }
+        if self.input.is_text() && is_bytes(facts, "input_as") {
+            if !style.input {
+                self.input = Direction::Dropped;
+                return Ok(());
+            }
+            let name = self.input.open(&self.stem, "in", style.host.as_ref())?;
+            facts.insert("input_file".to_owned(), name.into());
+        }
+        Ok(())
     }
 
     /// Writes what waits for more that will not come.
@@ -188,7 +235,7 @@ impl CastRecording {
         }
         let since = nanos(self.facts.last_at, self.facts.started_at);
         let (encoder, events) = (&mut self.encoder, &mut self.facts.events);
-        self.output.append(|out| encoder.finish(since, out, |code| events[code as usize] += 1))
+        self.cast.append(|out| encoder.finish(since, out, |code| events[code as usize] += 1))
     }
 
     /// Brings the sidecar up to date, if the source has told something since.

@@ -39,7 +39,8 @@ pub(crate) struct Facts {
     pub(crate) size: Size,
     /// Events that were written, in the order of [`Code::ALL`].
     pub(crate) events: [u64; EVENT_CODES],
-    pub(crate) bytes_in: u64,
+    /// Bytes of input frames; `None` before the first, as sources need not record input.
+    pub(crate) bytes_in: Option<u64>,
     pub(crate) bytes_out: u64,
     /// As the source says it, once the connection has ended: empty if nobody knows.
     pub(crate) exit_status: Option<String>,
@@ -53,6 +54,10 @@ pub(crate) struct Facts {
 const TOLD_ALWAYS: [&str; 4] = ["username", "source_ip", "source_port", "authentication_method"];
 
 impl Facts {
+    fn told_bytes(&self, key: &str) -> Option<u64> {
+        self.told.get(key).and_then(Value::as_u64)
+    }
+
     fn to_json(&self) -> Value {
         let ended = self.status != Status::Recording;
         let events: Map<_, _> = Code::ALL
@@ -73,8 +78,9 @@ impl Facts {
         put("width", json!(self.size.columns));
         put("height", json!(self.size.rows));
         put("events", Value::Object(events));
-        put("bytes_in", json!(self.bytes_in));
-        put("bytes_out", json!(self.bytes_out));
+        // The source knows what passed, recorded or not.
+        put("bytes_in", self.told_bytes("bytes_in").map_or(json!(self.bytes_in), Value::from));
+        put("bytes_out", self.told_bytes("bytes_out").unwrap_or(self.bytes_out).into());
         put("exit_status", self.exit_status.as_ref().map_or(Value::Null, |text| exit_status(text)));
         if let Some(error) = &self.error {
             put("error", json!(error));

@@ -50,6 +50,7 @@ impl OpenSink for AsciicastSink {
             let files = Files::new(schema, inputs.len(), options.path.as_deref(), &context, "cast");
             let replayed = schema.metadata().get(HEADER_KEY).and_then(|line| decode::header(line).ok());
             let style = Style {
+                host: context.host.clone(),
                 version: options.version(),
                 precision: options.precision(replayed.as_ref()),
                 size: options.size(),

@@ -189,6 +189,49 @@ fn the_sidecar_says_who_how_long_and_how_much() {
 }
 
 #[test]
+fn bytes_that_the_source_counted_are_true_and_unknown_ones_are_null() {
+    let told = br#"{"bytes_in":1000000,"bytes_out":7}"#;
+    let run = record(&json!({}), &[(0, "a", "o", b"12"), (1, "a", "c", told), (2, "a", "x", b"0")]);
+    let facts = run.json("demo/a.json");
+    assert_eq!((&facts["bytes_in"], &facts["bytes_out"]), (&json!(1_000_000), &json!(7)));
+    let run = record(&json!({}), &[(0, "a", "o", b"12"), (2, "a", "x", b"0")]);
+    let facts = run.json("demo/a.json");
+    assert_eq!((&facts["bytes_in"], &facts["bytes_out"]), (&Value::Null, &json!(2)));
+}
+
+#[test]
+fn bytes_of_a_transfer_lie_beside_the_recording_and_make_no_events() {
+    let facts = br#"{"output_as":"bytes","input_as":"bytes"}"#;
+    let noise: &[u8] = &[0, 255, 0xc3, b'a', 0xe2, 0x82];
+    let frames = [
+        (0, "a", "c", &facts[..]),
+        (1, "a", "o", noise),
+        (1, "a", "i", b"in\xff"),
+        (2, "a", "o", noise),
+        (3, "a", "x", b"0"),
+        (4, "b", "o", b"text"),
+        (5, "b", "c", br#"{"output_as":"bytes"}"#),
+        (6, "b", "o", noise),
+        (7, "b", "x", b"0"),
+    ];
+    for (input, files) in [(true, 7), (false, 6)] {
+        let run = record(&json!({ "input": input }), &frames);
+        assert_eq!((run.failed, run.files("demo").len()), (0, files), "{:?}", run.files("demo"));
+        let bytes = |name: &str| std::fs::read(run.folder.path().join("demo").join(name)).unwrap();
+        assert_eq!(bytes("a.out"), [noise, noise].concat());
+        assert_eq!(bytes("b.out"), noise);
+        if input {
+            assert_eq!(bytes("a.in"), b"in\xff");
+        }
+        let facts = run.json("demo/a.json");
+        assert_eq!((&facts["output_file"], &facts["events"]["o"]), (&json!("a.out"), &json!(0)));
+        assert_eq!((&facts["bytes_out"], &facts["bytes_in"]), (&json!(12), &json!(3)));
+        assert!(!run.text("demo/a.cast").contains('\u{fffd}'));
+        assert!(run.text("demo/b.cast").contains("\"text\""));
+    }
+}
+
+#[test]
 fn a_sidecar_says_recording_from_the_first_frame_and_interrupted_without_an_exit() {
     let folder = tempfile::tempdir().unwrap();
     let host = FakeHost::new(folder.path());

@@ -7,42 +7,42 @@ use std::time::Duration;
 use tapedeck_sdk::Error;
 use tapedeck_sdk::options::{ByteSize, DurationText};
 
-use crate::backlog::BYTES_MIN;
+use crate::channel::backlog::BYTES_MIN;
 
-/// What happens to a session when it can't be recorded.
+/// A session that can't be recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnRecordFailure {
-    /// It goes on; the loss is counted.
+    /// Continues; the loss is counted.
     #[default]
     Continue,
-    /// It ends, and no byte reaches the client before it would survive a `kill -9` in the recording.
+    /// Ends; no byte reaches the client before it would survive a `kill -9`.
     Close,
 }
 
-/// A host that sessions go on to.
+/// The host that sessions go to.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
-    /// Its name or address, and port: `host`, `host:22` or `[::1]:22`. Without a port it is 22.
+    /// Name or address, and port: `host`, `host:22` or `[::1]:22`. Default port: 22.
     pub(crate) address: String,
-    /// Who to be there. Default: whoever the visitor says to be; then anybody who gets in here gets in there as everybody who has
-    /// Tapedeck's key among theirs.
+    /// The user there. Default: the client's user name; then any client is any user there who has authorized
+    /// Tapedeck's key.
     #[serde(default)]
     pub(crate) user: Option<String>,
-    /// The file of the private key to log in with, without a passphrase and readable by its owner only.
+    /// File of the private key to log in with: no passphrase, readable by its owner only.
     pub(crate) key: PathBuf,
-    /// The file of keys that the host may show, as OpenSSH writes it. A host whose key is not in it is refused.
+    /// File of the host's keys, in OpenSSH's format. A host with another key is refused.
     pub(crate) known_hosts: PathBuf,
 }
 
 impl Upstream {
-    /// The host and the port.
+    /// The host and port.
     pub(crate) fn place(&self) -> Result<(String, u16), Error> {
         let wrong = || {
-            let message = format!("\"{}\" is no host with a port", self.address);
+            let message = format!("\"{}\" is not a host with a port", self.address);
             Error::option(["upstream", "address"], message)
-                .with_hint("For example \"host.example:22\" or \"[2001:db8::1]:22\".")
+                .with_hint("for example \"host.example:22\" or \"[2001:db8::1]:22\"")
         };
         let (host, port) = match self.address.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((host, ""))) => (host, None),
@@ -62,69 +62,96 @@ impl Upstream {
     }
 }
 
+/// What is recorded of transfers: `scp -O`, `rsync`, `git` and others without a terminal whose output
+/// is not text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transfers {
+    /// Bytes as they are, marked as such: sinks of text leave them out, `asciicast` keeps them in a
+    /// file beside.
+    #[default]
+    Bytes,
+    /// Byte counts only, for known transfer programs.
+    Facts,
+    /// Like any output.
+    Text,
+}
+
 /// Options of the `ssh` source.
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("examples" = [{ "listen": "127.0.0.1:2222", "authorized_keys": "authorized_keys" }]))]
 pub struct SshOptions {
-    /// The address and port to listen on. Port 0 takes any that is free.
+    /// Address and port to listen on. Port 0: a free one.
     #[serde(default = "default_listen")]
     pub(crate) listen: String,
-    /// The file of the server's own key. Made on the first start, readable by its owner only.
+    /// File of the host key. Made on the first start, readable by its owner only.
     #[serde(default = "default_host_key")]
     pub(crate) host_key: PathBuf,
-    /// The file of public keys that get in, one a line, without options before the key. Refused if others can write it.
+    /// File of authorized public keys, one a line. Lines with options before the key are skipped. Refused if
+    /// others can write it.
     #[serde(default)]
     pub(crate) authorized_keys: Option<PathBuf>,
-    /// The file of users with a password, a line each: `user:hash`, the hash an argon2 PHC string (`$argon2id$v=19$…`) or
-    /// bcrypt (`$2y$…`, as `htpasswd -nB user` prints the whole line; as everywhere it sees a password's first 72 bytes only).
-    /// Refused if others can write it.
+    /// File of users and password hashes, one `user:hash` a line: an argon2 PHC string (`$argon2id$v=19$…`) or
+    /// bcrypt (`$2y$…`, as `htpasswd -nB user` prints it; uses the first 72 bytes of a password). Refused if
+    /// others can write it.
     #[serde(default)]
     pub(crate) passwords: Option<PathBuf>,
-    /// The program, and its arguments, that every session runs. Default: the user's shell, or in it what the client asks for.
+    /// Program and arguments of every session. Default: the user's shell, or the client's command in it.
     #[serde(default)]
     pub(crate) command: Vec<String>,
-    /// The environment variables that a client may set; a `*` at the end stands for anything.
+    /// Environment variables that a client may set; a `*` at the end matches anything.
     #[serde(default = "default_environment")]
     pub(crate) environment: Vec<String>,
-    /// Whether input is recorded. It may hold passwords; with an `upstream` nothing says which input is not shown, so they can't be left out.
+    /// Whether input is recorded. It may hold passwords; with an `upstream` hidden input can't be told apart.
     #[serde(default)]
     pub(crate) input: bool,
-    /// The most connections at the same time. When all places are taken, the one of somebody who has not logged in yet goes to the next
-    /// who comes.
+    /// The most connections at a time. When all are taken, a new one evicts a pending login.
     #[serde(default = "default_connections_max")]
     pub(crate) connections_max: usize,
-    /// The most failed logins of an address in a minute; further connections of it are closed at once.
+    /// The most failed logins of an address in a minute; further connections are closed at once.
     #[serde(default = "default_failed_logins_max")]
     pub(crate) failed_logins_max: u32,
     /// How long a client may take to log in, as `LoginGraceTime` of OpenSSH's server.
     #[serde(default = "default_login_timeout")]
     pub(crate) login_timeout: DurationText,
-    /// How long a connection may be without input and output. Default: as long as it likes.
+    /// How long a connection may be without input and output. Default: no limit.
     #[serde(default)]
     pub(crate) idle_timeout: Option<DurationText>,
-    /// How long a connection may last. Default: as long as it likes.
+    /// How long a connection may last. Default: no limit.
     #[serde(default)]
     pub(crate) time_limit: Option<DurationText>,
-    /// How often a silent client is asked whether it is still there. Three questions without an answer end the connection, as does a
-    /// client that takes nothing for as long.
+    /// Interval of keepalive requests to a silent client. Three without an answer end the connection, as does
+    /// a client that reads nothing for as long.
     #[serde(default = "default_keepalive")]
     pub(crate) keepalive: DurationText,
-    /// How much input of a connection may wait for programs that do not read it. The more waits, the slower the client may send; the
-    /// session that goes beyond ends. At least `4MiB`.
+    /// The most unread input of a connection. The more waits, the slower the client may send; a session beyond
+    /// the limit ends. At least `4MiB`.
     #[serde(default = "default_unread_input_max")]
     pub(crate) unread_input_max: ByteSize,
-    /// What happens to a session when it can't be recorded. `close` makes it wait for its recording too, and goes without `rate` only.
+    /// The most unread input of all connections. Beyond it, sessions with more than an equal share end.
+    /// Default: 8 times `unread_input_max`.
+    #[serde(default)]
+    pub(crate) unread_input_total_max: Option<ByteSize>,
+    /// The most channels at a time, over all connections; further ones are refused. A session here takes
+    /// 4 descriptors, a connection 2, with an upstream 3.
+    #[serde(default = "default_channels_max")]
+    pub(crate) channels_max: usize,
+    /// What is recorded of transfers (`scp -O`, `rsync`, `git`, output that is not text) without a
+    /// terminal.
+    #[serde(default)]
+    pub(crate) transfers: Transfers,
+    /// A session that can't be recorded. `close` also makes sessions wait for their recording; not with `rate`.
     #[serde(default)]
     pub(crate) on_record_failure: OnRecordFailure,
-    /// A host that every session goes on to, instead of running something here.
+    /// Host that every session goes to, instead of running here.
     #[serde(default)]
     pub(crate) upstream: Option<Upstream>,
-    /// The subsystems that a client may ask the upstream for. How much goes by is recorded, not what.
+    /// Subsystems that a client may ask the upstream for. Bytes are counted, not recorded.
     #[serde(default = "default_subsystems")]
     pub(crate) subsystems: Vec<String>,
-    /// Whether a client may have ports forwarded (`ssh -L`, `-W`, `-D`) to where the upstream host can connect. How much goes by is
-    /// recorded, not what.
+    /// Whether clients may forward ports (`ssh -L`, `-W`, `-D`) through the upstream host. Bytes are counted,
+    /// not recorded.
     #[serde(default)]
     pub(crate) forwarding: bool,
 }
@@ -137,7 +164,7 @@ fn default_host_key() -> PathBuf {
     PathBuf::from("tapedeck_host_key")
 }
 
-/// What `sshd` of most systems lets through.
+/// What `sshd` of most systems accepts.
 fn default_environment() -> Vec<String> {
     ["LANG", "LC_*"].map(str::to_owned).into()
 }
@@ -162,6 +189,10 @@ fn default_unread_input_max() -> ByteSize {
     ByteSize(32 << 20)
 }
 
+fn default_channels_max() -> usize {
+    128
+}
+
 fn default_keepalive() -> DurationText {
     DurationText(Duration::from_secs(30))
 }
@@ -169,8 +200,8 @@ fn default_keepalive() -> DurationText {
 impl SshOptions {
     pub(crate) fn check(&self) -> Result<SocketAddr, Error> {
         if self.authorized_keys.is_none() && self.passwords.is_none() {
-            let hint = "Add `authorized_keys = \"path\"`, a file of public keys, or `passwords = \"path\"`, a file \
-                        of lines `user:hash` with argon2 or bcrypt hashes.";
+            let hint = "add `authorized_keys = \"path\"`, a file of public keys, or `passwords = \"path\"`, a file \
+                        of lines `user:hash` with argon2 or bcrypt hashes";
             return Err(Error::option(["authorized_keys"], "nobody could log in").with_hint(hint));
         }
         match &self.upstream {
@@ -178,13 +209,13 @@ impl SshOptions {
                 upstream.place()?;
                 if !self.command.is_empty() {
                     let message = "sessions can't both run a command here and go on to an upstream host";
-                    return Err(Error::option(["command"], message).with_hint("Remove one of the two."));
+                    return Err(Error::option(["command"], message).with_hint("remove one of the two"));
                 }
             }
             None if self.forwarding => {
                 let message = "ports are forwarded by an upstream host only";
                 return Err(Error::option(["forwarding"], message)
-                    .with_hint("Add an `upstream`, or remove `forwarding`."));
+                    .with_hint("add an `upstream`, or remove `forwarding`"));
             }
             None => {}
         }
@@ -196,6 +227,7 @@ impl SshOptions {
         }
         for (name, zero) in [
             ("connections_max", self.connections_max == 0),
+            ("channels_max", self.channels_max == 0),
             ("failed_logins_max", self.failed_logins_max == 0),
             ("login_timeout", self.login_timeout.0.is_zero()),
             ("idle_timeout", self.idle_timeout.is_some_and(|time| time.0.is_zero())),
@@ -203,27 +235,46 @@ impl SshOptions {
             ("keepalive", self.keepalive.0.is_zero()),
         ] {
             if zero {
-                return Err(Error::option([name], format!("with a {name} of 0 nobody could stay")));
+                return Err(Error::option([name], format!("with a {name} of 0 no connection could last")));
             }
         }
         if self.unread_input_max.0 < BYTES_MIN {
             let message = "sessions that are only busy would end, as a client may send 2 MiB ahead";
-            return Err(Error::option(["unread_input_max"], message).with_hint("Take \"4MiB\" or more."));
+            return Err(Error::option(["unread_input_max"], message).with_hint("take \"4MiB\" or more"));
+        }
+        if self.unread_input_total_max.is_some_and(|total| total.0 < self.unread_input_max.0) {
+            let message = "all connections together may have less unread input than one";
+            return Err(Error::option(["unread_input_total_max"], message)
+                .with_hint("take `unread_input_max` or more"));
         }
         self.listen.parse().map_err(|error| {
-            Error::option(["listen"], format!("\"{}\" is no address with a port: {error}", self.listen))
-                .with_hint("For example \"127.0.0.1:2222\", or \"[::]:2222\" for everybody.")
+            Error::option(["listen"], format!("\"{}\" is not an address with a port: {error}", self.listen))
+                .with_hint("for example \"127.0.0.1:2222\", or \"[::]:2222\" for all addresses")
         })
     }
 
-    /// Whether sessions wait for their recording, and end without it.
+    /// Whether sessions wait for their recording and end without it.
     pub(crate) fn is_strict(&self) -> bool {
         self.on_record_failure == OnRecordFailure::Close
     }
 
-    /// How much input of a connection may wait.
+    /// The most unread input of a connection, in bytes.
     pub(crate) fn unread_input_bytes_max(&self) -> usize {
         usize::try_from(self.unread_input_max.0).unwrap_or(usize::MAX)
+    }
+
+    /// The most unread input of all connections, in bytes.
+    pub(crate) fn unread_input_total_bytes_max(&self) -> usize {
+        let total = self.unread_input_total_max.map(|total| usize::try_from(total.0).unwrap_or(usize::MAX));
+        total.unwrap_or_else(|| self.unread_input_bytes_max().saturating_mul(8))
+    }
+
+    /// The most descriptors that the server and its sessions have open at a time.
+    pub(crate) fn descriptors_max(&self) -> usize {
+        let (connection, channel) = if self.upstream.is_some() { (3, 0) } else { (2, 4) };
+        self.connections_max
+            .saturating_mul(connection)
+            .saturating_add(self.channels_max.saturating_mul(channel))
     }
 
     /// Whether a client may set this variable.

@@ -1,4 +1,4 @@
-//! The `ssh` source: starts the server, and makes batches of what comes from it. Knows nothing of SSH.
+//! The `ssh` source: starts the server, and makes batches of its frames. Does not know SSH.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,28 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::accept::{self, Server, Taps};
-use crate::auth::Door;
-use crate::host_key;
+use crate::auth::{Authenticator, keys};
+use crate::backend::upstream::UpstreamHost;
 use crate::options::SshOptions;
-use crate::tape::{FRAMES_MAX, Frame};
-use crate::upstream::Target;
+use crate::recording::recorder::{FRAMES_MAX, Frame};
+use crate::server::{Links, Server, listener};
 
 /// The most frames of a batch.
 const BATCH_ROWS_MAX: usize = 64;
 
-/// How long the sessions may take to end when the recording does.
+/// Descriptors of the rest of the process: sinks, the engine.
+const OTHER_DESCRIPTORS: usize = 320;
+
+/// How long sessions may take to end with the recording.
 const STOP_TIME: Duration = Duration::from_secs(2);
 
-/// A server that is not serving yet: whoever connects waits.
+/// A server that does not accept yet: clients wait.
 struct Closed {
     server: Arc<Server>,
     listener: TcpListener,
     key: russh::keys::PrivateKey,
     stop: watch::Receiver<bool>,
-    /// Where sessions learn how far the recording is, if they wait for it.
+    /// Where sessions read the watermark, in strict mode.
     marks: Option<watch::Sender<Watermark>>,
 }
 
@@ -43,9 +45,9 @@ pub(crate) struct Ssh {
     taken: Vec<Frame>,
     closed: Option<Closed>,
     stop: watch::Sender<bool>,
-    /// Whether the recording ends: what is left comes, and then the end.
+    /// Whether the recording ends: remaining frames come, then the end.
     stopping: bool,
-    /// Ends when nothing runs any more.
+    /// Closed when nothing runs any more.
     running: mpsc::Receiver<()>,
     runtime: Option<Runtime>,
 }
@@ -55,7 +57,7 @@ impl Ssh {
         self.runtime.as_ref().expect("it is taken away at the end only")
     }
 
-    /// Lets nobody in any more, and tells all sessions to end.
+    /// Stops accepting, and tells all sessions to end.
     fn close(&mut self) {
         self.stopping = true;
         self.closed = None;
@@ -80,20 +82,20 @@ impl Source for Ssh {
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
         if let Some(Closed { server, listener, key, stop, marks }) = self.closed.take() {
             if let Some(marks) = marks {
-                // Before anybody gets in: nobody is to wait for what is never told.
+                // Before the first client: nobody may wait for a watermark that never comes.
                 self.host.follow(0, Box::new(move |mark| _ = marks.send_replace(mark)))?;
             }
-            self.runtime().spawn(accept::listen(server, listener, key, stop));
+            self.runtime().spawn(listener::listen(server, listener, key, stop));
         }
         let time =
             if self.paced && !self.stopping { Duration::ZERO } else { deadline.since(self.host.now()) };
         let runtime = self.runtime.as_ref().expect("it is taken away at the end only");
         let (frames, taken) = (&mut self.frames, &mut self.taken);
-        // Nothing is lost when the time is over: frames are taken out of the queue or stay in it.
+        // Cancel safe: a timeout leaves frames in the queue.
         let came = runtime
             .block_on(async { tokio::time::timeout(time, frames.recv_many(taken, BATCH_ROWS_MAX)).await });
         match came {
-            // Nothing is there any more that could give a frame.
+            // Nothing is left that could record a frame.
             Ok(0) => Ok(Next::End),
             Ok(_) => Ok(Next::Batch { output: 0, batch: self.batch() }),
             Err(_late) => Ok(Next::Idle),
@@ -109,14 +111,14 @@ impl Source for Ssh {
 impl Drop for Ssh {
     fn drop(&mut self) {
         self.close();
-        // Whoever waits for room in the queue is told that there will be none.
+        // Wakes tasks that wait for room in the queue.
         self.frames.close();
         if let Some(runtime) = self.runtime.take() {
             let running = &mut self.running;
             drop(runtime.block_on(async { tokio::time::timeout(STOP_TIME, running.recv()).await }));
             runtime.shutdown_timeout(STOP_TIME);
         }
-        // Nobody puts anything any more. What nobody took, somebody may have seen.
+        // Frames left in the queue may have been seen by a client.
         let mut left = 0;
         while self.frames.try_recv().is_ok() {
             left += 1;
@@ -124,6 +126,17 @@ impl Drop for Ssh {
         if left > 0 {
             self.host.failed(left);
         }
+    }
+}
+
+/// Warns if the system's limit is below what the options allow to be open.
+fn warn_of_descriptors(options: &SshOptions, host: &dyn Host) {
+    let needed = options.descriptors_max().saturating_add(OTHER_DESCRIPTORS);
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if let Some(limit) = limit.filter(|&limit| limit < needed as u64) {
+        host.warn(&format!(
+            "up to {needed} descriptors may be needed and the limit is {limit}: raise it (`ulimit -n`), or lower `connections_max` and `channels_max`"
+        ));
     }
 }
 
@@ -144,28 +157,29 @@ impl OpenSource for Ssh {
         let listen = options.check()?;
         if options.is_strict() && context.rate_hz.is_some() {
             let message = "a session can't wait for its recording while the source has a `rate`";
-            return Err(Error::option(["on_record_failure"], message).with_hint(
-                "Remove `rate` (the server sends what there is when it is there), or take \"continue\".",
-            ));
+            return Err(Error::option(["on_record_failure"], message)
+                .with_hint("remove `rate`, or take \"continue\""));
         }
         if options.input && options.upstream.is_some() {
             context.host.warn(
-                "input is recorded, and whether an upstream terminal shows it can't be known: passwords that are typed there are recorded too",
+                "input is recorded, and an upstream terminal's echo is unknown: passwords typed there are recorded too",
             );
         }
         if options.authorized_keys.is_some()
             && options.upstream.as_ref().is_some_and(|upstream| upstream.user.is_none())
         {
             context.host.warn(
-                "whoever has a key in `authorized_keys` gets in at the upstream under any name there, \"root\" included; `upstream.user` names one",
+                "a key in `authorized_keys` logs in at the upstream under any name, \"root\" included; `upstream.user` names one",
             );
         }
-        let door = Door::new(&options)?;
-        let upstream = options.upstream.as_ref().map(|upstream| Target::new(upstream, context.host.clone()));
+        warn_of_descriptors(&options, context.host.as_ref());
+        let authenticator = Authenticator::new(&options, &context.host)?;
+        let upstream =
+            options.upstream.as_ref().map(|upstream| UpstreamHost::new(upstream, context.host.clone()));
         let upstream = upstream.transpose()?.map(Arc::new);
-        let key = host_key::load_or_make(&options.host_key, context.host.as_ref())?;
+        let key = keys::load_or_make(&options.host_key, context.host.as_ref())?;
         let schema = terminal::schema(&context.id).build()?;
-        // One worker: the recording keeps the order in which things happened, and the other cores are the engine's.
+        // One worker keeps frames in the order of events; the other cores are the engine's.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(4)
@@ -175,7 +189,7 @@ impl OpenSource for Ssh {
             .map_err(|error| Error::environment(format!("can't start the network's thread: {error}")))?;
         let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
             Error::environment(format!("can't listen on {listen}: {error}"))
-                .with_hint("Another program may have the port; name another one, such as \"127.0.0.1:2223\".")
+                .with_hint("another program may have the port; name another one, such as \"127.0.0.1:2223\"")
                 .at_option(["listen"])
         })?;
         let address = listener.local_addr().unwrap_or(listen);
@@ -186,8 +200,9 @@ impl OpenSource for Ssh {
         let (guard, running) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(false);
         let (marks, marked) = options.is_strict().then(|| watch::channel(Watermark::default())).unzip();
-        let taps = Taps { frames: sender, marks: marked, running: guard };
-        let server = Arc::new(Server::new(options, door, upstream, address, context.host.clone(), taps));
+        let links = Links { frames: sender, marks: marked, running: guard };
+        let server =
+            Arc::new(Server::new(options, authenticator, upstream, address, context.host.clone(), links));
         Ok(Self {
             pool: BatchPool::new(schema.clone()),
             streams: [schema],

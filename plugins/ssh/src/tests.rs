@@ -1,4 +1,4 @@
-//! What can be told without a client: how failures are counted, which variables pass, and that no password is nobody's.
+//! What can be tested without a client: failure counts, variables, hashes, credential files.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 use tapedeck_sdk::Timestamp;
 
-use crate::life::Life;
-use crate::limits::Failures;
+use crate::auth::failures::FailedLogins;
+use crate::auth::files::{self, Hash, Known};
 use crate::options::{SshOptions, Upstream};
-use crate::texts::{self, Hash, Known};
+use crate::server::state::ConnectionState;
 
 const START: Timestamp = Timestamp(1_700_000_000_000_000_000);
 
@@ -19,68 +19,68 @@ fn address(text: &str) -> IpAddr {
 
 #[test]
 fn an_address_is_turned_away_from_its_last_allowed_failure_on_for_a_minute() {
-    let failures = Failures::new(3);
+    let failures = FailedLogins::new(3);
     let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
     assert_eq!([0, 1, 2, 3].map(|_| failures.count(bad, START)), [false, false, true, false]);
-    assert!(failures.bars(bad, START) && !failures.bars(good, START));
-    assert!(failures.bars(bad, START + Duration::from_secs(59)));
-    assert!(!failures.bars(bad, START + Duration::from_secs(60)));
+    assert!(failures.is_banned(bad, START) && !failures.is_banned(good, START));
+    assert!(failures.is_banned(bad, START + Duration::from_secs(59)));
+    assert!(!failures.is_banned(bad, START + Duration::from_secs(60)));
     assert!(!failures.count(bad, START + Duration::from_secs(61)));
-    assert!(!failures.bars(bad, START + Duration::from_secs(61)));
+    assert!(!failures.is_banned(bad, START + Duration::from_secs(61)));
 }
 
 #[test]
 fn an_address_of_version_6_stands_for_its_network_and_a_mapped_one_for_itself() {
-    let failures = Failures::new(1);
+    let failures = FailedLogins::new(1);
     failures.count(address("2001:db8:0:1::5"), START);
-    assert!(failures.bars(address("2001:db8:0:1:ffff::9"), START));
-    assert!(!failures.bars(address("2001:db8:0:2::5"), START));
+    assert!(failures.is_banned(address("2001:db8:0:1:ffff::9"), START));
+    assert!(!failures.is_banned(address("2001:db8:0:2::5"), START));
     failures.count(address("::ffff:192.0.2.7"), START);
-    assert!(failures.bars(address("192.0.2.7"), START));
-    assert!(!failures.bars(address("::ffff:192.0.2.8"), START));
+    assert!(failures.is_banned(address("192.0.2.7"), START));
+    assert!(!failures.is_banned(address("::ffff:192.0.2.8"), START));
 }
 
 #[test]
 fn however_many_addresses_fail_the_latest_are_remembered() {
-    let failures = Failures::new(1);
+    let failures = FailedLogins::new(1);
     let of = |number: u32| IpAddr::V4(number.into());
     for number in 0..10_000 {
         failures.count(of(number), START + Duration::from_millis(number.into()));
     }
     let now = START + Duration::from_secs(10);
-    assert!(failures.bars(of(9_999), now) && failures.bars(of(9_000), now));
-    assert!(!failures.bars(of(0), now));
+    assert!(failures.is_banned(of(9_999), now) && failures.is_banned(of(9_000), now));
+    assert!(!failures.is_banned(of(0), now));
 }
 
 #[test]
 fn silence_is_counted_from_the_last_sign_of_life() {
-    let life = Life::new(START);
-    assert!(!life.logged_in());
-    life.log_in();
-    life.touch(START + Duration::from_secs(5));
-    assert_eq!(life.silent_for(START + Duration::from_secs(7)), Duration::from_secs(2));
-    assert!(life.logged_in());
+    let connection = ConnectionState::new(START);
+    assert!(!connection.logged_in());
+    connection.log_in();
+    connection.touch(START + Duration::from_secs(5));
+    assert_eq!(connection.idle_for(START + Duration::from_secs(7)), Duration::from_secs(2));
+    assert!(connection.logged_in());
 }
 
 #[test]
 fn a_client_is_stuck_from_the_first_write_that_waits_until_one_goes_through() {
-    let life = Life::new(START);
+    let connection = ConnectionState::new(START);
     let at = |seconds| START + Duration::from_secs(seconds);
-    assert_eq!(life.stuck_for(at(9)), Duration::ZERO);
-    life.stick(|| at(10));
-    life.stick(|| at(12));
-    assert_eq!(life.stuck_for(at(15)), Duration::from_secs(5));
-    life.flow();
-    assert_eq!(life.stuck_for(at(20)), Duration::ZERO);
+    assert_eq!(connection.blocked_for(at(9)), Duration::ZERO);
+    connection.write_blocked(|| at(10));
+    connection.write_blocked(|| at(12));
+    assert_eq!(connection.blocked_for(at(15)), Duration::from_secs(5));
+    connection.write_progressed();
+    assert_eq!(connection.blocked_for(at(20)), Duration::ZERO);
 }
 
 #[test]
 fn the_first_reason_to_end_a_connection_is_the_one_that_counts() {
-    let life = Life::new(START);
-    assert_eq!(life.ended(), None);
-    life.end("first");
-    life.end("second");
-    assert_eq!(life.ended(), Some("first"));
+    let connection = ConnectionState::new(START);
+    assert_eq!(connection.end_reason(), None);
+    connection.end("first");
+    connection.end("second");
+    assert_eq!(connection.end_reason(), Some("first"));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_hash_that_stands_for_unknown_users_is_sound_and_costs_what_a_real_one_doe
 fn hashes_of_both_kinds_are_known_and_others_are_not() {
     let argon2 = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$4Smw+8uJE9vkMuQHTI8JCch07funn1w88/v1CwyXAOw";
     let bcrypt = "$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
-    let users = texts::passwords(&format!("# two\n\nann:{argon2}\nbob:{bcrypt}\r\n")).unwrap();
+    let users = files::passwords(&format!("# two\n\nann:{argon2}\nbob:{bcrypt}\r\n")).unwrap().entries;
     assert_eq!(
         users,
         [
@@ -140,7 +140,9 @@ fn hashes_of_both_kinds_are_known_and_others_are_not() {
         "ann:$1$salt$qJH7.N4xYta3aEG/dfqo/0",
         "ann:$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0",
     ] {
-        let fault = texts::passwords(&format!("#\n{line}\n")).unwrap_err();
+        let parsed = files::passwords(&format!("#\n{line}\nbob:{bcrypt}\n")).unwrap();
+        let [fault] = &parsed.faults[..] else { panic!("{line}: {:?}", parsed.faults) };
+        assert_eq!(parsed.entries.len(), 1, "{line}");
         assert_eq!((fault.line, fault.what.as_str()), (2, "is not `user:hash`"), "{line}");
     }
 }
@@ -167,16 +169,19 @@ fn a_host_is_found_by_name_pattern_or_hash_and_at_its_port_only() {
         (format!("@cert-authority host.example {KEY}"), "host.example", 22, false),
         (format!("# host.example {KEY}"), "host.example", 22, false),
     ] {
-        let hosts = texts::known_hosts(&line).unwrap();
+        let hosts = files::known_hosts(&line).unwrap().entries;
         assert_eq!(!Known::of(&hosts, host, port).keys.is_empty(), found, "{line} for {host}:{port}");
     }
-    assert_eq!(texts::known_hosts(&format!("a {KEY}\nb\n")).unwrap_err().line, 2);
+    let parsed = files::known_hosts(&format!("a {KEY}\nb\nc {OTHER}\n")).unwrap();
+    assert_eq!((parsed.entries.len(), parsed.faults[0].line), (2, 2));
+    // Skipped, it would make a revoked key trusted.
+    assert_eq!(files::known_hosts(&format!("a {KEY}\n @revoked a x\n")).unwrap_err().line, 2);
 }
 
 #[test]
 fn a_revoked_key_is_trusted_no_more_wherever_it_stands() {
     let key = |text: &str| text.parse::<russh::keys::PublicKey>().unwrap();
-    let known = |text: &str| Known::of(&texts::known_hosts(text).unwrap(), "host", 22);
+    let known = |text: &str| Known::of(&files::known_hosts(text).unwrap().entries, "host", 22);
     let both = known(&format!("host {KEY}\nhost {OTHER}\n"));
     assert!(both.trusts(&key(KEY)) && both.trusts(&key(OTHER)));
     let one = known(&format!("@revoked * {OTHER}\nhost {KEY}\nhost {OTHER}\n"));

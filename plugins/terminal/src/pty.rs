@@ -31,6 +31,13 @@ pub(crate) enum Read {
     HungUp,
 }
 
+/// Width and height of a window in pixels; 0 where the terminal does not say.
+pub(crate) type Pixels = (u16, u16);
+
+fn window(size: Size, (width, height): Pixels) -> Winsize {
+    Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: width, ws_ypixel: height }
+}
+
 /// A command that runs.
 pub(crate) struct Session {
     master: Pty,
@@ -42,12 +49,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn start(options: &TerminalOptions, size: Size) -> Result<Self, Error> {
+    pub(crate) fn start(options: &TerminalOptions, size: Size, pixels: Pixels) -> Result<Self, Error> {
         let making =
             |error: &dyn std::fmt::Display| Error::environment(format!("can't make a terminal: {error}"));
         let (master, slave) = pty_process::blocking::open().map_err(|error| making(&error))?;
-        let pty_size = pty_process::Size::new(size.rows, size.columns);
-        master.resize(pty_size).map_err(|error| making(&error))?;
+        rustix::termios::tcsetwinsize(&master, window(size, pixels)).map_err(|error| making(&error))?;
         rustix::fs::fcntl_getfl(&master)
             .and_then(|flags| rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK))
             .map_err(|error| making(&error))?;
@@ -100,9 +106,8 @@ impl Session {
         }
     }
 
-    pub(crate) fn resize(&self, size: Size) -> Result<(), Errno> {
-        let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&self.master, size)
+    pub(crate) fn resize(&self, size: Size, pixels: Pixels) -> Result<(), Errno> {
+        rustix::termios::tcsetwinsize(&self.master, window(size, pixels))
     }
 
     /// Whether a line that is typed now is shown. A program that reads key by key shows them itself.

@@ -120,16 +120,19 @@ impl Terminal {
             columns: options.width.or(window.map(|size| size.columns)).unwrap_or(80),
             rows: options.height.or(window.map(|size| size.rows)).unwrap_or(24),
         };
+        let fixed = options.width.is_some() || options.height.is_some();
+        // A size of the options' own has no pixels that anybody knows.
+        let pixels = seat.as_ref().filter(|_| !fixed).map_or((0, 0), Seat::pixels);
         let schema = terminal::schema(&context.id).metadata(SINGLE_KEY, "true").build()?;
         Ok(Self {
             pool: BatchPool::new(schema.clone()),
             streams: [schema],
             host: context.host.clone(),
             user: None,
-            session: Session::start(options, size)?,
+            session: Session::start(options, size, pixels)?,
             phase: Phase::Fresh(seat),
             size,
-            fixed: options.width.is_some() || options.height.is_some(),
+            fixed,
             records_input: options.input,
             keys,
             echoes: true,
@@ -225,11 +228,13 @@ impl Terminal {
     }
 
     fn resize(&mut self) -> io::Result<()> {
-        let size = self.user.as_ref().and_then(User::new_size);
-        if let Some(size) = size.filter(|&size| !self.fixed && size != self.size) {
-            self.session.resize(size)?;
-            self.size = size;
-            self.push_size();
+        let Some(user) = &self.user else { return Ok(()) };
+        // Pixels may change alone, with the size of the letters.
+        if let Some(size) = user.new_size().filter(|_| !self.fixed) {
+            self.session.resize(size, user.pixels())?;
+            if std::mem::replace(&mut self.size, size) != size {
+                self.push_size();
+            }
         }
         Ok(())
     }

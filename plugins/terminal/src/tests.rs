@@ -304,6 +304,38 @@ fn a_change_of_the_window_is_followed_unless_the_size_is_fixed() {
 }
 
 #[test]
+fn the_pixels_of_the_window_pass_also_where_they_change_alone() {
+    let desk = Desk::new();
+    let window = |width, height| Winsize { ws_row: 30, ws_col: 100, ws_xpixel: width, ws_ypixel: height };
+    rustix::termios::tcsetwinsize(&desk.user, window(1000, 600)).unwrap();
+    let mut source =
+        desk.attach(&json!({ "command": ["/bin/sh", "-c", "tty; while :; do read line; done"] }));
+    let mut all = Vec::new();
+    until(&mut source, &mut all, shows("o", "\n"));
+    let path = String::from_utf8(data(&all, "o")).unwrap().trim().to_owned();
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NOCTTY;
+    let terminal = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
+    let pixels = || {
+        let size = rustix::termios::tcgetwinsize(&terminal).unwrap();
+        (size.ws_xpixel, size.ws_ypixel)
+    };
+    assert_eq!(pixels(), (1000, 600));
+    rustix::termios::tcsetwinsize(&desk.user, window(1500, 900)).unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), Signal::WINCH).unwrap();
+    for _ in 0..1000 {
+        assert_eq!(
+            next(&mut source, Duration::from_millis(20)).unwrap(),
+            [],
+            "the size in cells is the same"
+        );
+        if pixels() == (1500, 900) {
+            return;
+        }
+    }
+    panic!("the pixels are {:?}", pixels());
+}
+
+#[test]
 fn keys_set_marks_and_pause_the_recording_and_are_not_passed_on() {
     let desk = Desk::new();
     let mut source = desk.attach(&json!({ "command": ["/bin/cat"], "mark_key": "ctrl-x", "input": true }));

@@ -15,6 +15,7 @@ use tapedeck_sdk::Error;
 use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::poll::{self, Wanted};
+use crate::pty::Pixels;
 
 /// So much output that the terminal has taken is kept until it is forgotten all at once.
 const SHOWN_BYTES_MAX: usize = 64 << 10;
@@ -53,6 +54,16 @@ impl Seat {
     pub(crate) fn size(&self) -> Option<Size> {
         size(&self.output).or_else(|| size(&self.input))
     }
+
+    /// The size of the window in pixels.
+    pub(crate) fn pixels(&self) -> Pixels {
+        pixels(&self.output)
+    }
+}
+
+/// The size of the window in pixels, 0 where the terminal does not say.
+fn pixels(terminal: &OwnedFd) -> Pixels {
+    rustix::termios::tcgetwinsize(terminal).map_or((0, 0), |size| (size.ws_xpixel, size.ws_ypixel))
 }
 
 fn size(terminal: &OwnedFd) -> Option<Size> {
@@ -124,6 +135,11 @@ impl User {
     #[must_use]
     pub fn size(&self) -> Option<Size> {
         size(&self.output).or_else(|| size(&self.input))
+    }
+
+    /// The size of the window in pixels.
+    pub(crate) fn pixels(&self) -> Pixels {
+        pixels(&self.output)
     }
 
     /// The size of the window, after a change. Forgets that there was one.

@@ -163,3 +163,15 @@ fn what_came_over_pipes_begins_each_line_on_the_left() {
     desk.sink.finish().unwrap();
     assert_eq!(desk.text("demo.txt"), "one\ntwo\nthree\nfour\n");
 }
+
+#[test]
+fn bytes_of_a_transfer_are_not_shown() {
+    let mut desk = Desk::new(&json!({}), true);
+    desk.write(&[
+        ("a", "o", b"text\r\n"),
+        ("a", "c", br#"{"output_as":"bytes"}"#),
+        ("a", "o", b"\0\xffnoise"),
+    ]);
+    desk.sink.finish().unwrap();
+    assert_eq!(desk.text("demo.txt"), "text\n");
+}

@@ -23,6 +23,14 @@ pub(crate) struct Transcript {
     /// Bytes of the file that will not change any more.
     length: u64,
     changed: bool,
+    /// Whether the output is bytes of a transfer, which are not shown.
+    bytes: bool,
+}
+
+/// Whether facts say that the output is bytes of a transfer.
+fn is_bytes(facts: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(facts)
+        .is_ok_and(|facts| facts.get("output_as").is_some_and(|value| value == "bytes"))
 }
 
 impl Transcript {
@@ -72,11 +80,12 @@ impl Recording for Transcript {
         let path = host.artifact(&stem.with_added_extension("txt"), Role::RecordingOf(input))?;
         let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
         let screen = Screen::new(*style);
-        Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false })
+        Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false, bytes: false })
     }
 
     fn take(&mut self, _at: Timestamp, code: Code, data: &[u8], _style: &Size) -> Result<Taken, Error> {
         match code {
+            Code::Output if self.bytes => return Ok(Taken::LeftOut),
             Code::Output => self.screen.show(data),
             Code::Resize => match Size::parse(data) {
                 Some(size) => {
@@ -86,7 +95,11 @@ impl Recording for Transcript {
                 None => return Ok(Taken::No),
             },
             Code::Exit => return Ok(Taken::EndedLeftOut),
-            Code::Input | Code::Mark | Code::Facts | Code::Echo => return Ok(Taken::LeftOut),
+            Code::Facts => {
+                self.bytes |= is_bytes(data);
+                return Ok(Taken::LeftOut);
+            }
+            Code::Input | Code::Mark | Code::Echo => return Ok(Taken::LeftOut),
         }
         self.changed = true;
         self.gather().map(|()| Taken::Yes)

@@ -13,6 +13,10 @@
 //! | `e` | whether what is typed is shown from here on: `on` or `off` |
 //!
 //! The codes in the first five rows are those of asciicast version 3.
+//!
+//! Facts with a meaning of their own: `bytes_in` and `bytes_out`, what passed in all, recorded or not;
+//! `output_as` and `input_as`, where `"bytes"` says that further `o` or `i` rows are bytes of a transfer, not
+//! text.
 
 use std::fmt;
 

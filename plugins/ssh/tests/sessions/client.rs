@@ -1,4 +1,4 @@
-//! A client that can do what OpenSSH's does not. Knows nothing of what is tested.
+//! A client for what OpenSSH's can't do. Does not know the tests.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use russh::client::Handle;
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use tokio::runtime::Runtime;
 
-use crate::desk::Desk;
+use crate::harness::Gateway;
 
-/// Any key that a server shows.
+/// Trusts any host key.
 pub(crate) struct Trusting;
 
 impl russh::client::Handler for Trusting {
@@ -23,17 +23,17 @@ pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A connection that has not logged in.
+/// A connection without a login.
 #[expect(clippy::async_yields_async, reason = "that a connection can be waited for is of no use here")]
-pub(crate) fn connect(desk: &Desk) -> impl Future<Output = Handle<Trusting>> + Send + use<> {
-    let address = format!("127.0.0.1:{}", desk.port);
+pub(crate) fn connect(gateway: &Gateway) -> impl Future<Output = Handle<Trusting>> + Send + use<> {
+    let address = format!("127.0.0.1:{}", gateway.port);
     async { russh::client::connect(Arc::default(), address, Trusting).await.unwrap() }
 }
 
 /// A connection of alice's, with her key.
 #[expect(clippy::async_yields_async, reason = "that a connection can be waited for is of no use here")]
-pub(crate) fn log_in(desk: &Desk) -> impl Future<Output = Handle<Trusting>> + Send + use<> {
-    let (connected, key) = (connect(desk), desk.folder.path().join("alice"));
+pub(crate) fn log_in(gateway: &Gateway) -> impl Future<Output = Handle<Trusting>> + Send + use<> {
+    let (connected, key) = (connect(gateway), gateway.folder.path().join("alice"));
     async {
         let mut client = connected.await;
         let key = Arc::new(russh::keys::load_secret_key(key, None).unwrap());

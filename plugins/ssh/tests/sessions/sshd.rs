@@ -1,4 +1,4 @@
-//! OpenSSH's server on a port of its own, as the host behind the gateway. Knows nothing of what is tested.
+//! OpenSSH's server on a port of its own, as the upstream host. Does not know the tests.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::desk::{Clockwork, Desk, folder, make_key};
+use crate::harness::{FakeEngine, Gateway, folder, make_key};
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
-/// How often to ask whether it listens, and how long to wait in between: 20 s in all.
-const KNOCKS_MAX: usize = 1000;
-const KNOCK_PAUSE: Duration = Duration::from_millis(20);
+/// How often to try to connect, and the pause between: 20 s in all.
+const CONNECT_ATTEMPTS_MAX: usize = 1000;
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 
-/// A running server. Whoever has the key `gate` gets in.
+/// A running server. The key `gate` logs in.
 pub(crate) struct Sshd {
     child: Child,
     pub(crate) port: u16,
@@ -29,14 +29,14 @@ impl Drop for Sshd {
     }
 }
 
-/// Who the tests run as, which is the only one that an unprivileged server can let in.
+/// The user of the tests: the only one that an unprivileged server can let in.
 pub(crate) fn me() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 impl Sshd {
-    /// Starts one with its keys in this folder, which are made if they are not there.
+    /// Starts one with its keys in this folder, made if absent.
     pub(crate) fn start(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self::start_at(folder, port)
@@ -48,7 +48,7 @@ impl Sshd {
             Path::new(PROGRAM).is_file(),
             "these tests need OpenSSH's server: tools/install.sh openssh-server"
         );
-        // Needed by a server that runs as root, which can make it.
+        // A server that runs as root needs it, and can make it.
         drop(std::fs::create_dir_all("/run/sshd"));
         for key in ["upstream_host_key", "gate"] {
             if !folder.join(key).exists() {
@@ -56,7 +56,7 @@ impl Sshd {
             }
         }
         let at = |name: &str| folder.join(name).display().to_string();
-        // At this depth a shell that `sshd` starts reads nothing that the user of these tests has set up.
+        // At this depth a shell that `sshd` starts reads no start-up files of the user's.
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nAcceptEnv LC_*\nPrintMotd no\nPrintLastLog no\n\
@@ -69,17 +69,17 @@ impl Sshd {
         let mut command = Command::new(PROGRAM);
         command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        for _knock in 0..KNOCKS_MAX {
+        for _attempt in 0..CONNECT_ATTEMPTS_MAX {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Self { child, port };
             }
             assert!(child.try_wait().unwrap().is_none(), "sshd has ended: {}", log_of(folder));
-            _ = rustix::thread::nanosleep(&KNOCK_PAUSE.try_into().unwrap());
+            _ = rustix::thread::nanosleep(&CONNECT_PAUSE.try_into().unwrap());
         }
         panic!("sshd does not listen: {}", log_of(folder));
     }
 
-    /// The line of a `known_hosts` file that says that this server shows that key.
+    /// A `known_hosts` line with this server and this key.
     pub(crate) fn known(&self, key: &Path) -> String {
         let key = std::fs::read_to_string(key.with_extension("pub")).unwrap();
         format!("[127.0.0.1]:{} {key}", self.port)
@@ -90,7 +90,7 @@ fn log_of(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("sshd_log")).unwrap_or_default()
 }
 
-/// The gateway's options for a server whose key is known.
+/// The gateway's upstream options for a server with a known key.
 pub(crate) fn options(folder: &Path, sshd: &Sshd) -> Value {
     let known_hosts = folder.join("upstream_known_hosts");
     std::fs::write(&known_hosts, sshd.known(&folder.join("upstream_host_key"))).unwrap();
@@ -98,27 +98,27 @@ pub(crate) fn options(folder: &Path, sshd: &Sshd) -> Value {
     json!({ "address": address, "user": me(), "key": folder.join("gate"), "known_hosts": known_hosts })
 }
 
-/// A gateway before a server of its own.
-pub(crate) struct Gate {
-    // The gateway ends first.
-    pub(crate) desk: Desk,
+/// A gateway in front of a server of its own.
+pub(crate) struct Proxy {
+    // Dropped first.
+    pub(crate) gateway: Gateway,
     pub(crate) sshd: Sshd,
 }
 
-impl Gate {
+impl Proxy {
     pub(crate) fn new(more: Value) -> Self {
         Self::with_host(more, std::sync::Arc::default())
     }
 
-    pub(crate) fn with_host(more: Value, host: std::sync::Arc<Clockwork>) -> Self {
+    pub(crate) fn with_host(more: Value, host: std::sync::Arc<FakeEngine>) -> Self {
         let folder: TempDir = folder();
         let sshd = Sshd::start(folder.path());
         let mut all = more;
         all["upstream"] = options(folder.path(), &sshd);
-        Self { desk: Desk::with_host(folder, all, host), sshd }
+        Self { gateway: Gateway::with_host(folder, all, host), sshd }
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
-        self.desk.folder.path().join(name)
+        self.gateway.folder.path().join(name)
     }
 }

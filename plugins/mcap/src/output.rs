@@ -122,16 +122,20 @@ impl Output {
     /// Writes the summary. A file that failed is cut behind its last whole chunk and gets one for what is before.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
         if self.writer.is_none() {
-            return repair::repair(&self.path).map(drop);
+            return repair::repair(&self.path).map(drop).map_err(mended_later);
         }
-        self.writer("write the summary", |writer| writer.finish().map(drop))?;
+        let finished = self.writer("write the summary", |writer| writer.finish().map(drop));
+        let finished = finished.and_then(|()| self.close());
+        // Frames that did not reach the file are lost, whatever can be mended.
+        finished.inspect_err(|_lost| drop(repair::repair(&self.path)))
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
-        let flushed = writer.into_inner().into_inner().into_inner();
-        let Err(error) = flushed else { return Ok(()) };
+        let Err(error) = writer.into_inner().into_inner().into_inner() else { return Ok(()) };
         let (error, file) = error.into_parts();
         drop(file.into_parts());
-        let error = Error::io("write the summary", &self.path, &error);
-        repair::repair(&self.path).map_err(|_second| error).map(drop)
+        Err(Error::io("write the summary", &self.path, &error))
     }
 
     fn end_chunk(&mut self) {
@@ -153,8 +157,13 @@ impl Output {
             drop(writer.into_inner().into_inner().into_parts());
         }
         let error = failed_to(doing, &self.path, error);
-        error.with_hint("Chunks that were complete before can be read once the sink has finished.")
+        error.with_hint("chunks that were complete before can be read")
     }
+}
+
+/// Of a file without its summary, for which there was no room.
+fn mended_later(error: Error) -> Error {
+    error.with_hint("the frames before can be read; `tapedeck recover` adds the summary when there is room")
 }
 
 fn closed(path: &std::path::Path) -> Error {

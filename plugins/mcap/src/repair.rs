@@ -243,5 +243,9 @@ fn write(path: &Path, end: u64, tail: &[u8]) -> Result<(), Error> {
         file.seek(SeekFrom::Start(end))?;
         file.write_all(tail)
     };
-    mend().map_err(|error| Error::io("mend the recording", path, &error))
+    mend().map_err(|error| {
+        // What is there of the new end is no use; the recording can be read without it.
+        drop(OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(end)));
+        Error::io("mend the recording", path, &error)
+    })
 }

@@ -92,7 +92,7 @@ impl<'a> Scan<'a> {
                 run = None;
             }
             if head.opcode != op::MESSAGE_INDEX {
-                self.know(chunk.take())?;
+                self.know(chunk.take(), false);
             }
             match head.opcode {
                 op::DATA_END | op::FOOTER => break,
@@ -103,11 +103,13 @@ impl<'a> Scan<'a> {
             }
             at = head.end();
         }
-        self.know(chunk)?;
         if at >= self.bytes.length {
             self.contents.ending = Ending::Torn;
         }
+        // At a torn end indexes may be missing.
+        self.know(chunk, self.contents.ending != Ending::Marked);
         self.contents.end = at;
+        self.find_channels();
         Ok(())
     }
 
@@ -195,33 +197,50 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Looks into a chunk where what follows it does not tell everything.
-    fn know(&mut self, chunk: Option<usize>) -> Result<(), Error> {
-        let Some(part) = chunk.and_then(|chunk| self.contents.parts.get(chunk)) else { return Ok(()) };
+    fn knows(&self, part: &Part) -> bool {
         let known = |&(channel, _): &(u16, Count)| self.contents.channels.contains_key(&channel);
-        if part.channels.as_ref().is_some_and(|channels| channels.iter().all(known)) {
-            return Ok(());
+        part.channels.as_ref().is_some_and(|channels| channels.iter().all(known))
+    }
+
+    /// Looks into a chunk where what follows it does not tell everything.
+    fn know(&mut self, chunk: Option<usize>, doubtful: bool) {
+        let Some(part) = chunk.and_then(|chunk| self.contents.parts.get(chunk)) else { return };
+        if self.knows(part) && !doubtful {
+            return;
         }
         // One that is damaged is told of when it is read.
-        let Ok(records) = records(self.bytes, part) else { return Ok(()) };
+        let Ok(records) = records(self.bytes, part) else { return };
         let mut counts: Vec<(u16, Count)> = Vec::new();
         for record in Records::new(&records) {
             let Ok((opcode, _, content)) = record else { break };
-            match opcode {
-                op::MESSAGE => {
-                    let Some(header) = message_header(content) else { break };
-                    match counts.iter_mut().find(|(channel, _)| *channel == header.channel_id) {
-                        Some((_, Count::Known(count))) => *count += 1,
-                        _ => counts.push((header.channel_id, Count::Known(1))),
-                    }
-                }
-                _ => describe(&mut self.contents, opcode, content),
+            if opcode != op::MESSAGE {
+                describe(&mut self.contents, opcode, content);
+                continue;
+            }
+            let Some(header) = message_header(content) else { break };
+            match counts.iter_mut().find(|(channel, _)| *channel == header.channel_id) {
+                Some((_, Count::Known(count))) => *count += 1,
+                _ => counts.push((header.channel_id, Count::Known(1))),
             }
         }
         if let Some(part) = chunk.and_then(|chunk| self.contents.parts.get_mut(chunk)) {
             part.channels = Some(counts);
         }
-        Ok(())
+    }
+
+    /// Looks for channels in all chunks if some are not known: a channel may be in another chunk than its first message.
+    fn find_channels(&mut self) {
+        if self.contents.parts.iter().all(|part| part.channels.is_none() || self.knows(part)) {
+            return;
+        }
+        let parts = std::mem::take(&mut self.contents.parts);
+        for part in parts.iter().filter(|part| part.layout == Layout::Chunk) {
+            let Ok(records) = records(self.bytes, part) else { continue };
+            for (opcode, _, content) in Records::new(&records).map_while(Result::ok) {
+                describe(&mut self.contents, opcode, content);
+            }
+        }
+        self.contents.parts = parts;
     }
 
     fn other(&mut self, head: Head) -> Result<(), Error> {

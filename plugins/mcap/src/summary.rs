@@ -83,7 +83,7 @@ fn by_summary(bytes: &Bytes, footer: Footer) -> Result<Option<Contents>, Error> 
     fill(bytes, contents, &chunks, footer.summary_start)
 }
 
-/// Looks through the gaps between the chunks. `None` if chunks lie where there is none.
+/// Looks through the gaps between the chunks, and for channels that the summary does not repeat. `None` if chunks lie where there is none.
 fn fill(
     bytes: &Bytes,
     contents: Contents,
@@ -104,12 +104,6 @@ fn fill(
         at = end;
     }
     scan.walk(at, data_end)?;
-    let known = |(channel, _): &(u16, Count)| scan.contents.channels.contains_key(channel);
-    let all_known = |part: &Part| part.channels.as_ref().is_some_and(|channels| channels.iter().all(known));
-    // Channels that the summary does not repeat are in the chunks.
-    if scan.contents.channels.is_empty() && !scan.contents.parts.iter().all(all_known) {
-        return Ok(None);
-    }
     Ok(Some(scan.contents))
 }
 

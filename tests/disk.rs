@@ -33,7 +33,7 @@ fn part(output: &str, name: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {output}"))
 }
 
-const SINKS: [&str; 5] = ["hdf5", "parquet", "arrow", "csv", "jsonl"];
+const SINKS: [&str; 6] = ["hdf5", "parquet", "arrow", "csv", "jsonl", "mcap"];
 
 fn pipeline(sink: &str) -> String {
     format!(

@@ -1,7 +1,8 @@
 //! A part of a file in memory: decompressed, checked, and where its messages are.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
+use binrw::BinReaderExt;
 use mcap::records::{ChunkHeader, MessageHeader, Record, op};
 use tapedeck_sdk::Error;
 
@@ -115,6 +116,9 @@ pub(crate) fn records(bytes: &Bytes, part: &Part) -> Result<Vec<u8>, Error> {
     if raw.first() != Some(&op::CHUNK) {
         return Err(damaged("there should be a chunk"));
     }
+    if part.layout == Layout::Torn {
+        return Ok(torn(content));
+    }
     let parsed = mcap::parse_record(op::CHUNK, content);
     let Ok(Record::Chunk { header, data }) = parsed else { return Err(damaged("a chunk's header makes no sense")) };
     let records = decompressed(&header, &data).map_err(|what| damaged(&what))?;
@@ -123,6 +127,34 @@ pub(crate) fn records(bytes: &Bytes, part: &Part) -> Result<Vec<u8>, Error> {
         return Err(damaged("a chunk's checksum is wrong"));
     }
     Ok(records)
+}
+
+/// The whole records in what there is of a chunk.
+fn torn(content: &[u8]) -> Vec<u8> {
+    let mut cursor = Cursor::new(content);
+    let Ok(header) = cursor.read_le::<ChunkHeader>() else { return Vec::new() };
+    let data = usize::try_from(cursor.position()).ok().and_then(|at| content.get(at..)).unwrap_or_default();
+    let mut found = match header.compression.as_str() {
+        "" => data.to_vec(),
+        "zstd" => zstd::stream::read::Decoder::with_buffer(data).map(readable).unwrap_or_default(),
+        "lz4" => lz4::Decoder::new(data).map(readable).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let mut records = Records::new(&found);
+    let mut end = 0;
+    while let Some(Ok(_)) = records.next() {
+        end = records.at;
+    }
+    found.truncate(end);
+    found
+}
+
+/// What can be read before the first error.
+fn readable(reader: impl Read) -> Vec<u8> {
+    let mut found = Vec::new();
+    // The bytes before an error are kept.
+    _ = reader.take(PART_BYTES_MAX).read_to_end(&mut found);
+    found
 }
 
 fn decompressed(header: &ChunkHeader, data: &[u8]) -> Result<Vec<u8>, String> {

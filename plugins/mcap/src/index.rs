@@ -52,6 +52,8 @@ impl Bytes {
 pub(crate) enum Layout {
     /// A chunk record.
     Chunk,
+    /// The beginning of a chunk record that the file ends in.
+    Torn,
     /// Records one after the other, outside of chunks.
     Run,
 }

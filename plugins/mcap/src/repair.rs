@@ -7,7 +7,7 @@ use std::path::Path;
 
 use binrw::BinWrite;
 use mcap::records::{
-    ChunkIndex, DataEnd, Footer, Header, MessageIndex, MessageIndexEntry, Statistics, SummaryOffset, op,
+    ChunkHeader, ChunkIndex, DataEnd, Footer, Header, MessageIndex, MessageIndexEntry, Statistics, SummaryOffset, op,
 };
 use tapedeck_sdk::{Error, Repair};
 
@@ -50,24 +50,35 @@ pub(crate) fn repair(path: &Path) -> Result<Repair, Error> {
         put(&mut tail, op::HEADER, &Header { profile: String::new(), library });
     }
     let mut chunks = Vec::new();
-    let last = contents.parts.len().checked_sub(1).filter(|_| contents.ending == Ending::Torn);
+    let last = contents.parts.iter().rposition(|part| part.layout == Layout::Chunk);
+    let last = last.filter(|_| contents.ending == Ending::Torn);
     for (number, part) in contents.parts.iter().enumerate() {
-        if part.layout == Layout::Run {
-            continue;
+        match part.layout {
+            Layout::Run => continue,
+            Layout::Torn => {
+                chunks.push(rewritten(&bytes, part, contents.end, &mut tail)?);
+                continue;
+            }
+            Layout::Chunk => {}
         }
         let Some(mut index) = chunk_index(&bytes, part)? else { continue };
         if Some(number) == last && is_last(&contents, part, &index) {
             // The indexes of the last chunk may be torn: they are made anew.
             contents.end = part.at + part.length;
-            message_indexes(&bytes, part, &mut index, &mut tail)?;
+            // A chunk that can't be read has no messages that could be found.
+            let records = records(&bytes, part).unwrap_or_default();
+            message_indexes(&records, &mut index, &mut tail);
         }
         chunks.push(index);
     }
     let cut = bytes.length - contents.end;
     let torn = cut > 0 && contents.ending == Ending::Torn;
+    let saved = contents.parts.iter().any(|part| part.layout == Layout::Torn);
     end(&contents, &chunks, &mut tail);
     write(path, contents.end, &tail)?;
-    let said = if torn { format!("cut {cut} bytes of a torn end and ") } else { String::new() };
+    let said = if saved {
+        "closed the torn last chunk and ".to_owned()
+    } else if torn { format!("cut {cut} bytes of a torn end and ") } else { String::new() };
     Ok(Repair::Mended(format!("{said}added the missing summary")))
 }
 
@@ -87,7 +98,7 @@ fn frames(part: &Part) -> u64 {
 /// What the summary says of a chunk. `None` if its header makes no sense.
 fn chunk_index(bytes: &Bytes, part: &Part) -> Result<Option<ChunkIndex>, Error> {
     let head = bytes.read(part.at + HEAD_BYTES, (part.length - HEAD_BYTES).min(CHUNK_HEADER_BYTES))?;
-    let Ok(header) = binrw::BinReaderExt::read_le::<mcap::records::ChunkHeader>(&mut Cursor::new(&head)) else {
+    let Ok(header) = binrw::BinReaderExt::read_le::<ChunkHeader>(&mut Cursor::new(&head)) else {
         return Ok(None);
     };
     let begin = part.at + part.length;
@@ -123,14 +134,10 @@ fn message_index(bytes: &Bytes, at: u64) -> Result<Option<(u16, u64)>, Error> {
 }
 
 /// Makes the message indexes of a chunk, which are to stand right behind it.
-fn message_indexes(bytes: &Bytes, part: &Part, index: &mut ChunkIndex, tail: &mut Vec<u8>) -> Result<(), Error> {
+fn message_indexes(records: &[u8], index: &mut ChunkIndex, tail: &mut Vec<u8>) {
     index.message_index_offsets.clear();
-    index.message_index_length = 0;
-    // A chunk that can't be read has no messages that could be found.
-    let Ok(records) = records(bytes, part) else { return Ok(()) };
     let mut indexes: BTreeMap<u16, Vec<MessageIndexEntry>> = BTreeMap::new();
-    for record in Records::new(&records) {
-        let Ok((opcode, at, content)) = record else { break };
+    for (opcode, at, content) in Records::new(records).map_while(Result::ok) {
         if let (op::MESSAGE, Some(header)) = (opcode, message_header(content)) {
             let offset = at as u64 - HEAD_BYTES;
             let entry = MessageIndexEntry { log_time: header.log_time, offset };
@@ -139,12 +146,45 @@ fn message_indexes(bytes: &Bytes, part: &Part, index: &mut ChunkIndex, tail: &mu
     }
     let begin = tail.len();
     for (channel_id, records) in indexes {
-        let at = part.at + part.length + (tail.len() - begin) as u64;
+        let at = index.chunk_start_offset + index.chunk_length + (tail.len() - begin) as u64;
         index.message_index_offsets.insert(channel_id, at);
         put(tail, op::MESSAGE_INDEX, &MessageIndex { channel_id, records });
     }
     index.message_index_length = (tail.len() - begin) as u64;
-    Ok(())
+}
+
+/// Writes what there is of a torn chunk as a chunk of its own. `end` is where the tail will stand.
+fn rewritten(bytes: &Bytes, part: &Part, end: u64, tail: &mut Vec<u8>) -> Result<ChunkIndex, Error> {
+    let records = records(bytes, part)?;
+    let time = |time: i64| u64::try_from(time).unwrap_or(0);
+    let size = records.len() as u64;
+    let header = ChunkHeader {
+        message_start_time: time(part.start),
+        message_end_time: time(part.end),
+        uncompressed_size: size,
+        uncompressed_crc: crc32fast::hash(&records),
+        compression: String::new(),
+        compressed_size: size,
+    };
+    let mut content = Cursor::new(Vec::new());
+    header.write_le(&mut content).expect("a record can be written into memory");
+    let mut content = content.into_inner();
+    content.extend_from_slice(&records);
+    let chunk_start_offset = end + tail.len() as u64;
+    put_content(tail, op::CHUNK, &content);
+    let mut index = ChunkIndex {
+        message_start_time: header.message_start_time,
+        message_end_time: header.message_end_time,
+        chunk_start_offset,
+        chunk_length: HEAD_BYTES + content.len() as u64,
+        message_index_offsets: BTreeMap::new(),
+        message_index_length: 0,
+        compression: String::new(),
+        compressed_size: size,
+        uncompressed_size: size,
+    };
+    message_indexes(&records, &mut index, tail);
+    Ok(index)
 }
 
 /// Adds the end of the data section, the summary and the footer. `tail` begins where the file's records end.

@@ -79,11 +79,15 @@ impl<'a> Scan<'a> {
         let mut run = None;
         // Chunks whose channels are not told by what follows them.
         let mut chunk = None;
+        let mut torn = None;
         self.contents.ending = Ending::Marked;
         while at < to {
             let head = match self.head(at, to)? {
                 Found::Record(head) => head,
                 Found::End(ending) => {
+                    if ending == Ending::Torn {
+                        torn = self.torn_chunk(at, to)?;
+                    }
                     self.contents.ending = ending;
                     break;
                 }
@@ -109,6 +113,7 @@ impl<'a> Scan<'a> {
         // At a torn end indexes may be missing.
         self.know(chunk, self.contents.ending != Ending::Marked);
         self.contents.end = at;
+        self.add_torn(torn);
         self.find_channels();
         Ok(())
     }
@@ -184,6 +189,33 @@ impl<'a> Scan<'a> {
         Ok(Some(self.contents.parts.len() - 1))
     }
 
+    /// What there is of a chunk that the file ends in.
+    fn torn_chunk(&mut self, at: u64, to: u64) -> Result<Option<Part>, Error> {
+        let begins = self.window.peek(at, HEAD_BYTES)?.first() == Some(&op::CHUNK);
+        Ok(begins.then(|| Part {
+            layout: Layout::Torn,
+            file: 0,
+            at,
+            length: to - at,
+            start: i64::MAX,
+            end: i64::MIN,
+            channels: None,
+        }))
+    }
+
+    /// Adds a torn chunk if a message can be read of it.
+    fn add_torn(&mut self, torn: Option<Part>) {
+        let Some(mut part) = torn else { return };
+        let Ok(records) = records(self.bytes, &part) else { return };
+        for (opcode, _, content) in Records::new(&records).map_while(Result::ok) {
+            match message_header(content) {
+                Some(header) if opcode == op::MESSAGE => part.count(header.channel_id, time(header.log_time)),
+                _ => describe(&mut self.contents, opcode, content),
+            }
+        }
+        self.contents.parts.extend(Some(part).filter(|part| part.channels.is_some()));
+    }
+
     /// Takes down how many messages of a channel a chunk has.
     fn message_index(&mut self, head: Head, chunk: Option<usize>) -> Result<(), Error> {
         let Some((channel, _)) = self.window.peek(head.content, head.length.min(6))?.split_first_chunk() else {
@@ -234,7 +266,7 @@ impl<'a> Scan<'a> {
             return;
         }
         let parts = std::mem::take(&mut self.contents.parts);
-        for part in parts.iter().filter(|part| part.layout == Layout::Chunk) {
+        for part in parts.iter().filter(|part| part.layout != Layout::Run) {
             let Ok(records) = records(self.bytes, part) else { continue };
             for (opcode, _, content) in Records::new(&records).map_while(Result::ok) {
                 describe(&mut self.contents, opcode, content);

@@ -56,7 +56,10 @@ fn others_read_the_same(path: &Path, inputs: &[Vec<Batch>]) {
     let found = ask("read", path);
     let messages = found["messages"].as_array().unwrap();
     let frames: usize = inputs.iter().flatten().map(Batch::rows).sum();
-    assert_eq!((messages.len(), &found["linear"], &found["statistics"]), (frames, &json!(frames), &json!(frames)));
+    assert_eq!(
+        (messages.len(), &found["linear"], &found["statistics"]),
+        (frames, &json!(frames), &json!(frames))
+    );
     assert_eq!(found["attachments"]["pipeline.toml"], "# a test\n");
     let batches = inputs.last().unwrap();
     assert_eq!(batches[0].schema().kind(), Kind::Message);
@@ -66,11 +69,17 @@ fn others_read_the_same(path: &Path, inputs: &[Vec<Batch>]) {
             let message = raw.next().expect("every message is there");
             assert_eq!(message["data"], hex(batch.column(2).bytes_at(row)));
             assert_eq!(message["encoding"], batch.column(1).str_at(row));
-            assert_eq!((&message["sequence"], &message["log_time"]), (&json!(batch.seq()[row]), &json!(batch.timestamps()[row])));
+            assert_eq!(
+                (&message["sequence"], &message["log_time"]),
+                (&json!(batch.seq()[row]), &json!(batch.timestamps()[row]))
+            );
         }
     }
     let of = |schema: &str| messages.iter().find(|message| message["schema"] == schema).unwrap();
-    assert_eq!(of("foxglove.RawImage")["fields"], json!(["data", "encoding", "height", "step", "timestamp", "width"]));
+    assert_eq!(
+        of("foxglove.RawImage")["fields"],
+        json!(["data", "encoding", "height", "step", "timestamp", "width"])
+    );
     assert_eq!(of("tapedeck.event")["fields"][0], "data");
     assert_eq!(of("tapedeck.terminal")["fields"].as_array().unwrap().len(), 3);
 }
@@ -151,7 +160,8 @@ fn files_of_others_are_read_whatever_indexes_they_have() {
                     assert_eq!(message["data"], hex(batch.column(2).bytes_at(row)), "{name}");
                     assert_eq!(message["log_time"], batch.timestamps()[row]);
                     assert_eq!((batch.seq()[row], batch.column(0).str_at(row)), (number, topic));
-                    let stamped = message["publish_time"] != message["log_time"] && message["publish_time"] != 0;
+                    let stamped =
+                        message["publish_time"] != message["log_time"] && message["publish_time"] != 0;
                     assert_eq!(batch.column(3).is_null(row), !stamped, "{name}: {message}");
                     number += 1;
                 }
@@ -171,7 +181,8 @@ fn a_file_of_others_that_is_cut_keeps_its_whole_chunks_and_is_mended() {
         let bytes = std::fs::read(&path).unwrap();
         for part in [3, 5, 8] {
             std::fs::write(&path, &bytes[..bytes.len() * part / 10]).unwrap();
-            let count = || -> usize { rows(&path).iter().flat_map(|(_, batches)| batches).map(Batch::rows).sum() };
+            let count =
+                || -> usize { rows(&path).iter().flat_map(|(_, batches)| batches).map(Batch::rows).sum() };
             let before = count();
             assert!(matches!(McapFormat.repair(&path).unwrap(), Repair::Mended(_)));
             assert_eq!(count(), before);
@@ -185,7 +196,8 @@ fn a_file_of_others_that_is_cut_keeps_its_whole_chunks_and_is_mended() {
 /// Where the sources of the format's library are, with recordings in them.
 fn recordings_of_the_library() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["metadata", "--format-version", "1", "--offline", "--locked"];
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let arguments = ["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform];
     let output = Command::new(cargo).args(arguments).current_dir(crate::util::root()).output().unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
@@ -218,7 +230,9 @@ fn a_drive_that_ros_recorded_is_inspected_converted_and_looked_at() {
             message["publish_time"] = message["log_time"].clone();
         }
     }
-    let key = |message: &Value| (message["log_time"].as_u64(), message["topic"].to_string(), message["data"].to_string());
+    let key = |message: &Value| {
+        (message["log_time"].as_u64(), message["topic"].to_string(), message["data"].to_string())
+    };
     theirs.sort_by_key(key);
     ours.sort_by_key(key);
     assert!(theirs == ours, "every message keeps topic, schema, time and bytes");

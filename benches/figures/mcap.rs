@@ -60,8 +60,8 @@ fn ours(folder: &Path, batches: &[Batch], compression: &str) -> f64 {
     let options = serde_json::json!({ "compression": compression });
     let inputs = [batches[0].schema().clone()];
     let begin = Instant::now();
-    let mut sink =
-        open_sink(&tapedeck_mcap::factory(), &options, &inputs, &host, "ours").expect("the folder can be written");
+    let mut sink = open_sink(&tapedeck_mcap::factory(), &options, &inputs, &host, "ours")
+        .expect("the folder can be written");
     batches.iter().for_each(|batch| sink.write(0, batch.clone()).expect("the disk has room"));
     sink.finish().expect("the disk has room");
     rate(begin)
@@ -71,7 +71,8 @@ fn ours(folder: &Path, batches: &[Batch], compression: &str) -> f64 {
 fn peer(folder: &Path, batches: &[Batch], compression: Option<mcap::Compression>) -> f64 {
     let file = BufWriter::new(File::create(folder.join("peer.mcap")).expect("the folder can be written"));
     let begin = Instant::now();
-    let options = mcap::WriteOptions::new().compression(compression).compression_level(1).compression_threads(0);
+    let options =
+        mcap::WriteOptions::new().compression(compression).compression_level(1).compression_threads(0);
     let mut writer = options.create(file).expect("an empty file takes a header");
     let channel = |topic: u64| {
         let topic = format!("/sensors/lidar_{topic}");
@@ -102,11 +103,11 @@ fn figure(batches: &[Batch], compression: &str, of_peer: Option<mcap::Compressio
     let first = pair();
     let runs: Vec<(f64, f64)> = (0..RUNS).map(|_| pair()).collect();
     let ratio = median(runs.iter().map(|(peer, ours)| ours / peer).collect());
-    let [peer, ours] = [0, 1].map(|side| {
-        median(runs.iter().map(|run| if side == 0 { run.0 } else { run.1 }).collect()) / 1e6
-    });
+    let [peer, ours] = [0, 1]
+        .map(|side| median(runs.iter().map(|run| if side == 0 { run.0 } else { run.1 }).collect()) / 1e6);
     let cold = first.1 / first.0;
-    let measured = format!("{ratio:.2} x ({ours:.2} M messages/s against {peer:.2} M; first pass {cold:.2} x)");
+    let measured =
+        format!("{ratio:.2} x ({ours:.2} M messages/s against {peer:.2} M; first pass {cold:.2} x)");
     let name = format!("messages (96 B) into mcap, compression {compression}, against the mcap writer");
     Figure::new(name, measured, ">= 0.9 x", ratio >= 0.9)
 }

@@ -120,7 +120,9 @@ pub(crate) fn records(bytes: &Bytes, part: &Part) -> Result<Vec<u8>, Error> {
         return Ok(torn(content));
     }
     let parsed = mcap::parse_record(op::CHUNK, content);
-    let Ok(Record::Chunk { header, data }) = parsed else { return Err(damaged("a chunk's header makes no sense")) };
+    let Ok(Record::Chunk { header, data }) = parsed else {
+        return Err(damaged("a chunk's header makes no sense"));
+    };
     let records = decompressed(&header, &data).map_err(|what| damaged(&what))?;
     // 0 says that there is no checksum.
     if header.uncompressed_crc != 0 && crc32fast::hash(&records) != header.uncompressed_crc {

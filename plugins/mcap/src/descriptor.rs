@@ -132,10 +132,8 @@ pub(crate) fn of_rows(schema: &StreamSchema) -> (String, Vec<u8>) {
 /// A message of Foxglove's (docs.foxglove.dev/docs/visualization/message-schemas) with a time and these fields.
 fn foxglove(name: &str, fields: Vec<Vec<u8>>) -> Vec<u8> {
     const TIMESTAMP: &str = "google/protobuf/timestamp.proto";
-    let time = [
-        field("seconds", 1, Label::Optional, Type::Int64),
-        field("nanos", 2, Label::Optional, Type::Int32),
-    ];
+    let time =
+        [field("seconds", 1, Label::Optional, Type::Int64), field("nanos", 2, Label::Optional, Type::Int32)];
     let time = file(TIMESTAMP, "google.protobuf", None, &message("Timestamp", &time), true);
     let fields = [vec![time_field("timestamp", 1)], fields].concat();
     let file_name = format!("foxglove/{name}.proto");

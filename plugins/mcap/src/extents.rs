@@ -94,8 +94,9 @@ fn frames(
     for (file, counts) in counts.iter().enumerate() {
         match counts {
             Some(counts) => {
-                let of_stream =
-                    |channel: &u16| streams.source(file, *channel).is_some_and(|source| source.stream == stream);
+                let of_stream = |channel: &u16| {
+                    streams.source(file, *channel).is_some_and(|source| source.stream == stream)
+                };
                 let counts = counts.iter().filter(|(channel, _)| of_stream(channel));
                 frames = counts.fold(frames, |sum: u64, (_, count)| sum.saturating_add(*count));
             }
@@ -150,7 +151,8 @@ fn times(
     kept: &mut Kept,
 ) -> Result<Vec<i64>, Error> {
     let part = &store.parts[number];
-    let of_stream = |channel: u16| streams.source(part.file, channel).is_some_and(|source| source.stream == stream);
+    let of_stream =
+        |channel: u16| streams.source(part.file, channel).is_some_and(|source| source.stream == stream);
     let indexes = part.channels.iter().flatten().filter(|(channel, _)| of_stream(*channel));
     let mut times = Vec::new();
     for &(_, count) in indexes {
@@ -170,7 +172,8 @@ fn times(
 /// How many messages of a stream a part has.
 fn count(store: &Store, streams: &Streams, number: usize, stream: usize) -> Result<u64, Error> {
     let part = &store.parts[number];
-    let of_stream = |channel: u16| streams.source(part.file, channel).is_some_and(|source| source.stream == stream);
+    let of_stream =
+        |channel: u16| streams.source(part.file, channel).is_some_and(|source| source.stream == stream);
     let Some(channels) = &part.channels else {
         let loaded = store.read(number)?;
         return Ok(loaded.places.iter().filter(|place| of_stream(place.channel)).count() as u64);
@@ -200,7 +203,8 @@ pub(crate) fn rank(store: &mut Store, streams: &Streams, stream: usize, to: i64)
         let file = part.file;
         let loaded = store.load(number)?;
         let before = loaded.places.iter().filter(|place| {
-            place.time < to && streams.source(file, place.channel).is_some_and(|source| source.stream == stream)
+            place.time < to
+                && streams.source(file, place.channel).is_some_and(|source| source.stream == stream)
         });
         rank = rank.saturating_add(before.count() as u64);
     }
@@ -215,7 +219,13 @@ pub(crate) fn nearest(
     stream: usize,
     to: i64,
 ) -> Result<Option<(usize, Place)>, Error> {
-    let distance = |part: &Part| if to < part.start { part.start.abs_diff(to) } else { to.saturating_sub(part.end).max(0).unsigned_abs() };
+    let distance = |part: &Part| {
+        if to < part.start {
+            part.start.abs_diff(to)
+        } else {
+            to.saturating_sub(part.end).max(0).unsigned_abs()
+        }
+    };
     let numbers = 0..store.parts.len();
     let parts = numbers.filter(|&part| may_have(streams, &store.parts[part], stream));
     let mut parts: Vec<(u64, usize)> = parts.map(|part| (distance(&store.parts[part]), part)).collect();

@@ -105,7 +105,9 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let mcap = |name: &PathBuf| name.extension().is_some_and(|extension| extension == "mcap");
     match names.iter().find(|name| !mcap(name)) {
         None => Ok(names),
-        Some(other) => Err(Error::data(format!("rosbag2 recordings of this form can't be read: {}", other.display()))
-            .with_hint("convert them to MCAP without file compression, with `ros2 bag convert`")),
+        Some(other) => {
+            Err(Error::data(format!("rosbag2 recordings of this form can't be read: {}", other.display()))
+                .with_hint("convert them to MCAP without file compression, with `ros2 bag convert`"))
+        }
     }
 }

@@ -7,8 +7,8 @@ use tapedeck_sdk::prelude::*;
 
 use crate::columns::{self, MessageColumns};
 use crate::form::{
-    BASE_KEY, FOREIGN, FOREIGN_BYTES, FOREIGN_CHANNEL, FOREIGN_ENCODING, FOREIGN_KEY,
-    FOREIGN_NAME, FOREIGN_TEXT, FORM_KEY, Form, LABELS_KEY, SCHEMA_KEY, TOPIC_KEY, UNTIMED_KEY,
+    BASE_KEY, FOREIGN, FOREIGN_BYTES, FOREIGN_CHANNEL, FOREIGN_ENCODING, FOREIGN_KEY, FOREIGN_NAME,
+    FOREIGN_TEXT, FORM_KEY, Form, LABELS_KEY, SCHEMA_KEY, TOPIC_KEY, UNTIMED_KEY,
 };
 use crate::image::Shape;
 use crate::options::{McapOptions, Profile};
@@ -86,7 +86,12 @@ impl Input {
         Ok(())
     }
 
-    fn write_row(&mut self, batch: &Batch, row: usize, output: &mut Output) -> Result<Option<Refused>, Error> {
+    fn write_row(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        output: &mut Output,
+    ) -> Result<Option<Refused>, Error> {
         let time = batch.timestamps()[row];
         let Ok(log_time) = u64::try_from(time) else { return Ok(Some(Refused::Early)) };
         let seq = batch.seq()[row];
@@ -97,8 +102,8 @@ impl Input {
         }
         let Some(channel) = self.channel(batch, row, output)? else { return Ok(Some(Refused::Channels)) };
         let sensor_time = self.sensor_time.filter(|&column| !batch.column(column).is_null(row));
-        let publish_time = sensor_time
-            .map_or(log_time, |column| batch.column(column).values::<i64>()[row].cast_unsigned());
+        let publish_time =
+            sensor_time.map_or(log_time, |column| batch.column(column).values::<i64>()[row].cast_unsigned());
         self.message.clear();
         let data = match &self.form {
             Form::Raw(columns) => batch.column(columns.data).bytes_at(row),
@@ -210,7 +215,8 @@ impl Input {
                 let value = (!batch.column(column).is_null(row)).then(|| text(column));
                 (self.schema.payload()[column].name.clone(), serde_json::json!(value))
             };
-            let labels: serde_json::Map<String, serde_json::Value> = columns.labels.iter().map(label).collect();
+            let labels: serde_json::Map<String, serde_json::Value> =
+                columns.labels.iter().map(label).collect();
             metadata.insert(LABELS_KEY.to_owned(), serde_json::Value::Object(labels).to_string());
         }
         if columns.sensor_time.is_some_and(|column| batch.column(column).is_null(row)) {
@@ -255,7 +261,8 @@ fn foreign_schema(schema: &StreamSchema) -> Option<ChannelSchema> {
     use base64::Engine;
     let pair = |key: &str| schema.metadata().get(key);
     let name = pair(FOREIGN_NAME)?;
-    let bytes = pair(FOREIGN_BYTES).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+    let bytes =
+        pair(FOREIGN_BYTES).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
     let data = bytes.or_else(|| pair(FOREIGN_TEXT).map(|text| text.clone().into_bytes()));
     Some((name.clone(), pair(FOREIGN_ENCODING).cloned().unwrap_or_default(), data.unwrap_or_default()))
 }
@@ -266,6 +273,7 @@ fn plain_json(schema: &StreamSchema) -> Result<String, Error> {
     let kept = schema.metadata().iter().filter(|(key, _)| !key.starts_with(FOREIGN));
     let plain = kept.fold(plain, |plain, (key, value)| plain.metadata(key, value.clone()));
     let plain = schema.payload().iter().cloned().fold(plain, tapedeck_sdk::SchemaBuilder::push).build()?;
-    serde_json::to_string(&*plain)
-        .map_err(|error| Error::data(format!("can't write the schema of stream \"{}\": {error}", schema.name())))
+    serde_json::to_string(&*plain).map_err(|error| {
+        Error::data(format!("can't write the schema of stream \"{}\": {error}", schema.name()))
+    })
 }

@@ -26,7 +26,8 @@ pub(crate) fn topic_of_message(profile: Profile, topic: &str, type_name: Option<
         Profile::Dimos if topic.starts_with("dimos/") => topic.to_owned(),
         Profile::Dimos => {
             // LCM channels of dimos are `/odom#nav_msgs.Odometry`.
-            let (name, of_topic) = topic.split_once('#').map_or((topic, None), |(name, kind)| (name, Some(kind)));
+            let (name, of_topic) =
+                topic.split_once('#').map_or((topic, None), |(name, kind)| (name, Some(kind)));
             let name = name.trim_matches('/').replace('/', "_");
             match of_topic.or(type_name).filter(|kind| !kind.is_empty()) {
                 Some(kind) => format!("dimos/{name}/{}", kind.replace('/', ".")),
@@ -68,9 +69,13 @@ mod tests {
 
     #[test]
     fn stream_names_are_parts_of_file_names() {
-        for (topic, expected) in
-            [("/imu/data", "imu.data"), ("", "topic"), ("/../../etc", "etc"), ("a b\0", "a_b_"), ("größe", "größe")]
-        {
+        for (topic, expected) in [
+            ("/imu/data", "imu.data"),
+            ("", "topic"),
+            ("/../../etc", "etc"),
+            ("a b\0", "a_b_"),
+            ("größe", "größe"),
+        ] {
             assert_eq!(stream_of_topic(topic), expected);
         }
     }

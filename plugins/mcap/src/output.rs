@@ -71,7 +71,13 @@ impl Output {
         self.writer("write metadata", |writer| writer.write_metadata(&record))
     }
 
-    pub(crate) fn attach(&mut self, name: &str, media_type: &str, time: u64, data: &[u8]) -> Result<(), Error> {
+    pub(crate) fn attach(
+        &mut self,
+        name: &str,
+        media_type: &str,
+        time: u64,
+        data: &[u8],
+    ) -> Result<(), Error> {
         let attachment = Attachment {
             log_time: time,
             create_time: time,
@@ -92,7 +98,11 @@ impl Output {
     ) -> Result<Option<u16>, Error> {
         let added = self.writer("write a channel", |writer| {
             // Id 0 says that a channel has no schema.
-            let schema = if name.is_empty() && data.is_empty() { 0 } else { writer.add_schema(name, encoding, data)? };
+            let schema = if name.is_empty() && data.is_empty() {
+                0
+            } else {
+                writer.add_schema(name, encoding, data)?
+            };
             match writer.add_channel(schema, topic, message_encoding, metadata) {
                 Err(McapError::TooManyChannels) => Ok(None),
                 added => added.map(Some),

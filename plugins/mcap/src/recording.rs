@@ -179,12 +179,7 @@ impl McapRecording {
     }
 
     /// A batch of these rows; if it can't be made, how many rows are good and what is wrong with the next one.
-    fn batch(
-        &mut self,
-        stream: usize,
-        rows: &[Row],
-        stretches: &[Stretch],
-    ) -> Result<Batch, (usize, Error)> {
+    fn batch(&mut self, stream: usize, rows: &[Row], stretches: &[Stretch]) -> Result<Batch, (usize, Error)> {
         let selected = &mut self.selected[stream];
         let mut builder = selected.pool.builder(rows.len());
         for (row, &(stretch, place)) in rows.iter().enumerate() {

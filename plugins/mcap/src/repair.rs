@@ -7,7 +7,8 @@ use std::path::Path;
 
 use binrw::BinWrite;
 use mcap::records::{
-    ChunkHeader, ChunkIndex, DataEnd, Footer, Header, MessageIndex, MessageIndexEntry, Statistics, SummaryOffset, op,
+    ChunkHeader, ChunkIndex, DataEnd, Footer, Header, MessageIndex, MessageIndexEntry, Statistics,
+    SummaryOffset, op,
 };
 use tapedeck_sdk::{Error, Repair};
 
@@ -78,7 +79,11 @@ pub(crate) fn repair(path: &Path) -> Result<Repair, Error> {
     write(path, contents.end, &tail)?;
     let said = if saved {
         "closed the torn last chunk and ".to_owned()
-    } else if torn { format!("cut {cut} bytes of a torn end and ") } else { String::new() };
+    } else if torn {
+        format!("cut {cut} bytes of a torn end and ")
+    } else {
+        String::new()
+    };
     Ok(Repair::Mended(format!("{said}added the missing summary")))
 }
 
@@ -130,7 +135,9 @@ fn message_index(bytes: &Bytes, at: u64) -> Result<Option<(u16, u64)>, Error> {
     let length = head[1..].split_first_chunk().map_or(0, |(length, _)| u64::from_le_bytes(*length));
     let channel = head[9..].split_first_chunk().map_or(0, |(channel, _)| u16::from_le_bytes(*channel));
     let end = (at + HEAD_BYTES).checked_add(length).filter(|&end| end <= bytes.length);
-    Ok(end.filter(|_| head[0] == op::MESSAGE_INDEX && length <= RECORD_BYTES_MAX * 4).map(|end| (channel, end)))
+    Ok(end
+        .filter(|_| head[0] == op::MESSAGE_INDEX && length <= RECORD_BYTES_MAX * 4)
+        .map(|end| (channel, end)))
 }
 
 /// Makes the message indexes of a chunk, which are to stand right behind it.
@@ -202,8 +209,12 @@ fn end(contents: &Contents, chunks: &[ChunkIndex], tail: &mut Vec<u8>) {
             offsets.push(SummaryOffset { group_opcode: opcode, group_start, group_length });
         }
     };
-    group(tail, op::SCHEMA, &|tail| contents.schemas.iter().for_each(|(&id, schema)| put_schema(tail, id, schema)));
-    group(tail, op::CHANNEL, &|tail| contents.channels.values().for_each(|channel| put(tail, op::CHANNEL, channel)));
+    group(tail, op::SCHEMA, &|tail| {
+        contents.schemas.iter().for_each(|(&id, schema)| put_schema(tail, id, schema))
+    });
+    group(tail, op::CHANNEL, &|tail| {
+        contents.channels.values().for_each(|channel| put(tail, op::CHANNEL, channel))
+    });
     group(tail, op::STATISTICS, &|tail| put(tail, op::STATISTICS, &statistics(contents, chunks)));
     group(tail, op::CHUNK_INDEX, &|tail| chunks.iter().for_each(|chunk| put(tail, op::CHUNK_INDEX, chunk)));
     group(tail, op::ATTACHMENT_INDEX, &|tail| {

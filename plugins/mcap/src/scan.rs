@@ -35,7 +35,8 @@ impl Window<'_> {
             let wanted = length.max(WINDOW_BYTES).min(self.bytes.length - at);
             (self.held, self.at) = (self.bytes.read(at, wanted)?, at);
         }
-        let [begin, length] = [at - self.at, length].map(|place| usize::try_from(place).unwrap_or(usize::MAX));
+        let [begin, length] =
+            [at - self.at, length].map(|place| usize::try_from(place).unwrap_or(usize::MAX));
         Ok(self.held.get(begin..begin + length).unwrap_or_default())
     }
 }
@@ -171,7 +172,8 @@ impl<'a> Scan<'a> {
 
     /// Adds a chunk. Returns its number.
     fn chunk(&mut self, head: Head) -> Result<Option<usize>, Error> {
-        let Some((start, rest)) = self.window.peek(head.content, head.length.min(16))?.split_first_chunk() else {
+        let Some((start, rest)) = self.window.peek(head.content, head.length.min(16))?.split_first_chunk()
+        else {
             return Err(self.bytes.damaged(head.at, "a chunk has half a header"));
         };
         let Some((end, _)) = rest.split_first_chunk() else {
@@ -218,7 +220,8 @@ impl<'a> Scan<'a> {
 
     /// Takes down how many messages of a channel a chunk has.
     fn message_index(&mut self, head: Head, chunk: Option<usize>) -> Result<(), Error> {
-        let Some((channel, _)) = self.window.peek(head.content, head.length.min(6))?.split_first_chunk() else {
+        let Some((channel, _)) = self.window.peek(head.content, head.length.min(6))?.split_first_chunk()
+        else {
             return Err(self.bytes.damaged(head.at, "a message index has half a header"));
         };
         let channel = u16::from_le_bytes(*channel);

@@ -121,7 +121,9 @@ impl Streams {
 
     fn own_stream(&mut self, schema: &StreamSchema) -> Result<usize, Error> {
         let same = |known: &Arc<StreamSchema>| {
-            known.name() == schema.name() && known.kind() == schema.kind() && known.fields() == schema.fields()
+            known.name() == schema.name()
+                && known.kind() == schema.kind()
+                && known.fields() == schema.fields()
         };
         if let Some(stream) = self.schemas.iter().position(same) {
             return Ok(stream);
@@ -129,7 +131,9 @@ impl Streams {
         let width = |field: &Field| field.data_type.width().unwrap_or(8) as u64;
         if schema.fields().iter().map(width).sum::<u64>() > ROW_BYTES_MAX {
             let name = schema.name();
-            return Err(Error::data(format!("a row of stream \"{name}\" has more than 16 MiB of fixed width")));
+            return Err(Error::data(format!(
+                "a row of stream \"{name}\" has more than 16 MiB of fixed width"
+            )));
         }
         self.schemas.push(Arc::new(schema.clone()));
         self.own.push(true);
@@ -148,7 +152,8 @@ impl Streams {
         if pair(FOREIGN_KEY).is_some() && self.schemas[stream].metadata() == own.metadata() {
             let known = &self.schemas[stream];
             let builder = described(known.to_builder(), channel, schema);
-            self.schemas[stream] = known.payload().iter().cloned().fold(builder, SchemaBuilder::push).build()?;
+            self.schemas[stream] =
+                known.payload().iter().cloned().fold(builder, SchemaBuilder::push).build()?;
         }
         let labels = pair(LABELS_KEY).and_then(|json| serde_json::from_str(json).ok());
         let labels: serde_json::Map<String, serde_json::Value> = labels.unwrap_or_default();

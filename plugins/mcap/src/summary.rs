@@ -94,7 +94,8 @@ fn fill(
     let mut at = MAGIC_BYTES;
     for chunk in chunks {
         let begin = chunk.chunk_start_offset;
-        let end = begin.checked_add(chunk.chunk_length).and_then(|end| end.checked_add(chunk.message_index_length));
+        let end =
+            begin.checked_add(chunk.chunk_length).and_then(|end| end.checked_add(chunk.message_index_length));
         let Some(end) = end.filter(|&end| begin >= at && end <= data_end) else { return Ok(None) };
         scan.walk(at, begin)?;
         if scan.contents.end != begin {
@@ -140,7 +141,10 @@ pub(crate) fn index_count(bytes: &Bytes, at: u64) -> Result<u64, Error> {
 
 fn index_length(bytes: &Bytes, at: u64) -> Result<u64, Error> {
     let head = bytes.read(at, HEAD_BYTES)?;
-    let length = head.get(1..).and_then(|rest| rest.split_first_chunk()).map(|(length, _)| u64::from_le_bytes(*length));
+    let length = head
+        .get(1..)
+        .and_then(|rest| rest.split_first_chunk())
+        .map(|(length, _)| u64::from_le_bytes(*length));
     match (head.first(), length) {
         (Some(&op::MESSAGE_INDEX), Some(length)) if length <= RECORD_BYTES_MAX * 4 => Ok(length),
         _ => Err(bytes.damaged(at, "there should be a message index")),

@@ -43,8 +43,7 @@ fn record(folder: &Path, options: &Value, inputs: &[Vec<Batch>]) -> Arc<FakeHost
 /// The rows of each stream of a file.
 fn read(path: &Path) -> Result<Vec<(Arc<StreamSchema>, Vec<Batch>)>, Error> {
     let mut recording = McapFormat.open(path)?;
-    let mut found: Vec<_> =
-        recording.streams().iter().map(|schema| (schema.clone(), Vec::new())).collect();
+    let mut found: Vec<_> = recording.streams().iter().map(|schema| (schema.clone(), Vec::new())).collect();
     while let Some((stream, batch)) = recording.next()? {
         found[stream].1.push(batch);
     }
@@ -186,7 +185,8 @@ fn messages_are_written_as_they_are_a_channel_a_topic() {
         record(folder.path(), &json!({ "profile": profile }), &[vec![batch.clone()]]);
         let path = folder.path().join("rows.mcap");
         let found = channels(&path);
-        let expected = expected.map(|(topic, encoding, schema)| (topic.into(), encoding.into(), schema.into()));
+        let expected =
+            expected.map(|(topic, encoding, schema)| (topic.into(), encoding.into(), schema.into()));
         assert_eq!(found, expected, "{profile}");
         let (_, found) = read_all(&McapFormat, &path).unwrap();
         assert_same_rows(&joined(&found).unwrap(), &batch);
@@ -217,7 +217,8 @@ fn pictures_are_foxgloves_messages() {
         ("camera/compressed", "foxglove.CompressedImage"),
         ("camera/video", "foxglove.CompressedVideo"),
     ];
-    let expected = expected.map(|(topic, schema)| (topic.to_owned(), "protobuf".to_owned(), schema.to_owned()));
+    let expected =
+        expected.map(|(topic, schema)| (topic.to_owned(), "protobuf".to_owned(), schema.to_owned()));
     assert_eq!(channels(&path), expected);
     let (_, found) = read_all(&McapFormat, &path).unwrap();
     assert_same_rows(&joined(&found).unwrap(), &batch);
@@ -233,7 +234,8 @@ fn session_pipeline_and_loss_are_in_the_file() {
     let path = folder.path().join("rows.mcap");
     let bytes = std::fs::read(&path).unwrap();
     let summary = mcap::Summary::read(&bytes).unwrap().unwrap();
-    let metadata: Vec<_> = summary.metadata_indexes.iter().map(|index| mcap::read::metadata(&bytes, index).unwrap()).collect();
+    let metadata: Vec<_> =
+        summary.metadata_indexes.iter().map(|index| mcap::read::metadata(&bytes, index).unwrap()).collect();
     let names: Vec<_> = metadata.iter().map(|record| record.name.as_str()).collect();
     assert_eq!(names, [SESSION_RECORD, STREAMS_RECORD, LOSS_RECORD]);
     assert_eq!(metadata[0].metadata["id"], "test");
@@ -344,9 +346,10 @@ fn a_file_cut_anywhere_is_mended_and_keeps_what_could_be_read() {
     let path = killed(folder.path(), &samples::batches(&schema, &[200]));
     let bytes = std::fs::read(&path).unwrap();
     let (mut most, mut last) = (0, 0);
-    for length in (0..bytes.len()).step_by(7).chain([bytes.len()]) {
+    for length in (0..bytes.len()).step_by(31).chain([bytes.len()]) {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        let before = read(&path).map_or(0, |found| found.iter().flat_map(|(_, batches)| batches).map(Batch::rows).sum());
+        let before = read(&path)
+            .map_or(0, |found| found.iter().flat_map(|(_, batches)| batches).map(Batch::rows).sum());
         assert!(matches!(McapFormat.repair(&path).unwrap(), Repair::Mended(_)), "{length}");
         assert_eq!(McapFormat.repair(&path).unwrap(), Repair::Intact, "{length}");
         last = rows(&path);
@@ -358,6 +361,53 @@ fn a_file_cut_anywhere_is_mended_and_keeps_what_could_be_read() {
         conformance::recording(&McapFormat, &path).unwrap();
     }
     assert_eq!(last, 200);
+}
+
+/// Somebody else's writer fills in a chunk's header when the chunk ends: a kill leaves all since the last one in a torn chunk.
+#[test]
+fn what_can_be_read_of_a_chunk_that_was_never_closed_is_kept() {
+    for compression in [None, Some(mcap::Compression::Zstd), Some(mcap::Compression::Lz4)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("open.mcap");
+        let options =
+            mcap::WriteOptions::new().compression(compression).chunk_size(None).compression_threads(0);
+        let mut writer = options.create(std::fs::File::create(&path).unwrap()).unwrap();
+        let channel = writer.add_channel(0, "/t", "json", &BTreeMap::new()).unwrap();
+        let mut noise = 1_u64;
+        for number in 0..20_000 {
+            // Bytes that do not compress: the compressor hands them on.
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let header = mcap::records::MessageHeader {
+                channel_id: channel,
+                sequence: 0,
+                log_time: number,
+                publish_time: number,
+            };
+            writer.write_to_known_channel(&header, &noise.to_le_bytes().repeat(4)).unwrap();
+        }
+        let torn = std::fs::read(&path).unwrap();
+        std::mem::forget(writer);
+        for length in [torn.len(), torn.len() - 7, torn.len() / 2] {
+            std::fs::write(&path, &torn[..length]).unwrap();
+            let before = rows(&path);
+            assert!(before > 1000, "{before} of {length} bytes with {compression:?}");
+            let found = read(&path).unwrap();
+            assert!(
+                found[0]
+                    .1
+                    .iter()
+                    .flat_map(|batch| batch.timestamps())
+                    .copied()
+                    .eq(0..i64::try_from(before).unwrap())
+            );
+            assert!(matches!(McapFormat.repair(&path).unwrap(), Repair::Mended(_)));
+            assert_eq!(McapFormat.repair(&path).unwrap(), Repair::Intact);
+            assert_eq!(rows(&path), before);
+            let mended = std::fs::read(&path).unwrap();
+            assert_eq!(mcap::MessageStream::new(&mended).unwrap().map(Result::unwrap).count(), before);
+            conformance::recording(&McapFormat, &path).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -398,11 +448,13 @@ fn a_file_damaged_in_the_middle_is_read_up_to_there_and_left_as_it_is() {
 fn damaged_bytes_never_panic() {
     let folder = tempfile::tempdir().unwrap();
     let inputs: Vec<_> = every_kind().inputs.into_iter().map(|input| input[..1].to_vec()).collect();
-    for options in [json!({ "compression": "none", "attributes": "json" }), json!({ "compression": "lz4" }), json!({})] {
+    for options in
+        [json!({ "compression": "none", "attributes": "json" }), json!({ "compression": "lz4" }), json!({})]
+    {
         record(folder.path(), &options, &inputs);
         let bytes = std::fs::read(folder.path().join("rows.mcap")).unwrap();
         let path = folder.path().join("damaged.mcap");
-        for at in (0..bytes.len()).step_by(13) {
+        for at in (0..bytes.len()).step_by(29) {
             for flip in [0xff, 0x01] {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= flip;

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn zigzag_is_that_of_the_specification() {
-        for (value, encoded) in [(0, 0), (-1, 1), (1, 2), (-2, 3), (i64::MAX, u64::MAX - 1), (i64::MIN, u64::MAX)]
+        for (value, encoded) in
+            [(0, 0), (-1, 1), (1, 2), (-2, 3), (i64::MAX, u64::MAX - 1), (i64::MIN, u64::MAX)]
         {
             assert_eq!((zigzag(value), unzigzag(encoded)), (encoded, value));
         }

@@ -94,9 +94,7 @@ fn frames(
     for (file, counts) in counts.iter().enumerate() {
         match counts {
             Some(counts) => {
-                let of_stream = |channel: &u16| {
-                    streams.source(file, *channel).is_some_and(|source| source.stream == stream)
-                };
+                let of_stream = |channel: &u16| streams.is_of(file, *channel, stream);
                 let counts = counts.iter().filter(|(channel, _)| of_stream(channel));
                 frames = counts.fold(frames, |sum: u64, (_, count)| sum.saturating_add(*count));
             }
@@ -139,7 +137,7 @@ fn numbers_of(
 }
 
 fn may_have(streams: &Streams, part: &Part, stream: usize) -> bool {
-    part.may_have(|channel| streams.source(part.file, channel).is_some_and(|source| source.stream == stream))
+    part.may_have(|channel| streams.is_of(part.file, channel, stream))
 }
 
 /// The times of a stream's messages in a part.
@@ -151,8 +149,7 @@ fn times(
     kept: &mut Kept,
 ) -> Result<Vec<i64>, Error> {
     let part = &store.parts[number];
-    let of_stream =
-        |channel: u16| streams.source(part.file, channel).is_some_and(|source| source.stream == stream);
+    let of_stream = |channel: u16| streams.is_of(part.file, channel, stream);
     let indexes = part.channels.iter().flatten().filter(|(channel, _)| of_stream(*channel));
     let mut times = Vec::new();
     for &(_, count) in indexes {
@@ -172,8 +169,7 @@ fn times(
 /// How many messages of a stream a part has.
 fn count(store: &Store, streams: &Streams, number: usize, stream: usize) -> Result<u64, Error> {
     let part = &store.parts[number];
-    let of_stream =
-        |channel: u16| streams.source(part.file, channel).is_some_and(|source| source.stream == stream);
+    let of_stream = |channel: u16| streams.is_of(part.file, channel, stream);
     let Some(channels) = &part.channels else {
         let loaded = store.read(number)?;
         return Ok(loaded.places.iter().filter(|place| of_stream(place.channel)).count() as u64);
@@ -202,10 +198,10 @@ pub(crate) fn rank(store: &mut Store, streams: &Streams, stream: usize, to: i64)
         }
         let file = part.file;
         let loaded = store.load(number)?;
-        let before = loaded.places.iter().filter(|place| {
-            place.time < to
-                && streams.source(file, place.channel).is_some_and(|source| source.stream == stream)
-        });
+        let before = loaded
+            .places
+            .iter()
+            .filter(|place| place.time < to && streams.is_of(file, place.channel, stream));
         rank = rank.saturating_add(before.count() as u64);
     }
     Ok(rank)
@@ -237,7 +233,7 @@ pub(crate) fn nearest(
         }
         let file = store.parts[part].file;
         for &place in &store.load(part)?.places {
-            if !streams.source(file, place.channel).is_some_and(|source| source.stream == stream) {
+            if !streams.is_of(file, place.channel, stream) {
                 continue;
             }
             let rank = (place.time.abs_diff(to), place.time, part);

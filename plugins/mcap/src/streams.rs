@@ -114,6 +114,11 @@ impl Streams {
         self.sources.get(place)
     }
 
+    /// Whether a channel of a file is one of a stream's.
+    pub(crate) fn is_of(&self, file: usize, channel: u16, stream: usize) -> bool {
+        self.source(file, channel).is_some_and(|source| source.stream == stream)
+    }
+
     /// Whether all streams are ours.
     pub(crate) fn all_own(&self) -> bool {
         self.own.iter().all(|&own| own)

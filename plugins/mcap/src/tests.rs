@@ -40,8 +40,11 @@ fn record(folder: &Path, options: &Value, inputs: &[Vec<Batch>]) -> Arc<FakeHost
     host
 }
 
+/// A stream and its rows.
+type Stream = (Arc<StreamSchema>, Vec<Batch>);
+
 /// The rows of each stream of a file.
-fn read(path: &Path) -> Result<Vec<(Arc<StreamSchema>, Vec<Batch>)>, Error> {
+fn read(path: &Path) -> Result<Vec<Stream>, Error> {
     let mut recording = McapFormat.open(path)?;
     let mut found: Vec<_> = recording.streams().iter().map(|schema| (schema.clone(), Vec::new())).collect();
     while let Some((stream, batch)) = recording.next()? {
@@ -357,7 +360,7 @@ fn a_file_cut_anywhere_is_mended_and_keeps_what_could_be_read() {
         most = last;
         let mended = std::fs::read(&path).unwrap();
         let summary = mcap::Summary::read(&mended).unwrap().unwrap();
-        assert_eq!(summary.stats.unwrap().message_count as usize, last);
+        assert_eq!(summary.stats.unwrap().message_count, last as u64);
         conformance::recording(&McapFormat, &path).unwrap();
     }
     assert_eq!(last, 200);

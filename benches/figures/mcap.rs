@@ -103,8 +103,8 @@ fn figure(batches: &[Batch], compression: &str, of_peer: Option<mcap::Compressio
     let first = pair();
     let runs: Vec<(f64, f64)> = (0..RUNS).map(|_| pair()).collect();
     let ratio = median(runs.iter().map(|(peer, ours)| ours / peer).collect());
-    let [peer, ours] = [0, 1]
-        .map(|side| median(runs.iter().map(|run| if side == 0 { run.0 } else { run.1 }).collect()) / 1e6);
+    let peer = median(runs.iter().map(|run| run.0).collect()) / 1e6;
+    let ours = median(runs.iter().map(|run| run.1).collect()) / 1e6;
     let cold = first.1 / first.0;
     let measured =
         format!("{ratio:.2} x ({ours:.2} M messages/s against {peer:.2} M; first pass {cold:.2} x)");

@@ -1,14 +1,14 @@
 """Reads or writes an MCAP file with the packages of its makers.
 
 usage: mcap_file.py read FILE            every message in the order of the file, and what else is in it, as JSON; checksums are checked
-       mcap_file.py doctor FILE          what `pymcap-cli doctor` says: {"code": 0, "said": ...}
+       mcap_file.py doctor FILE...       what `pymcap-cli doctor` says of each: {FILE: {"code": 0, "said": ...}}
        mcap_file.py write FOLDER         files that ours must read: chunked or not, with and without indexes, overlapping
 """
 
+import contextlib
+import io
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 
@@ -55,11 +55,16 @@ def read(path):
     }
 
 
-def doctor(path):
-    program = pathlib.Path(sys.executable).with_name("pymcap-cli")
-    environment = {**os.environ, "COLUMNS": "400", "NO_COLOR": "1"}
-    done = subprocess.run([program, "doctor", path], capture_output=True, text=True, env=environment)
-    return {"code": done.returncode, "said": done.stdout + done.stderr}
+def doctor(*paths):
+    from pymcap_cli.cmd.doctor_cmd import doctor as examine
+
+    said = {}
+    for path in paths:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = examine(path, format="jsonl")
+        said[path] = {"code": code, "said": out.getvalue()}
+    return said
 
 
 ODOMETRY = "float64 x\nfloat64 y\n"
@@ -123,4 +128,4 @@ def write(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-print(json.dumps({"read": read, "doctor": doctor, "write": write}[sys.argv[1]](sys.argv[2])))
+print(json.dumps({"read": read, "doctor": doctor, "write": write}[sys.argv[1]](*sys.argv[2:])))

@@ -124,7 +124,7 @@ pub(crate) fn records(bytes: &Bytes, part: &Part) -> Result<Vec<u8>, Error> {
         return Err(damaged("a chunk's header makes no sense"));
     };
     let records = decompressed(&header, &data).map_err(|what| damaged(&what))?;
-    // 0 says that there is no checksum.
+    // 0 means none.
     if header.uncompressed_crc != 0 && crc32fast::hash(&records) != header.uncompressed_crc {
         return Err(damaged("a chunk's checksum is wrong"));
     }

@@ -26,7 +26,7 @@ pub(crate) struct MessageColumns {
     pub(crate) sensor_time: Option<usize>,
     /// The name of the message's type, where the stream has it.
     pub(crate) schema: Option<usize>,
-    /// Texts that name who sent a message, or of which type it is: they are the channel's.
+    /// Texts such as a message's publisher or type: they become the channel's.
     pub(crate) labels: Vec<usize>,
 }
 

@@ -153,11 +153,15 @@ fn times(
     let indexes = part.channels.iter().flatten().filter(|(channel, _)| of_stream(*channel));
     let mut times = Vec::new();
     for &(_, count) in indexes {
-        let Count::IndexAt(at) = count else {
-            times.clear();
-            break;
-        };
-        times.extend(index_times(store.file(number), at)?);
+        match count {
+            Count::IndexAt(at) | Count::Indexed(_, at) => {
+                times.extend(index_times(store.file(number), at)?);
+            }
+            Count::Known(_) => {
+                times.clear();
+                break;
+            }
+        }
     }
     if times.is_empty() {
         let places = &kept.part(store, number)?.places;
@@ -177,11 +181,22 @@ fn count(store: &Store, streams: &Streams, number: usize, stream: usize) -> Resu
     let mut sum = 0_u64;
     for &(_, count) in channels.iter().filter(|(channel, _)| of_stream(*channel)) {
         sum = sum.saturating_add(match count {
-            Count::Known(count) => count,
+            Count::Known(count) | Count::Indexed(count, _) => count,
             Count::IndexAt(at) => index_count(store.file(number), at)?,
         });
     }
     Ok(sum)
+}
+
+/// Looks up the counts of a part once.
+fn resolve(store: &mut Store, number: usize) -> Result<(), Error> {
+    let file = store.parts[number].file;
+    for (_, count) in store.parts[number].channels.iter_mut().flatten() {
+        if let Count::IndexAt(at) = *count {
+            *count = Count::Indexed(index_count(&store.files[file], at)?, at);
+        }
+    }
+    Ok(())
 }
 
 /// How many messages of a stream come before a moment.
@@ -193,6 +208,7 @@ pub(crate) fn rank(store: &mut Store, streams: &Streams, stream: usize, to: i64)
             continue;
         }
         if part.end < to && part.channels.is_some() {
+            resolve(store, number)?;
             rank = rank.saturating_add(count(store, streams, number, stream)?);
             continue;
         }

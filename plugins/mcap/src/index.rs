@@ -31,7 +31,7 @@ impl Bytes {
         Ok(Self { file, path: path.to_owned(), length: found.len() })
     }
 
-    /// So many bytes from a place on. Fails where the file ends before.
+    /// Reads `length` bytes from `at`. Fails past the end of the file.
     pub(crate) fn read(&self, at: u64, length: u64) -> Result<Vec<u8>, Error> {
         let end = at.checked_add(length).filter(|end| *end <= self.length);
         let length = end.and_then(|_| usize::try_from(length).ok());
@@ -62,8 +62,10 @@ pub(crate) enum Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
     Known(u64),
-    /// As many as the message index at this place has entries.
+    /// As many as the message index at this place has entries; not read yet.
     IndexAt(u64),
+    /// This many, as the message index at this place says.
+    Indexed(u64, u64),
 }
 
 /// Part of a file that is read at once.

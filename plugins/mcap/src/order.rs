@@ -73,7 +73,7 @@ struct Open {
     /// The next message, and its time.
     at: usize,
     time: i64,
-    /// Given up when too much is open, and read again when its turn comes.
+    /// Dropped when too much is open, and read again when needed.
     loaded: Option<Arc<Loaded>>,
 }
 
@@ -93,7 +93,7 @@ impl Cursor {
         Self { next: 0, from: Some(from), open: Vec::new() }
     }
 
-    /// The next messages, at most so many. `wanted` says of which parts any are.
+    /// The next messages, at most `rows_max`. `wanted` selects the parts.
     pub(crate) fn next(
         &mut self,
         store: &mut Store,
@@ -150,7 +150,7 @@ impl Cursor {
         }
         let bytes = |open: &Open| open.loaded.as_ref().map_or(0, |loaded| loaded.byte_len());
         let mut held: usize = self.open.iter().map(bytes).sum();
-        // The ones whose turn comes last are given up.
+        // The parts that are needed last are dropped.
         let mut order: Vec<usize> = (0..self.open.len()).collect();
         order.sort_by_key(|&number| std::cmp::Reverse(self.open[number].time));
         for number in order {

@@ -25,7 +25,7 @@ pub(crate) struct Output {
     path: PathBuf,
     chunk_bytes: u64,
     /// In nanoseconds.
-    chunk_time: i64,
+    chunk_time: u64,
     /// Of the chunk in hand: its bytes, and the time of its first message.
     bytes: u64,
     begin: Option<i64>,
@@ -54,7 +54,7 @@ impl Output {
             writer: Some(writer),
             path,
             chunk_bytes: options.chunk_bytes.0,
-            chunk_time: i64::try_from(options.chunk_time.0.as_nanos()).unwrap_or(i64::MAX),
+            chunk_time: u64::try_from(options.chunk_time.0.as_nanos()).unwrap_or(u64::MAX),
             bytes: 0,
             begin: None,
         })
@@ -112,7 +112,7 @@ impl Output {
     }
 
     pub(crate) fn message(&mut self, header: &MessageHeader, time: i64, data: &[u8]) -> Result<(), Error> {
-        let over = |begin: i64| time.saturating_sub(begin) >= self.chunk_time || time < begin;
+        let over = |begin: i64| time.abs_diff(begin) >= self.chunk_time;
         if self.bytes >= self.chunk_bytes || self.begin.is_some_and(over) {
             self.flush()?;
         }

@@ -94,7 +94,7 @@ fn is_last(contents: &Contents, part: &Part, index: &ChunkIndex) -> bool {
 
 fn frames(part: &Part) -> u64 {
     let count = |&(_, count): &(u16, Count)| match count {
-        Count::Known(count) => count,
+        Count::Known(count) | Count::Indexed(count, _) => count,
         Count::IndexAt(_) => 0,
     };
     part.channels.iter().flatten().map(count).sum()
@@ -196,7 +196,7 @@ fn rewritten(bytes: &Bytes, part: &Part, end: u64, tail: &mut Vec<u8>) -> Result
 
 /// Adds the end of the data section, the summary and the footer. `tail` begins where the file's records end.
 fn end(contents: &Contents, chunks: &[ChunkIndex], tail: &mut Vec<u8>) {
-    // 0 says that there is no checksum: it would be one of the whole file.
+    // 0 means none: the checksum is one of the whole file, which is not read here.
     put(tail, op::DATA_END, &DataEnd { data_section_crc: 0 });
     let begin = tail.len();
     let mut offsets = Vec::new();
@@ -295,7 +295,7 @@ fn write(path: &Path, end: u64, tail: &[u8]) -> Result<(), Error> {
         file.write_all(tail)
     };
     mend().map_err(|error| {
-        // What is there of the new end is no use; the recording can be read without it.
+        // A part of the new end is useless; the recording can be read without it.
         drop(OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(end)));
         Error::io("mend the recording", path, &error)
     })

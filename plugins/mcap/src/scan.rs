@@ -10,7 +10,7 @@ use crate::index::{
     Bytes, Contents, Count, Ending, HEAD_BYTES, Layout, Part, RECORD_BYTES_MAX, Schema, time,
 };
 
-/// Messages outside of chunks are read in runs of about so many bytes.
+/// About how many bytes of messages outside of chunks are read at once.
 const RUN_BYTES: u64 = 1 << 20;
 /// How much is read at once.
 const WINDOW_BYTES: u64 = 256 << 10;
@@ -27,7 +27,7 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// So many bytes from a place on, or what is left of them.
+    /// Up to `length` bytes from `at`, fewer at the end of the file.
     fn peek(&mut self, at: u64, length: u64) -> Result<&[u8], Error> {
         let length = length.min(self.bytes.length.saturating_sub(at));
         let end = self.at + self.held.len() as u64;
@@ -218,7 +218,7 @@ impl<'a> Scan<'a> {
         self.contents.parts.extend(Some(part).filter(|part| part.channels.is_some()));
     }
 
-    /// Takes down how many messages of a channel a chunk has.
+    /// Records how many messages of a channel a chunk has.
     fn message_index(&mut self, head: Head, chunk: Option<usize>) -> Result<(), Error> {
         let Some((channel, _)) = self.window.peek(head.content, head.length.min(6))?.split_first_chunk()
         else {
@@ -299,7 +299,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Takes down a schema or a channel. The first of an id counts.
+/// Records a schema or a channel. The first of an id counts.
 pub(crate) fn describe(contents: &mut Contents, opcode: u8, content: &[u8]) {
     if !matches!(opcode, op::SCHEMA | op::CHANNEL) {
         return;
@@ -315,7 +315,7 @@ pub(crate) fn describe(contents: &mut Contents, opcode: u8, content: &[u8]) {
     }
 }
 
-/// Takes down a metadata record.
+/// Records a metadata record.
 pub(crate) fn metadata(contents: &mut Contents, (offset, length): (u64, u64), content: &[u8]) {
     let Ok(Record::Metadata(found)) = mcap::parse_record(op::METADATA, content) else { return };
     contents.metadata.push(MetadataIndex { offset, length, name: found.name.clone() });

@@ -51,7 +51,7 @@ pub(crate) fn is_whole(bytes: &Bytes) -> Result<bool, Error> {
     })
 }
 
-/// `None` if there is no summary, or it makes no sense.
+/// `None` without a summary, or with one that contradicts the file.
 fn by_summary(bytes: &Bytes, footer: Footer) -> Result<Option<Contents>, Error> {
     let end = bytes.length - FOOTER_BYTES;
     let length = end.saturating_sub(footer.summary_start);

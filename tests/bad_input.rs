@@ -131,7 +131,7 @@ fn rubbish_instead_of_a_recording_is_an_error_never_a_panic() {
         (0..80).map(|m| printable[(n * 80 + m) * 7919 % printable.len()]).chain(['\n']).collect::<String>()
     };
     let rubbish: String = (0..50).map(line).collect();
-    for name in ["x.h5", "x.parquet", "x.arrows", "x.csv", "x.jsonl", "x.unknown"] {
+    for name in ["x.h5", "x.parquet", "x.arrows", "x.csv", "x.jsonl", "x.mcap", "x.unknown"] {
         for text in ["", "x\nx\nx\n", rubbish.as_str()] {
             dir.write(name, text);
             let done = dir.tapedeck(&["inspect", name]).run();

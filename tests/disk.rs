@@ -33,13 +33,15 @@ fn part(output: &str, name: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {output}"))
 }
 
-const SINKS: [&str; 5] = ["hdf5", "parquet", "arrow", "csv", "jsonl"];
+const SINKS: [&str; 6] = ["hdf5", "parquet", "arrow", "csv", "jsonl", "mcap"];
 
 fn pipeline(sink: &str) -> String {
+    // Compressed, these rows would fit.
+    let plain = if sink == "mcap" { "compression = \"none\"\n" } else { "" };
     format!(
         "[session]\ndirectory = \"disk\"\nflush_interval = \"100ms\"\ndisk_free_min = \"0B\"\n\
          [sources.made]\nplugin = \"synthetic\"\nrate = 500\nbatch_rows = 16\ncolumns = 32\ntype = \"f64\"\n\
-         [sinks.full]\nplugin = \"{sink}\"\ninputs = [\"made\"]\n[sinks.other]\nplugin = \"null\"\ninputs = [\"made\"]\n"
+         [sinks.full]\nplugin = \"{sink}\"\ninputs = [\"made\"]\n{plain}[sinks.other]\nplugin = \"null\"\ninputs = [\"made\"]\n"
     )
 }
 

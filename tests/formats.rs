@@ -2,12 +2,13 @@
 
 use crate::util::{Dir, python};
 
-const SINKS: [(&str, &str); 5] = [
+const SINKS: [(&str, &str); 6] = [
     ("hdf5", "out/s/hdf5.h5"),
     ("parquet", "out/s/parquet.parquet"),
     ("arrow", "out/s/arrow.arrows"),
     ("csv", "out/s/csv.csv"),
     ("jsonl", "out/s/jsonl.jsonl"),
+    ("mcap", "out/s/mcap.mcap"),
 ];
 
 fn pipeline(source: &str, between: &str, input: &str) -> String {

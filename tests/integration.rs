@@ -6,6 +6,7 @@
 //! - `bad_input`: everything wrong that a user can say; one clear message, exit code 2, nothing touched
 //! - `doors`, `guest`: plugins that are files: the same bytes through three doors, hostile ones, `plugins check` and `new`
 //! - `game`: a live process is recorded, and the files say what the process's own log says
+//! - `mcap`: MCAP files before other programs' readers and checks, and theirs before ours
 //! - `formats`: each sink's file read back by somebody else's reader
 //! - `kill`: `kill -9` at random moments, then `recover`
 //! - `disk`: a disk that fills up
@@ -36,6 +37,7 @@ mod game;
 mod gateway;
 mod guest;
 mod kill;
+mod mcap;
 mod peers;
 mod people;
 mod pipelines;

@@ -10,12 +10,13 @@ use crate::util::{Dir, python, wait_until};
 const RATE_HZ: u64 = 200;
 const FLUSH_MS: u64 = 400;
 const KILLS: u64 = 20;
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("h5", "hdf5", "h5.h5"),
     ("rows", "parquet", "rows.parquet"),
     ("stream", "arrow", "stream.arrows"),
     ("text", "csv", "text.csv"),
     ("lines", "jsonl", "lines.jsonl"),
+    ("bag", "mcap", "bag.mcap"),
 ];
 
 fn pipeline() -> String {

@@ -6,8 +6,14 @@ use serde_json::Value;
 
 use crate::util::{Dir, Done};
 
-const FORMATS: [(&str, &str); 5] =
-    [("arrow", "arrows"), ("parquet", "parquet"), ("hdf5", "h5"), ("csv", "csv"), ("jsonl", "jsonl")];
+const FORMATS: [(&str, &str); 6] = [
+    ("arrow", "arrows"),
+    ("parquet", "parquet"),
+    ("hdf5", "h5"),
+    ("csv", "csv"),
+    ("jsonl", "jsonl"),
+    ("mcap", "mcap"),
+];
 
 /// Records `frames` frames of one source at 500 Hz in every format, as session `first`.
 fn recorded(dir: &Dir, frames: u64) {

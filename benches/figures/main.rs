@@ -8,6 +8,7 @@ mod budget;
 mod doors;
 mod engine;
 mod hop;
+mod mcap;
 mod peers;
 mod rate;
 mod replay;
@@ -55,6 +56,7 @@ type Group = (&'static str, fn() -> Vec<Figure>);
 const GROUPS: &[Group] = &[
     ("hop", hop::measure),
     ("small-frames", small_frames::measure),
+    ("mcap", mcap::measure),
     ("peers", peers::measure),
     ("start", start::measure),
     ("rate", rate::measure),

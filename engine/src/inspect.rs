@@ -98,6 +98,13 @@ pub struct TerminalInspection {
 /// # Errors
 /// The path is neither.
 pub fn inspect(registry: &Registry, path: &Path) -> Result<Result<SessionInspection, FileInspection>, Error> {
+    // A folder can be a recording of another program.
+    if path.is_dir()
+        && !path.join(MANIFEST).exists()
+        && let Ok(format) = format_of(registry, path, None)
+    {
+        return file(format.as_ref(), path).map(Err);
+    }
     if path.is_dir() || path.file_name().is_some_and(|name| name == MANIFEST) {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
         return session(registry, folder).map(Ok);

@@ -17,6 +17,7 @@ def read(path):
         ".arrows": read_arrow,
         ".csv": read_csv,
         ".jsonl": read_jsonl,
+        ".mcap": read_mcap,
     }[pathlib.Path(path).suffix](path)
 
 
@@ -90,6 +91,24 @@ def read_jsonl(path):
                 elif name in ("inventory", "position", "bytes") and value is not None:
                     value = base64.b64decode(value)
                 columns.setdefault(name, []).append(value)
+    return columns
+
+
+def read_mcap(path):
+    """The rows of the only stream of attributes, written as protobuf."""
+    from mcap.reader import make_reader
+    from mcap_protobuf.decoder import DecoderFactory
+
+    columns = {"seq": [], "timestamp": []}
+    with open(path, "rb") as file:
+        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
+        for _, channel, message, decoded in reader.iter_decoded_messages(log_time_order=False):
+            base = int(channel.metadata.get("tapedeck.seq_base", 0))
+            columns["seq"].append(base + message.sequence)
+            columns["timestamp"].append(message.log_time)
+            for field in decoded.DESCRIPTOR.fields:
+                value = getattr(decoded, field.name) if decoded.HasField(field.name) else None
+                columns.setdefault(field.name, []).append(value)
     return columns
 
 

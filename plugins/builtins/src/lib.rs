@@ -18,6 +18,7 @@ pub fn factories() -> Vec<Factory> {
         tapedeck_hdf5::factory(),
         tapedeck_parquet::factory(),
         tapedeck_arrow::factory(),
+        tapedeck_mcap::factory(),
         tapedeck_csv::factory(),
         tapedeck_jsonl::factory(),
         tapedeck_null::factory(),

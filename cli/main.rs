@@ -25,6 +25,8 @@ use clap::{CommandFactory, Parser};
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    // A plugin's panic is told in the report, with its place.
+    tapedeck_sdk::panics::hide_caught();
     let arguments = Arguments::parse();
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {

@@ -23,6 +23,7 @@ mod opening;
 pub mod pacing;
 pub mod pipeline;
 pub mod playback;
+mod reading;
 pub mod recover;
 mod registry;
 mod remarks;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use tapedeck_sdk::panics::{caught, dropped};
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
 use crate::edge::EdgeCounters;
@@ -174,10 +175,25 @@ impl StageStats {
 
 /// Runs a plugin's code: a panic becomes an error that names the stage.
 pub(crate) fn guarded<T>(id: &str, doing: &str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(Error::plugin(format!("\"{id}\" panicked in {doing}: {text}"))
-            .with_hint("this is a bug of the plugin: please report it with the pipeline"))
-    })
+    let mut returned = false;
+    let outcome = caught(|| {
+        let outcome = run();
+        returned = true;
+        outcome
+    });
+    if returned { outcome } else { outcome.map_err(|panic| panicked(id, doing, &panic)) }
+}
+
+/// Drops a plugin's value that is not finished.
+pub(crate) fn discard<T>(stats: &StageStats, value: T) {
+    if let Err(panic) = dropped(value) {
+        stats.fail(panicked(&stats.id, "its end", &panic));
+    }
+}
+
+#[cold]
+fn panicked(id: &str, doing: &str, panic: &Error) -> Error {
+    let what = panic.message.replacen("panicked", &format!("panicked in {doing}"), 1);
+    Error::plugin(format!("\"{id}\" {what}"))
+        .with_hint("this is a bug of the plugin: please report it with the pipeline")
 }

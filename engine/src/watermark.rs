@@ -14,7 +14,7 @@ pub(crate) struct Reach {
     written: AtomicU64,
     /// One more than the last that is safe from a kill.
     flushed: AtomicU64,
-    /// One more than the last that the sink may have refused.
+    /// One more than the last that the sink has refused.
     refused: AtomicU64,
     /// Nothing is safe from a kill before the sink has finished.
     unsafe_to_end: AtomicBool,
@@ -30,9 +30,10 @@ impl Reach {
         self.flushed.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed)
     }
 
-    /// The sink has refused something of what was written up to now.
-    pub(crate) fn refuse(&self) {
-        self.refused.store(self.written.load(Ordering::Relaxed), Ordering::Release);
+    /// The sink has refused frames, the last of which has this `seq`.
+    pub(crate) fn refuse(&self, last: u64) {
+        let end = last.saturating_add(1).min(self.written.load(Ordering::Relaxed));
+        self.refused.fetch_max(end, Ordering::Release);
     }
 
     /// From here on no flush makes anything safe.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use tapedeck_sdk::{Batch, Error, Extent, Format, Recording, SessionInfo, StreamSchema, Timestamp, Wanted};
 
 use crate::formats::format_of;
+use crate::reading;
 use crate::registry::Registry;
 use crate::session::{ArtifactRole, MANIFEST, Manifest};
-use crate::stats::guarded;
 
 /// One stream of one file, read by itself.
 pub(super) struct Track {
     recording: Box<dyn Recording>,
-    format: Arc<dyn Format>,
     path: PathBuf,
     /// Which of the recording's streams it is.
     stream: usize,
@@ -26,7 +25,7 @@ pub(super) struct Track {
 impl Track {
     /// Opens each of a file's streams.
     fn open(format: &Arc<dyn Format>, path: &Path) -> Result<Vec<Self>, Error> {
-        let open = || guarded(format.name(), "open", || format.open(path));
+        let open = || reading::open(format.as_ref(), path);
         let first = open()?;
         let schemas = first.streams().to_vec();
         let mut first = Some(first);
@@ -36,10 +35,10 @@ impl Track {
             if schemas.len() > 1 {
                 let only = |index| if index == stream { Wanted::All } else { Wanted::Nothing };
                 let wanted: Vec<Wanted> = (0..schemas.len()).map(only).collect();
-                guarded(format.name(), "select", || recording.select(&wanted))?;
+                recording.select(&wanted)?;
             }
-            let (format, path) = (format.clone(), path.to_owned());
-            tracks.push(Self { recording, format, path, stream, batch: None, row: 0, reached: i64::MIN });
+            let path = path.to_owned();
+            tracks.push(Self { recording, path, stream, batch: None, row: 0, reached: i64::MIN });
         }
         Ok(tracks)
     }
@@ -54,22 +53,18 @@ impl Track {
 
     pub(super) fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
         (self.batch, self.row, self.reached) = (None, 0, i64::MIN);
-        let recording = &mut self.recording;
-        guarded(self.format.name(), "seek", || recording.seek(to))
+        self.recording.seek(to)
     }
 
     pub(super) fn closest(&mut self, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
         (self.batch, self.row) = (None, 0);
-        let (recording, stream) = (&mut self.recording, self.stream);
-        guarded(self.format.name(), "closest", || recording.closest(stream, to))
+        self.recording.closest(self.stream, to)
     }
 
     /// The time of the row that is next; `None` at the end.
     pub(super) fn time(&mut self) -> Result<Option<i64>, Error> {
         while self.batch.as_ref().is_none_or(|batch| self.row >= batch.rows()) {
-            let recording = &mut self.recording;
-            let next = guarded(self.format.name(), "read", || recording.next());
-            let next = next.map_err(|error| Error {
+            let next = self.recording.next().map_err(|error| Error {
                 message: format!("{} ({})", error.message, self.path.display()),
                 ..error
             });

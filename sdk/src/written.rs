@@ -10,7 +10,6 @@ use crate::Error;
 ///
 /// At most one entry an input: further refusals of the same input are added to its entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[must_use = "frames that a sink refused have to be counted"]
 pub struct Written {
     refused: Vec<Refused>,
 }

@@ -59,6 +59,10 @@ impl Host for Clockwork {
         self.failed.fetch_add(frames, Ordering::Relaxed);
     }
 
+    fn partial(&self, frames: u64) {
+        panic!("{frames} frames of a terminal with a value missing");
+    }
+
     fn warn(&self, message: &str) {
         self.warnings.lock().unwrap().push(message.to_owned());
     }
@@ -210,7 +214,7 @@ impl Desk {
 
     /// Ends the recording, and takes what is left of it.
     pub(crate) fn stop(&mut self) {
-        assert!(self.source.stop());
+        assert!(self.source.stop().unwrap());
         let end = self.host.now() + PATIENCE;
         while self.take().is_some() {
             assert!(self.host.now() < end, "there is no end: {:?}", self.summary());

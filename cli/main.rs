@@ -29,6 +29,8 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     survive_file_size_limit();
+    // A plugin's panic is told in the report, with its place.
+    tapedeck_sdk::panics::hide_caught();
     let arguments = Arguments::parse();
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {

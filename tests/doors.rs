@@ -6,18 +6,27 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tapedeck_sdk::testing::{FakeHost, samples};
-use tapedeck_sdk::{Batch, DataType, Factory, Kind, Next, Opener, Outputs, Timestamp};
+use tapedeck_sdk::{
+    Batch, DataType, Factory, Host, Kind, Next, Opener, Outputs, Role, Source, Timestamp, Told, Watermark,
+    Written,
+};
 use tapedeck_wasm::WasmDoor;
 
 use crate::guest::guest;
 use crate::util::{Dir, Done, example, root};
 
+#[path = "../sdk/examples/hold/plugin.rs"]
+mod hold;
 #[path = "../sdk/examples/lines/plugin.rs"]
 mod lines;
 #[path = "../sdk/examples/ramp/plugin.rs"]
 mod ramp;
 #[path = "../sdk/examples/scale/plugin.rs"]
 mod scale;
+#[path = "../sdk/examples/sieve/plugin.rs"]
+mod sieve;
+#[path = "../sdk/examples/talk/plugin.rs"]
+mod talk;
 
 /// The plugin, built in and through both doors.
 fn three_doors(name: &str, built_in: Factory) -> [Factory; 3] {
@@ -57,7 +66,7 @@ fn a_transform_gives_the_same_bytes_through_three_doors() {
                     transform.process(input, batch, &mut bytes).unwrap();
                 }
             }
-            transform.finish(&mut bytes).unwrap();
+            assert_eq!(transform.finish(&mut bytes).unwrap(), None);
             (streams, bytes.0)
         });
         assert_eq!(outputs[0].1.len(), 8);
@@ -98,14 +107,119 @@ fn a_sink_writes_the_same_file_through_three_doors() {
         let context = FakeHost::new(folder.path()).context("rows");
         let mut sink = open(&json!({}), std::slice::from_ref(&schema), context).unwrap();
         for batch in samples::batches(&schema, &[1, 7, 300]) {
-            sink.write(0, batch).unwrap();
-            sink.flush().unwrap();
+            assert_eq!(sink.write(0, batch).unwrap(), Written::ALL);
+            assert_eq!(sink.flush().unwrap(), Written::ALL);
         }
-        sink.finish().unwrap();
+        assert_eq!(sink.finish().unwrap(), Written::ALL);
         std::fs::read(folder.path().join("rows.txt")).unwrap()
     });
     assert_eq!(files[0].iter().filter(|&&byte| byte == b'\n').count(), 308);
     assert!(files[0] == files[1] && files[0] == files[2]);
+}
+
+/// A source called until it idles, with what came of it.
+fn drained(source: &mut dyn Source) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        match source.next(Timestamp(i64::MAX)).unwrap() {
+            Next::Batch { batch, .. } => bytes.push(batch.as_bytes().to_vec()),
+            Next::Idle | Next::End => return bytes,
+        }
+    }
+}
+
+#[test]
+fn a_source_is_told_follows_and_winds_up_through_three_doors() {
+    let outputs = three_doors("talk", Factory::source::<talk::Talk>()).map(|factory| {
+        assert!(factory.descriptor().runs_in_pause);
+        let folder = tempfile::tempdir().unwrap();
+        let (host, Opener::Source(open)) = (FakeHost::new(folder.path()), factory.opener()) else { panic!() };
+        let mut source = open(&json!({ "follow": true }), host.context("talk")).unwrap();
+        let mut given = Vec::new();
+        let tell = |name: &str, value: Value| host.tell(Told { name: name.to_owned(), value });
+        tell("give", json!(1.5));
+        given.extend(drained(source.as_mut()));
+        host.reach(0, Watermark { written: 9, flushed: 7, lost: 3 });
+        tell("give", json!(null));
+        given.extend(drained(source.as_mut()));
+        for (name, value) in [("mark", json!("here — ö")), ("pause", json!(0)), ("sing", json!({ "a": [1] }))]
+        {
+            tell(name, value);
+            given.extend(drained(source.as_mut()));
+        }
+        tell("resume", json!(0));
+        given.extend(drained(source.as_mut()));
+        assert!(!host.is_paused());
+        assert!(source.stop().unwrap());
+        given.extend(drained(source.as_mut()));
+        assert!(matches!(source.next(Timestamp(i64::MAX)).unwrap(), Next::End));
+        let schema = source.streams()[0].clone();
+        drop(source);
+        let column = |slab: &Vec<u8>| {
+            let batch = Batch::from_bytes(schema.clone(), slab).unwrap();
+            let value = (!batch.column(0).is_null(0)).then(|| batch.column(0).values::<f64>()[0]);
+            (value, batch.column(1).values::<u64>()[0], batch.column(2).values::<u64>()[0])
+        };
+        let frames: Vec<_> = given.iter().map(column).collect();
+        assert_eq!(frames, [(Some(1.5), 0, 0), (None, 7, 3), (Some(-1.0), 7, 3)]);
+        assert_eq!(host.marks(), ["here — ö"]);
+        assert_eq!(host.warnings(), ["told to sing, paused: true"]);
+        assert_eq!((host.partial_frames(), host.failed_frames()), (1, 0));
+        given
+    });
+    assert!(outputs[0] == outputs[1] && outputs[0] == outputs[2]);
+}
+
+#[test]
+fn a_transform_is_flushed_and_reports_through_three_doors() {
+    let schema = samples::schema(Kind::Attributes, "game");
+    let outputs = three_doors("hold", Factory::transform::<hold::Hold>()).map(|factory| {
+        let folder = tempfile::tempdir().unwrap();
+        let Opener::Transform(open) = factory.opener() else { panic!("not a transform") };
+        let mut transform = open(&json!({}), FakeHost::new(folder.path()).context("f")).unwrap();
+        transform.streams(std::slice::from_ref(&schema)).unwrap();
+        let mut bytes = Bytes::default();
+        let mut batches = samples::batches(&schema, &[1, 7, 3]).into_iter();
+        for batch in batches.by_ref().take(2) {
+            transform.process(0, batch, &mut bytes).unwrap();
+        }
+        assert_eq!(bytes.0.len(), 0);
+        transform.flush(Timestamp(42), &mut bytes).unwrap();
+        assert_eq!(bytes.0.len(), 2);
+        batches.for_each(|batch| transform.process(0, batch, &mut bytes).unwrap());
+        let report = transform.finish(&mut bytes).unwrap();
+        assert_eq!(report.as_deref(), Some("3 batches held back, flushed at 42"));
+        assert_eq!(bytes.0.len(), 3);
+        bytes.0
+    });
+    assert!(outputs[0] == outputs[1] && outputs[0] == outputs[2]);
+}
+
+#[test]
+fn a_sink_refuses_frames_and_says_what_its_files_are_through_three_doors() {
+    let schemas = ["game", "other"].map(|name| samples::schema(Kind::Attributes, name));
+    let outputs = three_doors("sieve", Factory::sink::<sieve::Sieve>()).map(|factory| {
+        let folder = tempfile::tempdir().unwrap();
+        let (host, Opener::Sink(open)) = (FakeHost::new(folder.path()), factory.opener()) else { panic!() };
+        let mut sink = open(&json!({}), &schemas, host.context("rows")).unwrap();
+        assert_eq!(host.roles(), [Role::Recording, Role::RecordingOf(1), Role::Beside]);
+        let mut said = Vec::new();
+        for (input, schema) in schemas.iter().enumerate() {
+            let batch = samples::batches(schema, &[12]).remove(0);
+            said.push(sink.write(input, batch).unwrap());
+        }
+        said.push(sink.flush().unwrap());
+        said.push(sink.finish().unwrap());
+        assert_eq!(host.failed_frames(), 0);
+        said
+    });
+    let counts = |written: &Written| {
+        written.refused().iter().map(|refused| (refused.input, refused.frames)).collect::<Vec<_>>()
+    };
+    let counted: Vec<_> = outputs[0].iter().map(counts).collect();
+    assert_eq!(counted, [vec![(0, 6)], vec![(1, 6)], vec![(0, 2), (1, 2)], vec![(0, 2), (1, 2)]]);
+    assert!(outputs[0][2].refused()[0].reason.hint.is_some());
+    assert!(outputs[0] == outputs[1] && outputs[0] == outputs[2], "{outputs:?}");
 }
 
 /// Records made-up frames past a hostile transform; returns the report.

@@ -73,16 +73,16 @@ impl Source for CountedSource {
 struct CountedSink(Box<dyn Sink>);
 
 impl Sink for CountedSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         COUNTED.set(true);
         self.0.write(input, batch)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<Written, Error> {
         self.0.flush()
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
         COUNTED.set(false);
         self.0.finish()
     }

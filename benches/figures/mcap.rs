@@ -62,7 +62,7 @@ fn ours(folder: &Path, batches: &[Batch], compression: &str) -> f64 {
     let begin = Instant::now();
     let mut sink = open_sink(&tapedeck_mcap::factory(), &options, &inputs, &host, "ours")
         .expect("the folder can be written");
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).expect("the disk has room"));
+    batches.iter().for_each(|batch| _ = sink.write(0, batch.clone()).expect("the disk has room"));
     sink.finish().expect("the disk has room");
     rate(begin)
 }

@@ -10,7 +10,7 @@ use tapedeck_sdk::{Batch, Error, Next, Source, Timestamp};
 use crate::clock::{SessionTime, sleep_precisely};
 use crate::ledger::LedgerWriter;
 use crate::pacing::Ticker;
-use crate::stats::{StageStats, StreamStats, duration_histogram, guarded, record};
+use crate::stats::{StageStats, StreamStats, discard, duration_histogram, guarded, record};
 use crate::worker::{Route, fits, send, wrong_output};
 
 /// The longest that a source may wait in one call: how long a stop takes at the most.
@@ -63,6 +63,8 @@ pub(crate) struct Feed {
     pub(crate) time: SessionTime,
     /// Whether frames have their numbers and times already.
     pub(crate) recorded: bool,
+    /// Whether the source is called while the session pauses.
+    pub(crate) runs_in_pause: bool,
     /// Whether the thread is to be woken before all others.
     pub(crate) realtime: bool,
     pub(crate) rate_hz: Option<f64>,
@@ -103,14 +105,14 @@ impl Feed {
         self.come_to_an_end();
         let Self { source, outlets, stats, times, .. } = self;
         // It may still count what it could not give.
-        drop(source);
+        discard(&stats, source);
         share_failed(&stats, &outlets);
         times
     }
 
     /// Whether the source is to be left alone, because the session pauses. Waits a moment then.
     fn rests(&self) -> bool {
-        let rests = self.time.is_paused() && !self.source.goes_on_in_pause();
+        let rests = self.time.is_paused() && !self.runs_in_pause;
         if rests {
             let clock = self.time.clock();
             clock.sleep_until(clock.now() + PAUSE_LOOK);
@@ -121,7 +123,10 @@ impl Feed {
     /// Takes what the source must not be cut off from.
     fn come_to_an_end(&mut self) {
         let source = &mut self.source;
-        match guarded(&self.stats.id, "stop", || Ok(!self.ended && source.stop())) {
+        if self.ended {
+            return;
+        }
+        match guarded(&self.stats.id, "stop", || source.stop()) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => return self.stats.fail(error),

@@ -118,23 +118,23 @@ impl OpenTransform for Hold {
 }
 
 /// Refuses every tenth frame, but goes on.
-struct Picky {
-    host: Arc<dyn Host>,
-}
+struct Picky;
 
 impl Sink for Picky {
-    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
-        let refused = batch.seq().iter().filter(|seq| **seq % 10 == 9).count();
-        self.host.failed(refused as u64);
-        Ok(())
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
+        let mut written = Written::ALL;
+        for &seq in batch.seq().iter().filter(|&&seq| seq % 10 == 9) {
+            written.refuse(input, 1, seq..=seq, Error::data("it ends in 9"));
+        }
+        Ok(written)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 }
 
@@ -143,30 +143,38 @@ impl OpenSink for Picky {
     fn describe() -> Description {
         Description::sink("picky", "Refuses some").takes(&[Kind::Attributes])
     }
-    fn open(_options: NoOptions, _inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
-        Ok(Self { host: context.host })
+    fn open(_options: NoOptions, _inputs: &[Arc<StreamSchema>], _context: Context) -> Result<Self, Error> {
+        Ok(Self)
     }
 }
 
 /// Takes everything, and refuses it at the next flush.
 struct Fickle {
-    host: Arc<dyn Host>,
-    taken: u64,
+    taken: Vec<(usize, u64)>,
+}
+
+impl Fickle {
+    fn refuse(&mut self) -> Written {
+        let mut written = Written::ALL;
+        for (input, seq) in self.taken.drain(..) {
+            written.refuse(input, 1, seq..=seq, Error::data("changed its mind"));
+        }
+        written
+    }
 }
 
 impl Sink for Fickle {
-    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
-        self.taken += batch.rows() as u64;
-        Ok(())
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
+        self.taken.extend(batch.seq().iter().map(|&seq| (input, seq)));
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        self.host.failed(std::mem::take(&mut self.taken));
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(self.refuse())
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        self.flush()
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
+        Ok(self.refuse())
     }
 }
 
@@ -175,8 +183,8 @@ impl OpenSink for Fickle {
     fn describe() -> Description {
         Description::sink("fickle", "Refuses late").takes(&[Kind::Attributes])
     }
-    fn open(_options: NoOptions, _inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
-        Ok(Self { host: context.host, taken: 0 })
+    fn open(_options: NoOptions, _inputs: &[Arc<StreamSchema>], _context: Context) -> Result<Self, Error> {
+        Ok(Self { taken: Vec::new() })
     }
 }
 
@@ -184,16 +192,16 @@ impl OpenSink for Fickle {
 struct Hoard;
 
 impl Sink for Hoard {
-    fn write(&mut self, _input: usize, _batch: Batch) -> Result<(), Error> {
-        Ok(())
+    fn write(&mut self, _input: usize, _batch: Batch) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 }
 
@@ -258,12 +266,21 @@ fn what_a_transform_holds_back_is_asked_for_in_time() {
 }
 
 #[test]
+fn what_a_sink_refuses_is_told_with_its_reason_once_an_input() {
+    let (report, _) = run("[sinks.a]\nplugin = \"picky\"\ninputs = [\"walker\"]\n");
+    let stage = report.stages.iter().find(|stage| stage.id == "a").unwrap();
+    assert_eq!(stage.remarks, ["refused frames of \"walker\", the first with seq 9: it ends in 9"]);
+    assert!(stage.error.is_none() && !stage.ended, "it goes on");
+}
+
+#[test]
 fn what_a_sink_refuses_at_a_flush_is_no_inputs_success() {
     let (report, manifest) = run("[sources.other]\nplugin = \"walker\"\n\
         [sinks.a]\nplugin = \"fickle\"\ninputs = [\"walker\", \"other\"]\n");
     assert_eq!((report.loss.failed, code(&report)), (100, 3), "{report:?}");
-    let written: u64 = manifest.sinks[0].inputs.iter().map(|input| input.written).sum();
-    assert_eq!(written, 0, "accepted = written + failed");
+    for input in &manifest.sinks[0].inputs {
+        assert_eq!((input.written, input.loss.failed), (0, 50), "accepted = written + failed");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tapedeck_sdk::{Error, Format, HEAD_BYTES};
 
+use crate::reading;
 use crate::registry::Registry;
 
 /// The format of a file or folder. `plugin` is the sink that a manifest names for it.
@@ -28,7 +29,7 @@ pub fn format_of(registry: &Registry, path: &Path, plugin: Option<&str>) -> Resu
         return Ok(format.clone());
     }
     let head = if found.is_file() { head(path)? } else { Vec::new() };
-    let by_content = || registry.formats().find(|format| format.matches(&head, path));
+    let by_content = || registry.formats().find(|format| reading::matches(format.as_ref(), &head, path));
     let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
     let by_name = || extension.as_deref().and_then(|extension| registry.format_of_extension(extension));
     let format = by_content().or_else(|| by_name().filter(|_| found.is_file()));

@@ -13,11 +13,12 @@ use crate::accounting::{Account, Found, FoundInSink};
 use crate::closing::rate;
 use crate::formats::format_of;
 use crate::ledger;
+use crate::reading;
 use crate::recover::RecoveredStream;
 use crate::registry::Registry;
 use crate::report::Percentiles;
 use crate::session::{ArtifactRole, LEDGER, MANIFEST, Manifest, Status};
-use crate::stats::{duration_histogram, guarded, record};
+use crate::stats::{duration_histogram, record};
 
 /// How many gaps are listed one by one.
 const GAPS_MAX: usize = 20;
@@ -189,10 +190,10 @@ pub(crate) fn read(
     format: &dyn Format,
     path: &Path,
 ) -> Result<(Vec<StreamInspection>, Option<Error>), Error> {
-    let mut recording = guarded(format.name(), "open", || format.open(path))?;
+    let mut recording = reading::open(format, path)?;
     let mut looks: Vec<Look> = recording.streams().iter().map(Look::new).collect();
     let error = loop {
-        match guarded(format.name(), "read", || recording.next()) {
+        match recording.next() {
             Ok(Some((stream, batch))) => match looks.get_mut(stream) {
                 Some(look) => look.take(&batch),
                 None => {

@@ -24,6 +24,7 @@ mod opening;
 pub mod pacing;
 pub mod pipeline;
 pub mod playback;
+mod reading;
 mod recorded;
 pub mod recover;
 mod registry;

@@ -13,12 +13,12 @@ use crate::closing::measure;
 use crate::inspect::read;
 use crate::ledger;
 use crate::pipeline::{Variables, with_values};
+use crate::reading;
 use crate::registry::Registry;
 use crate::rewriting::{self, Rewriting, Rewritten};
 use crate::session::{
     ArtifactRole, LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status,
 };
-use crate::stats::guarded;
 
 /// What `recover` did and found.
 #[derive(Debug, Clone, Serialize)]
@@ -236,8 +236,8 @@ impl Mending<'_> {
         .write(&schemas, |writer| {
             for journal in &journals {
                 let path = folder.join(&journal.path);
-                format.repair(&path)?;
-                let mut recording = format.open(&path)?;
+                reading::repair(format.as_ref(), &path)?;
+                let mut recording = reading::open(format.as_ref(), &path)?;
                 check_journal(journal, sink, recording.streams())?;
                 rewriting::replay(recording.as_mut(), |_, batch| writer.write(journal.input, batch))?;
             }
@@ -256,8 +256,7 @@ fn mend(format: &dyn Format, path: &Path) -> Repair {
     if !path.exists() {
         return Repair::Intact;
     }
-    let repair = guarded(format.name(), "repair", || format.repair(path));
-    repair.unwrap_or_else(|error| Repair::Unreadable(error.to_string()))
+    reading::repair(format, path).unwrap_or_else(|error| Repair::Unreadable(error.to_string()))
 }
 
 /// The recordings of a sink. What it wrote beside them (facts about a recording) is not read back.
@@ -277,7 +276,7 @@ fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink:
     let journals = manifest.journals.iter().filter(|journal| journal.sink == sink.id);
     let frames = |path: &Path| {
         // A journal that can't be mended is read as far as it goes.
-        drop(guarded(format.name(), "repair", || format.repair(path)));
+        drop(reading::repair(format.as_ref(), path));
         frames(format.as_ref(), path)
     };
     journals.map(|journal| frames(&folder.join(&journal.path))).sum()

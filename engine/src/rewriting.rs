@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use tapedeck_sdk::panics::dropped;
 use tapedeck_sdk::{
     Batch, Context, Error, Factory, Host, Loss, Opener, Recording, Role, SessionInfo, Sink, StreamSchema,
     Timestamp,
@@ -50,7 +51,7 @@ impl Rewriting<'_> {
     pub(crate) fn write(
         self,
         inputs: &[Arc<StreamSchema>],
-        feed: impl FnOnce(&mut dyn Sink) -> Result<(), Error>,
+        feed: impl FnOnce(&mut Writer) -> Result<(), Error>,
     ) -> Result<Rewritten, Error> {
         let Opener::Sink(open) = self.factory.opener() else {
             return Err(Error::plugin("a sink's factory opens no sink"));
@@ -63,7 +64,7 @@ impl Rewriting<'_> {
             folder: SessionFolder::existing(self.folder),
             stage: self.id.to_owned(),
             loss: self.loss,
-            refused: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             partial: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
             warnings: Mutex::default(),
@@ -75,18 +76,41 @@ impl Rewriting<'_> {
             rate_hz: None,
             host: host.clone(),
         };
-        let mut writer = guarded(self.id, "open", || open(self.options, inputs, context))?;
-        guarded(self.id, "write", || feed(writer.as_mut()))?;
-        guarded(self.id, "finish", || writer.finish())?;
+        let sink = guarded(self.id, "open", || open(self.options, inputs, context))?;
+        let mut writer = Writer { id: self.id.to_owned(), sink, refused: 0 };
+        if let Err(error) = feed(&mut writer) {
+            // The error counts; what dropping the sink says, nobody needs.
+            drop(dropped(writer));
+            return Err(error);
+        }
+        let Writer { id, sink, refused } = writer;
+        let written = guarded(&id, "finish", || sink.finish())?;
         let files = host.folder.artifacts().into_iter().map(|(name, _)| name).collect();
         let mut warnings = host.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Rewritten {
             files,
-            refused: host.refused.load(Ordering::Relaxed),
+            refused: refused + written.refused_frames() + host.failed.load(Ordering::Relaxed),
             partial: host.partial.load(Ordering::Relaxed),
             left_out: host.left_out.load(Ordering::Relaxed),
             warnings: std::mem::take(&mut *warnings),
         })
+    }
+}
+
+/// An open sink outside of a session.
+pub(crate) struct Writer {
+    id: String,
+    sink: Box<dyn Sink>,
+    /// Frames that it refused.
+    refused: u64,
+}
+
+impl Writer {
+    pub(crate) fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+        let sink = &mut self.sink;
+        let written = guarded(&self.id, "write", || sink.write(input, batch))?;
+        self.refused += written.refused_frames();
+        Ok(())
     }
 }
 
@@ -112,7 +136,8 @@ struct RewritingHost {
     folder: SessionFolder,
     stage: String,
     loss: Vec<(String, Loss)>,
-    refused: AtomicU64,
+    /// Frames that it counted as failed by itself.
+    failed: AtomicU64,
     partial: AtomicU64,
     left_out: AtomicU64,
     warnings: Mutex<Vec<String>>,
@@ -124,7 +149,7 @@ impl Host for RewritingHost {
     }
 
     fn failed(&self, frames: u64) {
-        self.refused.fetch_add(frames, Ordering::Relaxed);
+        self.failed.fetch_add(frames, Ordering::Relaxed);
     }
 
     fn partial(&self, frames: u64) {

@@ -71,9 +71,9 @@ impl Source for Counter {
         Ok(Next::Batch { output: 0, batch: batch.finish() })
     }
 
-    fn stop(&mut self) -> bool {
+    fn stop(&mut self) -> Result<bool, Error> {
         self.options.frames = Some(self.given + self.options.last_words);
-        self.options.last_words > 0
+        Ok(self.options.last_words > 0)
     }
 }
 
@@ -117,8 +117,8 @@ impl Transform for Pass {
         Ok(())
     }
 
-    fn report(&self) -> Option<String> {
-        Some(format!("{} batches", self.calls))
+    fn finish(self: Box<Self>, _out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        Ok(Some(format!("{} batches", self.calls)))
     }
 }
 
@@ -145,22 +145,22 @@ struct Collect {
 }
 
 impl Sink for Collect {
-    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<Written, Error> {
         self.options.act(self.calls, &self.host)?;
         self.calls += 1;
         assert_eq!(batch.timestamps().len(), batch.rows());
         self.numbers.extend(batch.column(0).values::<u64>());
-        Ok(())
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
         std::fs::write(&self.path, "done").map_err(|error| Error::io("write", &self.path, &error))?;
-        TAKEN.lock().unwrap().push((self.path.clone(), std::mem::take(&mut self.numbers)));
-        Ok(())
+        TAKEN.lock().unwrap().push((self.path, self.numbers));
+        Ok(Written::ALL)
     }
 }
 
@@ -175,8 +175,50 @@ impl OpenSink for Collect {
     }
 }
 
+/// Refuses what it was never given.
+struct Liar {
+    input: usize,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LiarOptions {
+    /// Of which input.
+    input: usize,
+}
+
+impl Sink for Liar {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<Written, Error> {
+        let more = batch.rows() as u64 + 1;
+        Ok(Written::refusing(self.input, more, 0..=more, Error::data("a lie")))
+    }
+
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+}
+
+impl OpenSink for Liar {
+    type Options = LiarOptions;
+    fn describe() -> Description {
+        Description::sink("liar", "Refuses what it was not given").takes(&[Kind::Attributes])
+    }
+    fn open(options: LiarOptions, _inputs: &[Arc<StreamSchema>], _context: Context) -> Result<Self, Error> {
+        Ok(Self { input: options.input })
+    }
+}
+
 pub(crate) fn registry() -> Registry {
-    Registry::new([Factory::source::<Counter>(), Factory::transform::<Pass>(), Factory::sink::<Collect>()])
+    Registry::new([
+        Factory::source::<Counter>(),
+        Factory::transform::<Pass>(),
+        Factory::sink::<Collect>(),
+        Factory::sink::<Liar>(),
+    ])
 }
 
 /// The exit code that a program would give.
@@ -409,4 +451,25 @@ fn what_a_source_still_has_to_give_at_the_end_is_recorded() {
     assert_eq!(stream.frames + stream.late, 1 + 5, "the tick at the start, and the last words");
     assert_eq!(taken(folder.path(), "x").len() as u64, stream.frames);
     assert_balanced(folder.path());
+}
+
+#[test]
+fn a_sink_that_refuses_what_it_was_not_given_is_ended_and_the_others_go_on() {
+    for (input, said) in [
+        (0, "\"x\" refused 2 frames of \"a\", it was given 1"),
+        (7, "\"x\" refused frames of input 7, which it does not have"),
+    ] {
+        let (report, folder) = run(&format!(
+            "[sources.a]\nplugin = \"counter\"\nframes = 50\n\
+             [sinks.x]\nplugin = \"liar\"\ninput = {input}\ninputs = [\"a\"]\n\
+             [sinks.y]\nplugin = \"collect\"\ninputs = [\"a\"]\n"
+        ));
+        assert_eq!(code(&report), 3, "{report:?}");
+        let manifest = Manifest::read(&folder.path().join("s")).unwrap();
+        let liar = manifest.sinks.iter().find(|sink| sink.id == "x").unwrap();
+        assert_eq!(liar.error.as_ref().unwrap().message, said);
+        assert_eq!((liar.inputs[0].written, liar.inputs[0].loss.failed), (0, 50));
+        assert_eq!(taken(folder.path(), "y").len(), 50);
+        assert_balanced(folder.path());
+    }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hdrhistogram::Histogram;
-use tapedeck_sdk::{Batch, Description, Error, Sink, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Description, Error, Refused, Sink, StreamSchema, Timestamp, Written};
 
 use crate::clock::SessionTime;
 use crate::gathering::Gathering;
-use crate::stats::{InputStats, StageStats, duration_histogram, guarded, record};
+use crate::stats::{InputStats, StageStats, discard, duration_histogram, guarded, record};
 
 /// A sink that runs, or that has failed and counts what it can't take.
 pub(crate) struct SinkStage {
-    sink: Box<dyn Sink>,
+    /// `None` once it has been finished.
+    sink: Option<Box<dyn Sink>>,
     /// Written before the sink, where a kill would make the sink's own file unreadable.
     journal: Option<Box<dyn Sink>>,
     /// Whether a flush of the sink alone makes frames safe.
@@ -24,8 +25,6 @@ pub(crate) struct SinkStage {
     gathering: Option<Vec<Gathering>>,
     /// Frames of each input that were taken and are not flushed yet: those that wait, and those written.
     unflushed: Vec<u64>,
-    /// How many frames the sink has refused by itself, as far as this was seen.
-    refused: u64,
     time: SessionTime,
     /// Time from a frame's timestamp until the stage had taken it.
     latency: Histogram<u64>,
@@ -60,7 +59,7 @@ impl SinkStage {
         let unflushed = vec![0; inputs.len()];
         let [latency, busy] = [duration_histogram(), duration_histogram()];
         Self {
-            sink,
+            sink: Some(sink),
             journal,
             durable,
             failed: false,
@@ -68,7 +67,6 @@ impl SinkStage {
             inputs,
             gathering,
             unflushed,
-            refused: 0,
             time,
             latency,
             busy,
@@ -123,53 +121,69 @@ impl SinkStage {
         let frames = batch.rows() as u64;
         self.write_journal(input, &batch);
         let last = batch.seq().last().copied();
-        let sink = &mut self.sink;
+        let Some(sink) = &mut self.sink else { return };
         match guarded(&self.stats.id, "write", || sink.write(input, batch)) {
-            Ok(()) => {
+            Ok(written) => {
                 let stats = &self.inputs[input];
                 stats.written.fetch_add(frames, Ordering::Relaxed);
                 last.into_iter().for_each(|seq| stats.reach.write(seq));
-                self.take_back(input);
+                self.take_back(&written);
             }
             Err(error) => self.fail(error),
         }
     }
 
-    /// What the sink has refused in this call counts as failed, and so not as written. Of a call that is for all inputs nobody knows which
-    /// it was.
-    fn take_back(&mut self, input: usize) {
-        let refused = self.stats.failed.get();
-        let frames = refused - std::mem::replace(&mut self.refused, refused);
-        if frames == 0 {
-            return;
+    /// What the sink refused counts as failed at its input, and so not as written.
+    fn take_back(&mut self, written: &Written) {
+        for refused in written.refused() {
+            if let Err(error) = self.refuse(refused) {
+                return self.fail(error);
+            }
         }
-        self.inputs.iter().for_each(|input| input.reach.refuse());
-        let mut left = frames;
-        for input in std::iter::once(input).chain(0..self.inputs.len()) {
-            let taken = left.min(self.unflushed[input]);
-            left -= taken;
-            self.unflushed[input] -= taken;
-            self.inputs[input].refused.add(taken);
-            let less = |count: u64| Some(count.saturating_sub(taken));
-            // Only this thread writes to it.
-            _ = self.inputs[input].written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    fn refuse(&mut self, refused: &Refused) -> Result<(), Error> {
+        let Refused { input, frames, seqs: (first, last), .. } = *refused;
+        let wrong = |what: String| {
+            Error::plugin(format!("\"{}\" refused {what}", self.stats.id))
+                .with_hint("this is a bug of the plugin: please report it with the pipeline")
+        };
+        let Some(stats) = self.inputs.get(input) else {
+            return Err(wrong(format!("frames of input {input}, which it does not have")));
+        };
+        // Only this thread writes to it.
+        let counted = stats.written.load(Ordering::Relaxed);
+        let Some(left) = counted.checked_sub(frames) else {
+            return Err(wrong(format!("{frames} frames of \"{}\", it was given {counted}", stats.stream)));
+        };
+        if stats.refused.get() == 0 {
+            let (stream, reason) = (&stats.stream, &refused.reason);
+            self.stats
+                .remark(format!("refused frames of \"{stream}\", the first with seq {first}: {reason}"));
         }
-        // More than is unflushed: of frames that were called safe before.
-        self.inputs[input].refused.add(left);
-        let less = |count: u64| Some(count.saturating_sub(left));
-        _ = self.inputs[input].written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        stats.written.store(left, Ordering::Relaxed);
+        stats.refused.add(frames);
+        stats.reach.refuse(last);
+        let unflushed = &mut self.unflushed[input];
+        let safe = frames.saturating_sub(*unflushed);
+        *unflushed = unflushed.saturating_sub(frames);
+        // Frames that were called safe before and could not be kept after all.
+        stats.flushed.fetch_sub(safe.min(stats.flushed.load(Ordering::Relaxed)), Ordering::Relaxed);
+        Ok(())
     }
 
     fn write_journal(&mut self, input: usize, batch: &Batch) {
         let Some(journal) = &mut self.journal else { return };
-        if let Err(error) = guarded(&self.stats.id, "the journal", || journal.write(input, batch.clone())) {
+        if let Err(error) =
+            kept(guarded(&self.stats.id, "the journal", || journal.write(input, batch.clone())))
+        {
             self.lose_journal(&error);
         }
     }
 
     /// The sink goes on without its journal: what it wrote is safe only once it has finished.
     fn lose_journal(&mut self, error: &Error) {
-        self.journal = None;
+        discard(&self.stats, self.journal.take());
         self.durable = false;
         self.inputs.iter().for_each(|input| input.reach.give_up_safety());
         self.stats.remark(format!("the journal ended ({error}): a kill would lose this sink's file"));
@@ -185,15 +199,15 @@ impl SinkStage {
             return;
         }
         if let Some(journal) = &mut self.journal
-            && let Err(error) = guarded(&self.stats.id, "the journal", || journal.flush())
+            && let Err(error) = kept(guarded(&self.stats.id, "the journal", || journal.flush()))
         {
             self.lose_journal(&error);
         }
-        let sink = &mut self.sink;
+        let Some(sink) = &mut self.sink else { return };
         match guarded(&self.stats.id, "flush", || sink.flush()) {
-            Ok(()) => {
-                self.take_back(0);
-                if self.durable {
+            Ok(written) => {
+                self.take_back(&written);
+                if self.durable && !self.failed {
                     self.mark_flushed();
                 }
             }
@@ -210,8 +224,6 @@ impl SinkStage {
 
     /// What was taken since the last flush may be gone: it counts as failed, as does all that still comes.
     fn fail(&mut self, error: Error) {
-        // What it has counted itself is not counted again.
-        self.take_back(0);
         self.failed = true;
         self.stats.fail(error);
         self.gathering = None;
@@ -224,24 +236,39 @@ impl SinkStage {
     /// The streams have ended.
     pub(crate) fn finish(mut self) -> FinishedSink {
         self.flush();
-        let failed_before = self.failed;
-        let sink = &mut self.sink;
-        match guarded(&self.stats.id, "finish", || sink.finish()) {
-            Ok(()) if !self.failed => {
-                self.take_back(0);
-                self.durable = true;
-                self.mark_flushed();
-            }
-            Ok(()) => {}
+        if let Some(sink) = self.sink.take() {
+            let finished = guarded(&self.stats.id, "finish", || sink.finish());
             // After a failure the first reason counts; this call only saved what it could.
-            Err(_) if failed_before => {}
-            Err(error) => self.fail(error),
+            if !self.failed {
+                self.finished(finished);
+            }
         }
-        if let Some(mut journal) = self.journal.take()
-            && let Err(error) = guarded(&self.stats.id, "the journal", || journal.finish())
+        if let Some(journal) = self.journal.take()
+            && let Err(error) = kept(guarded(&self.stats.id, "the journal", || journal.finish()))
         {
             self.lose_journal(&error);
         }
         FinishedSink { latency: self.latency, busy: self.busy, whole: !self.failed }
+    }
+
+    fn finished(&mut self, finished: Result<Written, Error>) {
+        match finished {
+            Ok(written) => {
+                self.take_back(&written);
+                if !self.failed {
+                    self.durable = true;
+                    self.mark_flushed();
+                }
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+}
+
+/// A journal has to keep everything.
+fn kept(written: Result<Written, Error>) -> Result<(), Error> {
+    match written?.refused() {
+        [] => Ok(()),
+        [refused, ..] => Err(refused.reason.clone()),
     }
 }

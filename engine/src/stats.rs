@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use tapedeck_sdk::panics::{caught, dropped};
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
 use crate::edge::EdgeCounters;
@@ -78,7 +79,7 @@ pub(crate) struct Reach {
     pub(crate) written: AtomicU64,
     /// One more than the last that is safe from a kill.
     pub(crate) flushed: AtomicU64,
-    /// One more than the last that the sink may have refused.
+    /// One more than the last that the sink has refused.
     pub(crate) refused: AtomicU64,
     /// Nothing is safe from a kill before the sink has finished.
     unsafe_to_end: AtomicBool,
@@ -94,9 +95,10 @@ impl Reach {
         self.flushed.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed)
     }
 
-    /// The sink has refused something of what was written up to now.
-    pub(crate) fn refuse(&self) {
-        self.refused.store(self.written.load(Ordering::Relaxed), Ordering::Release);
+    /// The sink has refused frames, the last of which has this `seq`.
+    pub(crate) fn refuse(&self, last: u64) {
+        let end = last.saturating_add(1).min(self.written.load(Ordering::Relaxed));
+        self.refused.fetch_max(end, Ordering::Release);
     }
 
     /// From here on no flush makes anything safe.
@@ -228,10 +230,25 @@ impl StageStats {
 
 /// Runs a plugin's code: a panic becomes an error that names the stage.
 pub(crate) fn guarded<T>(id: &str, doing: &str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(Error::plugin(format!("\"{id}\" panicked in {doing}: {text}"))
-            .with_hint("this is a bug of the plugin: please report it with the pipeline"))
-    })
+    let mut returned = false;
+    let outcome = caught(|| {
+        let outcome = run();
+        returned = true;
+        outcome
+    });
+    if returned { outcome } else { outcome.map_err(|panic| panicked(id, doing, &panic)) }
+}
+
+/// Drops a plugin's value that is not finished.
+pub(crate) fn discard<T>(stats: &StageStats, value: T) {
+    if let Err(panic) = dropped(value) {
+        stats.fail(panicked(&stats.id, "its end", &panic));
+    }
+}
+
+#[cold]
+fn panicked(id: &str, doing: &str, panic: &Error) -> Error {
+    let what = panic.message.replacen("panicked", &format!("panicked in {doing}"), 1);
+    Error::plugin(format!("\"{id}\" {what}"))
+        .with_hint("this is a bug of the plugin: please report it with the pipeline")
 }

@@ -226,14 +226,12 @@ impl Watch {
         edges.sort_by_key(|edge| Arc::as_ptr(edge));
         edges.dedup_by_key(|edge| Arc::as_ptr(edge));
         let inputs = parts.sinks.iter().flat_map(|(_, inputs)| inputs);
-        let of_sink = |stage: &Arc<StageStats>| self.0.sink_stats.iter().any(|sink| Arc::ptr_eq(sink, stage));
-        let above_sinks = parts.stages.iter().filter(|stage| !of_sink(stage));
         Loss {
             late: parts.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
             dropped: edges.iter().map(|edge| edge.dropped()).sum::<u64>()
                 + parts.stages.iter().map(|stage| stage.dropped.get()).sum::<u64>(),
             // What a sink has refused stands at its inputs.
-            failed: above_sinks.map(|stage| stage.failed.get()).sum::<u64>()
+            failed: parts.stages.iter().map(|stage| stage.failed.get()).sum::<u64>()
                 + inputs.map(|input| input.failed.get() + input.refused.get()).sum::<u64>(),
             partial: parts.stages.iter().map(|stage| stage.partial.get()).sum(),
         }

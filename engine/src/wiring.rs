@@ -332,13 +332,15 @@ impl Wiring {
             ledger: ledger.line(first + output),
             next_seq: 0,
         });
+        let descriptor = pipeline.nodes[node].factory.descriptor();
         Feed {
             source,
             outlets: outlets.collect(),
             stats: opened.nodes[node].stats.clone(),
             time: opened.time.clone(),
-            recorded: pipeline.nodes[node].factory.descriptor().recorded,
-            realtime: pipeline.session.realtime && pipeline.nodes[node].factory.descriptor().recorded,
+            recorded: descriptor.recorded,
+            runs_in_pause: descriptor.runs_in_pause,
+            realtime: pipeline.session.realtime && descriptor.recorded,
             rate_hz: pipeline.nodes[node].rate_hz,
             stop: stop.clone(),
             times: FeedTimes::new(),

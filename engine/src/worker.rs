@@ -10,7 +10,7 @@ use crate::clock::SessionTime;
 use crate::edge::{EdgeReceiver, EdgeSender};
 use crate::lineage::Lineage;
 use crate::sink_stage::{FinishedSink, SinkStage};
-use crate::stats::{StageStats, guarded};
+use crate::stats::{StageStats, discard, guarded};
 use crate::tap::TapPoint;
 use crate::watermark::Mark;
 
@@ -191,8 +191,8 @@ fn deliver(slots: &mut [Slot], base: usize, slot: usize, input: usize, batch: Ba
             let handed_on = router.handed_on.map_or(0, |(_, rows)| rows);
             stats.failed.add(frames.saturating_sub(handed_on));
             if error.kind == tapedeck_sdk::ErrorKind::Plugin {
-                *transform = None;
                 stats.fail(error);
+                discard(stats, transform.take());
             } else {
                 stats.trouble(error);
             }
@@ -268,7 +268,7 @@ impl Worker {
             if now >= held {
                 due.held = None;
                 let now = self.time.at(now);
-                self.call_transforms("flush", |transform, out| transform.flush(now, out));
+                self.flush_transforms(now);
             }
         }
         let interval = match followed {
@@ -282,21 +282,32 @@ impl Worker {
         }
     }
 
-    /// Calls each transform, from top to bottom. An error ends it.
-    fn call_transforms(
-        &mut self,
-        doing: &str,
-        call: impl Fn(&mut dyn Transform, &mut dyn Outputs) -> Result<(), Error>,
-    ) {
+    /// Has each transform hand on what it holds back, from top to bottom. An error ends it.
+    fn flush_transforms(&mut self, now: Timestamp) {
         for index in 0..self.slots.len() {
             let (head, rest) = self.slots.split_at_mut(index + 1);
             let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
             let Some(running) = transform else { continue };
             let mut router = Router::new(routes, rest, index + 1, lineage, &stats.id);
-            let called = guarded(&stats.id, doing, || call(running.as_mut(), &mut router));
+            let called = guarded(&stats.id, "flush", || running.flush(now, &mut router));
             if let Err(error) = router.broken.take().map_or(called, Err) {
-                *transform = None;
                 stats.fail(error);
+                discard(stats, transform.take());
+            }
+        }
+    }
+
+    /// Finishes each transform, from top to bottom.
+    fn finish_transforms(&mut self) {
+        for index in 0..self.slots.len() {
+            let (head, rest) = self.slots.split_at_mut(index + 1);
+            let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
+            let Some(running) = transform.take() else { continue };
+            let mut router = Router::new(routes, rest, index + 1, lineage, &stats.id);
+            let finished = guarded(&stats.id, "finish", || running.finish(&mut router));
+            match router.broken.take().map_or(finished, Err) {
+                Ok(report) => report.into_iter().for_each(|text| stats.remark(text)),
+                Err(error) => stats.fail(error),
             }
         }
     }
@@ -332,12 +343,7 @@ impl Worker {
     }
 
     fn finish_stages(mut self) -> Option<FinishedSink> {
-        self.call_transforms("finish", |transform, out| transform.finish(out));
-        for slot in &self.slots {
-            let Slot::Transform { transform: Some(ended), stats, .. } = slot else { continue };
-            let remark = guarded(&stats.id, "report", || Ok(ended.report())).ok().flatten();
-            remark.into_iter().for_each(|text| stats.remark(text));
-        }
+        self.finish_transforms();
         match self.slots.pop() {
             Some(Slot::Sink(sink)) => Some(sink.finish()),
             _ => None,

@@ -1,5 +1,5 @@
 /*
- * The contract between the Tapedeck engine and a plugin in a dynamic library, version 1.0. C99 or later, or C++11 or later.
+ * The contract between the Tapedeck engine and a plugin in a dynamic library, version 2.0. C99 or later, or C++11 or later.
  *
  * A plugin is a library that exports one symbol, `tapedeck_plugin`: a table of functions. This file is all that it needs:
  *
@@ -16,7 +16,7 @@
  *              all calls between `streams` and `close` come from one thread; `close` may come from any. Different instances of one
  *              plugin are called by different threads at the same time: keep no unguarded static variables.
  * Lifetime.    What the host passes is valid until the call returns, unless it is retained (`tapedeck_bytes`, `tapedeck_host`).
- *              The library is loaded once and never unloaded. Static data of the plugin is therefore valid for ever.
+ *              The library is loaded once and never unloaded. Static data of the plugin is therefore always valid.
  * Ownership.   `tapedeck_bytes` that is SHOWN belongs to the other side: retain it to keep it, or copy it if there is no `retain`.
  *              `tapedeck_bytes` that is HANDED OVER belongs to the receiver, who calls `release` once (nothing to do without one).
  * Allocation.  Nobody frees what the other side has allocated, but through the `release` that came with it: the two sides need not
@@ -30,9 +30,9 @@
  * Trust.       A library runs inside the engine: a wild pointer ends the recording. The host checks what it can (version, sizes,
  *              descriptor, schemas, the first batch of each output byte by byte, the header of each later one); it can't check pointers.
  *
- * VERSIONS. Structs only grow at the end, and `size` says how far one goes: a plugin for 1.0 runs in every host 1.x; a host
- * takes a plugin for a later 1.y and ignores what it does not know. Before a plugin uses a member that 1.0 does not have, it looks whether
- * `size` reaches it. Another major version is refused.
+ * VERSIONS. Structs only grow at the end, and `size` says how far one goes: a plugin for 2.0 runs in every host 2.x; a host
+ * takes a plugin for a later 2.y and ignores what it does not know. Before a plugin uses a member that 2.0 does not have, it looks whether
+ * `size` reaches it. Another major version is refused: it is looked at before anything else, `size` included.
  */
 
 #ifndef TAPEDECK_PLUGIN_H
@@ -60,7 +60,7 @@ extern "C" {
  * ------------------------------------------------------------------------------------------------------------------------------ */
 
 #define TAPEDECK_MAGIC 0x4c504454u /* 'T' 'D' 'P' 'L' */
-#define TAPEDECK_ABI_MAJOR 1
+#define TAPEDECK_ABI_MAJOR 2
 #define TAPEDECK_ABI_MINOR 0
 
 /* What a call returns. */
@@ -108,7 +108,34 @@ typedef struct tapedeck_loss {
     uint64_t late;    /* ticks that the source missed */
     uint64_t dropped; /* frames that a full queue dropped */
     uint64_t failed;  /* frames that a stage could not take */
+    uint64_t partial; /* frames that are there with a value missing */
 } tapedeck_loss;
+
+/* How far the recording of a stream is, in frames counted by `seq`. */
+typedef struct tapedeck_watermark {
+    uint64_t written; /* every sink has taken the frames before this seq, or they are among `lost` */
+    uint64_t flushed; /* they survive a kill -9, too */
+    uint64_t lost;    /* some frames before this seq are lost; 0 as long as none is */
+} tapedeck_watermark;
+
+/* Who is told how far a recording is. */
+typedef struct tapedeck_follower {
+    void *data; /* what both functions take */
+    /* The watermark has moved. Called on the host's threads, never by two at once. Must neither block nor call the host. */
+    void (*moved)(void *data, const tapedeck_watermark *mark);
+    void (*release)(void *data); /* called once, when `moved` is called no more; may be null */
+} tapedeck_follower;
+
+/* What a stage was told from outside. Both texts are handed over. */
+typedef struct tapedeck_told {
+    tapedeck_bytes name;  /* what is to be done */
+    tapedeck_bytes value; /* with what, as JSON */
+} tapedeck_told;
+
+/* What a file is for: `tapedeck_host.artifact`. */
+#define TAPEDECK_RECORDING 0u    /* a recording of all inputs of its sink */
+#define TAPEDECK_RECORDING_OF 1u /* a recording of one input, or of a part of it */
+#define TAPEDECK_BESIDE 2u       /* beside a recording, for others to read; not read back */
 
 /*
  * What a plugin can ask of the engine. Valid from `open` until `close` has returned (or until an `open` that failed has), and as long
@@ -126,19 +153,52 @@ typedef struct tapedeck_host {
     /* The session clock, in nanoseconds since the Unix epoch. Allocates nothing. */
     int64_t (*now)(void *context);
 
-    /* Counts frames that this stage could take only in part or not at all. Allocates nothing. */
+    /*
+     * Counts frames that a source could not give, or that a transform could not hand on. A sink refuses frames instead
+     * (`tapedeck_refusals`). Allocates nothing.
+     */
     void (*failed)(void *context, uint64_t frames);
+
+    /* Counts frames that are given, handed on or written with a value missing. Allocates nothing. */
+    void (*partial)(void *context, uint64_t frames);
 
     /* Tells the user something once. Not for the frame path. The text is read during the call; at most 64 KiB of it. */
     void (*warn)(void *context, const char *message, uint64_t length);
+
+    /* Sets a mark at this moment of the session: it stands in the manifest. As `warn`. */
+    void (*mark)(void *context, const char *label, uint64_t length);
+
+    /*
+     * Pauses the session: its time stands still, and no source is called whose descriptor does not say `runs_in_pause`. `resume` ends
+     * the pause; `is_paused` is 1 during one, else 0.
+     */
+    void (*pause)(void *context);
+    void (*resume)(void *context);
+    uint32_t (*is_paused)(void *context);
+
+    /*
+     * What the stage was told from outside since the last call, the oldest first: 1 and `told` is filled with two texts that are handed
+     * over, or 0. At most 64 messages of at most 16 KiB wait. For a source, from `next`. Allocates only when there is something.
+     */
+    uint32_t (*told)(void *context, tapedeck_told *told);
+
+    /*
+     * For a source that must not outrun its recording: the follower is told how far the recording of the output is, each time that
+     * changes and once at the beginning, from now on until the end of the session. The sinks of the stream flush whenever they have taken
+     * all that waits. Once for an output, from the first `next` on. The follower is handed over, whatever comes of it. `error` as for
+     * `artifact`.
+     */
+    int32_t (*follow)(void *context, uint32_t output, const tapedeck_follower *follower, tapedeck_error *error);
 
     /*
      * Registers a file that this stage is about to make. `name` is relative to the session's folder; folders in between are made.
      * A name that is absolute or leads out of the folder, or that another stage has taken, is an error. `path` is filled with the full
      * path, which is handed over: open it, then release it. `error` may be the one that the call in hand was given, or null; whoever
-     * passes another one releases its texts. Allocates: not for the frame path.
+     * passes another one releases its texts. `role` is TAPEDECK_RECORDING or another and goes into the manifest; `input` belongs to
+     * TAPEDECK_RECORDING_OF. Allocates: not for the frame path.
      */
-    int32_t (*artifact)(void *context, const char *name, uint64_t length, tapedeck_bytes *path, tapedeck_error *error);
+    int32_t (*artifact)(void *context, const char *name, uint64_t length, uint32_t role, uint32_t input, tapedeck_bytes *path,
+                        tapedeck_error *error);
 
     /* What was lost of the input stream of that name, from its source down to this stage. Call it in `finish`. */
     void (*loss)(void *context, const char *stream, uint64_t length, tapedeck_loss *loss);
@@ -154,7 +214,7 @@ typedef struct tapedeck_host {
                         tapedeck_error *error);
 } tapedeck_host;
 
-/* Where `next`, `process` and `finish` put what they made. Valid during the call, on its thread. */
+/* Where `next`, `process`, `flush_transform` and `finish_transform` put what they made. Valid during the call, on its thread. */
 typedef struct tapedeck_outputs {
     void *context;
 
@@ -166,6 +226,20 @@ typedef struct tapedeck_outputs {
     void (*push)(void *context, uint32_t output, const tapedeck_bytes *batch);
 } tapedeck_outputs;
 
+/* Where `write`, `flush_sink` and `finish_sink` say which frames the sink can't keep. Valid during the call, on its thread. */
+typedef struct tapedeck_refusals {
+    void *context;
+
+    /*
+     * Refuses `frames` frames of `input`, of which the first and the last have these `seq`; frames between the two may have been kept.
+     * They count as failed at that input, everything else counts as written. `status` and `reason` are those of an error: the texts
+     * are handed over. Only frames that the sink was given, and each once; more are refused by the host, which ends the sink. What is
+     * refused in a call that returns an error has no effect: there everything since the last flush counts as failed.
+     */
+    void (*refuse)(void *context, uint32_t input, uint64_t frames, uint64_t first_seq, uint64_t last_seq, int32_t status,
+                   tapedeck_error *reason);
+} tapedeck_refusals;
+
 /* ---------------------------------------------------------------------------------------------------------------------------------
  * 2. The plugin
  * ------------------------------------------------------------------------------------------------------------------------------ */
@@ -173,9 +247,12 @@ typedef struct tapedeck_outputs {
 /*
  * The plugin. A function that the kind does not have is null. The order of calls:
  *
- *     source:     open -> streams -> next, next, ...                            -> close
- *     transform:  open -> streams -> process, process, ... -> finish -> report  -> close
- *     sink:       open -> write, flush, write, ...         -> finish            -> close
+ *     source:     open -> streams -> next, next, ... -> stop -> next, ...                              -> close
+ *     transform:  open -> streams -> process, flush_transform, process, ... -> finish_transform        -> close
+ *     sink:       open -> write, flush_sink, write, ...                     -> finish_sink             -> close
+ *
+ * After an error of `next`, `stop` or `flush_transform`, or of `process` with TAPEDECK_PLUGIN, only `close` follows; after one of `write`
+ * or `flush_sink`, `finish_sink` and `close`.
  */
 typedef struct tapedeck_plugin_table {
     uint32_t magic; /* TAPEDECK_MAGIC */
@@ -194,8 +271,9 @@ typedef struct tapedeck_plugin_table {
      *
      * name: a-z, 0-9, '_' and '-', a letter first. kind: "source", "transform" or "sink". takes, gives: of "attributes", "terminal",
      * "event", "image", "message", "input"; a transform that gives what it takes leaves `gives` empty. extension: of the file that a sink writes,
-     * without a dot, or null. needs_journal: what a sink wrote is unreadable until `finish`. needs_rate: a source that
-     * is polled. options: the JSON Schema (2020-12) of the plugin's options, each with a description.
+     * without a dot, or null. needs_journal: what a sink wrote is unreadable until `finish_sink`. needs_rate: a source that
+     * is polled. May be left out: takes_blocks (nothing a sink is given reaches anybody before `flush_sink`), recorded (a source's frames
+     * have their `seq` and times already), runs_in_pause (a source is called while the session pauses). options: the JSON Schema (2020-12) of the plugin's options, each with a description.
      *
      * Any thread, before anything is opened. May not block, nor have side effects.
      */
@@ -253,6 +331,12 @@ typedef struct tapedeck_plugin_table {
     int32_t (*next)(void *instance, int64_t deadline, const tapedeck_outputs *outputs, uint32_t *state, tapedeck_error *error);
 
     /*
+     * Sources; may be null. The session is about to end. A source whose last frames must not be lost begins to wind up and sets `*more`
+     * to 1 (it is 0 before the call): `next` is then called until TAPEDECK_END, for two seconds at most. May not block.
+     */
+    int32_t (*stop)(void *instance, uint32_t *more, tapedeck_error *error);
+
+    /*
      * Transforms. Takes one batch of input `input`, which is shown, and pushes any number of batches.
      *
      * Rows keep their `seq` and `timestamp`, and stay in order; some may be left out, none made up. May not block. An error
@@ -262,25 +346,32 @@ typedef struct tapedeck_plugin_table {
                        tapedeck_error *error);
 
     /*
-     * Sinks. Takes one batch of input `input`, which is shown. May block on the disk. After an error nothing is called but `finish` and
-     * `close`; all rows since the last flush count as failed.
+     * Transforms; may be null. Pushes rows that were held back long enough: a kill would cost what the sinks do not have. `now` is the
+     * session's time in nanoseconds. Called at least once in each flush interval, also when nothing comes. May not block.
      */
-    int32_t (*write)(void *instance, uint32_t input, const tapedeck_bytes *batch, tapedeck_error *error);
+    int32_t (*flush_transform)(void *instance, int64_t now, const tapedeck_outputs *outputs, tapedeck_error *error);
+
+    /*
+     * Transforms, once, when the streams have ended: pushes what was held back, and hands over a sentence for the final report, or leaves
+     * `*report` empty. After an error what was held back is lost.
+     */
+    int32_t (*finish_transform)(void *instance, const tapedeck_outputs *outputs, tapedeck_bytes *report, tapedeck_error *error);
+
+    /*
+     * Sinks. Takes one batch of input `input`, which is shown. May block on the disk. Frames that can't be kept are refused. After an
+     * error all rows since the last flush count as failed.
+     */
+    int32_t (*write)(void *instance, uint32_t input, const tapedeck_bytes *batch, const tapedeck_refusals *refusals,
+                     tapedeck_error *error);
 
     /*
      * Sinks. When it returns, everything written before survives a `kill -9` of the engine: the bytes are the kernel's. Called at
      * each flush interval. May block on the disk. After an error as for `write`.
      */
-    int32_t (*flush)(void *instance, tapedeck_error *error);
+    int32_t (*flush_sink)(void *instance, const tapedeck_refusals *refusals, tapedeck_error *error);
 
-    /*
-     * Transforms and sinks, once, when the streams have ended. A transform pushes what it has held back; a sink writes what is left
-     * and closes its files, and `outputs` is null. After an error what was held back is lost, or the file is not whole.
-     */
-    int32_t (*finish)(void *instance, const tapedeck_outputs *outputs, tapedeck_error *error);
-
-    /* Transforms; may be null. After `finish`: hands over a sentence for the final report, or leaves `*report` empty. May not block. */
-    void (*report)(void *instance, tapedeck_bytes *report);
+    /* Sinks, once, when the streams have ended: writes what is left and closes the files. After an error the file is not whole. */
+    int32_t (*finish_sink)(void *instance, const tapedeck_refusals *refusals, tapedeck_error *error);
 
     /* All kinds, once, on any thread: frees the instance. Batches and texts that the host still holds stay valid until released. */
     void (*close)(void *instance);
@@ -323,6 +414,14 @@ static inline int32_t tapedeck_fail(tapedeck_error *error, int32_t status, const
     if (hint != NULL) error->hint = tapedeck_static(hint);
     if (option != NULL) error->option = tapedeck_static(option);
     return status;
+}
+
+/* Refuses one frame of a batch that is shown, with static text as the reason. */
+static inline void tapedeck_refuse(const tapedeck_refusals *refusals, uint32_t input, uint64_t seq, const char *reason)
+{
+    tapedeck_error error;
+    memset(&error, 0, sizeof error);
+    refusals->refuse(refusals->context, input, 1, seq, seq, tapedeck_fail(&error, TAPEDECK_DATA, reason, NULL, NULL), &error);
 }
 
 /* Releases what was handed over. */

@@ -12,8 +12,8 @@
  * Keep to the functions of libc that do not ask the system for anything (memory, text, mathematics): files, clocks and printing import
  * WASI preview 1, for which `wasm-tools component new` wants `--adapt wasi_snapshot_preview1.reactor.wasm` besides.
  *
- * What is different from a dynamic library: one instance, one thread, `close` is never called, and `host->to_arrow` and
- * `host->artifact` always fail (a transform makes no files).
+ * What is different from a dynamic library: one instance, one thread, `close` is never called, and `host->to_arrow`,
+ * `host->artifact` (a transform makes no files) and `host->follow` (only a source follows) always fail.
  */
 
 #ifndef TAPEDECK_WASM_H
@@ -23,14 +23,20 @@
 
 #if defined(__wasm__)
 
-#define TAPEDECK_WASM_IMPORT(name) __attribute__((import_module("tapedeck:plugin/host@0.1.0"), import_name(name)))
-#define TAPEDECK_WASM_EXPORT(name) __attribute__((export_name("tapedeck:plugin/transform@0.1.0#" name)))
-#define TAPEDECK_WASM_AFTER(name) __attribute__((export_name("cabi_post_tapedeck:plugin/transform@0.1.0#" name)))
+#define TAPEDECK_WASM_IMPORT(name) __attribute__((import_module("tapedeck:plugin/host@0.2.0"), import_name(name)))
+#define TAPEDECK_WASM_EXPORT(name) __attribute__((export_name("tapedeck:plugin/transform@0.2.0#" name)))
+#define TAPEDECK_WASM_AFTER(name) __attribute__((export_name("cabi_post_tapedeck:plugin/transform@0.2.0#" name)))
 
 /* What the engine gives, as the canonical ABI flattens it: a text or a list is a pointer and a length. */
 TAPEDECK_WASM_IMPORT("now") int64_t tapedeck_wasm_now(void);
 TAPEDECK_WASM_IMPORT("failed") void tapedeck_wasm_failed(uint64_t frames);
 TAPEDECK_WASM_IMPORT("warn") void tapedeck_wasm_warn(const char *message, size_t length);
+TAPEDECK_WASM_IMPORT("partial") void tapedeck_wasm_partial(uint64_t frames);
+TAPEDECK_WASM_IMPORT("mark") void tapedeck_wasm_mark(const char *label, size_t length);
+TAPEDECK_WASM_IMPORT("pause") void tapedeck_wasm_pause(void);
+TAPEDECK_WASM_IMPORT("resume") void tapedeck_wasm_resume(void);
+TAPEDECK_WASM_IMPORT("is-paused") uint32_t tapedeck_wasm_is_paused(void);
+TAPEDECK_WASM_IMPORT("told") void tapedeck_wasm_told(uint32_t *told);
 TAPEDECK_WASM_IMPORT("loss") void tapedeck_wasm_loss(const char *stream, size_t length, tapedeck_loss *loss);
 TAPEDECK_WASM_IMPORT("push") void tapedeck_wasm_push(uint32_t output, const uint8_t *slab, size_t length);
 
@@ -161,12 +167,65 @@ static void tapedeck_wasm_host_loss(void *context, const char *stream, uint64_t 
     tapedeck_wasm_loss(stream, (size_t)length, loss);
 }
 
-static int32_t tapedeck_wasm_host_artifact(void *context, const char *name, uint64_t length, tapedeck_bytes *path,
-                                           tapedeck_error *error)
+static void tapedeck_wasm_host_partial(void *context, uint64_t frames)
+{
+    (void)context;
+    tapedeck_wasm_partial(frames);
+}
+
+static void tapedeck_wasm_host_mark(void *context, const char *label, uint64_t length)
+{
+    (void)context;
+    tapedeck_wasm_mark(label, (size_t)length);
+}
+
+static void tapedeck_wasm_host_pause(void *context)
+{
+    (void)context;
+    tapedeck_wasm_pause();
+}
+
+static void tapedeck_wasm_host_resume(void *context)
+{
+    (void)context;
+    tapedeck_wasm_resume();
+}
+
+static uint32_t tapedeck_wasm_host_is_paused(void *context)
+{
+    (void)context;
+    return tapedeck_wasm_is_paused();
+}
+
+static uint32_t tapedeck_wasm_host_told(void *context, tapedeck_told *told)
+{
+    /* `option<message>`: whether there is one, then two texts. */
+    uint32_t area[5] = {0, 0, 0, 0, 0};
+    (void)context;
+    tapedeck_wasm_told(area);
+    if ((area[0] & 0xff) == 0) return 0;
+    told->name = tapedeck_wasm_shown((uint8_t *)(uintptr_t)area[1], area[2]);
+    told->value = tapedeck_wasm_shown((uint8_t *)(uintptr_t)area[3], area[4]);
+    return 1;
+}
+
+static int32_t tapedeck_wasm_host_follow(void *context, uint32_t output, const tapedeck_follower *follower,
+                                         tapedeck_error *error)
+{
+    (void)context;
+    (void)output;
+    if (follower->release != NULL) follower->release(follower->data);
+    return error == NULL ? TAPEDECK_PLUGIN : tapedeck_fail(error, TAPEDECK_PLUGIN, "only a source follows", NULL, NULL);
+}
+
+static int32_t tapedeck_wasm_host_artifact(void *context, const char *name, uint64_t length, uint32_t role, uint32_t input,
+                                           tapedeck_bytes *path, tapedeck_error *error)
 {
     (void)context;
     (void)name;
     (void)length;
+    (void)role;
+    (void)input;
     (void)path;
     return error == NULL ? TAPEDECK_PLUGIN : tapedeck_fail(error, TAPEDECK_PLUGIN, "only a sink makes files", NULL, NULL);
 }
@@ -192,8 +251,9 @@ static void tapedeck_wasm_outputs_push(void *context, uint32_t output, const tap
 
 static const tapedeck_host tapedeck_wasm_host = {
     sizeof(tapedeck_host), 0, NULL, tapedeck_wasm_nothing, tapedeck_wasm_nothing, tapedeck_wasm_host_now,
-    tapedeck_wasm_host_failed, tapedeck_wasm_host_warn, tapedeck_wasm_host_artifact, tapedeck_wasm_host_loss,
-    tapedeck_wasm_host_to_arrow,
+    tapedeck_wasm_host_failed, tapedeck_wasm_host_partial, tapedeck_wasm_host_warn, tapedeck_wasm_host_mark,
+    tapedeck_wasm_host_pause, tapedeck_wasm_host_resume, tapedeck_wasm_host_is_paused, tapedeck_wasm_host_told,
+    tapedeck_wasm_host_follow, tapedeck_wasm_host_artifact, tapedeck_wasm_host_loss, tapedeck_wasm_host_to_arrow,
 };
 
 static const tapedeck_outputs tapedeck_wasm_outputs = {NULL, tapedeck_wasm_outputs_push};
@@ -262,19 +322,29 @@ TAPEDECK_WASM_EXPORT("process") uint32_t *tapedeck_wasm_process(uint32_t input, 
     return tapedeck_wasm_result(status, &error);
 }
 
-TAPEDECK_WASM_EXPORT("finish") uint32_t *tapedeck_wasm_finish(void)
+TAPEDECK_WASM_EXPORT("flush") uint32_t *tapedeck_wasm_flush(int64_t now)
 {
     tapedeck_error error;
+    int32_t status = TAPEDECK_OK;
     memset(&error, 0, sizeof error);
-    return tapedeck_wasm_result(tapedeck_plugin.finish(tapedeck_wasm_instance, &tapedeck_wasm_outputs, &error), &error);
+    if (tapedeck_plugin.flush_transform != NULL)
+        status = tapedeck_plugin.flush_transform(tapedeck_wasm_instance, now, &tapedeck_wasm_outputs, &error);
+    return tapedeck_wasm_result(status, &error);
 }
 
-TAPEDECK_WASM_EXPORT("report") uint32_t *tapedeck_wasm_report(void)
+TAPEDECK_WASM_EXPORT("finish") uint32_t *tapedeck_wasm_finish(void)
 {
-    tapedeck_bytes text = tapedeck_static("");
-    if (tapedeck_plugin.report != NULL) tapedeck_plugin.report(tapedeck_wasm_instance, &text);
-    tapedeck_wasm_area[0] = text.length != 0;
-    tapedeck_wasm_text(1, 0, text);
+    tapedeck_bytes report = tapedeck_static("");
+    tapedeck_error error;
+    int32_t status;
+    memset(&error, 0, sizeof error);
+    status = tapedeck_plugin.finish_transform(tapedeck_wasm_instance, &tapedeck_wasm_outputs, &report, &error);
+    tapedeck_wasm_result(status, &error);
+    if (status == TAPEDECK_OK) {
+        /* `option<string>` */
+        tapedeck_wasm_area[1] = report.length != 0;
+        tapedeck_wasm_text(2, 0, report);
+    }
     return tapedeck_wasm_area;
 }
 
@@ -284,7 +354,7 @@ TAPEDECK_WASM_AFTER("open") void tapedeck_wasm_after_open(uint32_t *area) { (voi
 TAPEDECK_WASM_AFTER("streams") void tapedeck_wasm_after_streams(uint32_t *area) { (void)area, tapedeck_wasm_after(); }
 TAPEDECK_WASM_AFTER("process") void tapedeck_wasm_after_process(uint32_t *area) { (void)area, tapedeck_wasm_after(); }
 TAPEDECK_WASM_AFTER("finish") void tapedeck_wasm_after_finish(uint32_t *area) { (void)area, tapedeck_wasm_after(); }
-TAPEDECK_WASM_AFTER("report") void tapedeck_wasm_after_report(uint32_t *area) { (void)area, tapedeck_wasm_after(); }
+TAPEDECK_WASM_AFTER("flush") void tapedeck_wasm_after_flush(uint32_t *area) { (void)area, tapedeck_wasm_after(); }
 
 #endif
 

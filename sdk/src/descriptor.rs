@@ -58,6 +58,9 @@ pub struct Description {
     /// Whether nothing that a sink was given reaches anybody before `flush`: the engine then hands it single frames in blocks.
     #[serde(default)]
     pub takes_blocks: bool,
+    /// Whether a source is called while the session pauses: it serves somebody meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub runs_in_pause: bool,
 }
 
 impl Description {
@@ -74,6 +77,7 @@ impl Description {
             needs_rate: false,
             recorded: false,
             takes_blocks: false,
+            runs_in_pause: false,
         }
     }
 
@@ -143,6 +147,14 @@ impl Description {
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.recorded = true;
+        self
+    }
+
+    /// The source is called while the session pauses: it serves somebody meanwhile. It gives no frames then, except how things
+    /// have ended.
+    #[must_use]
+    pub fn runs_in_pause(mut self) -> Self {
+        self.runs_in_pause = true;
         self
     }
 

@@ -1,5 +1,7 @@
-//! What crosses a door as JSON, the same through each of them: the context, and schemas. Batches cross as slabs and never come here.
+//! What the doors have in common: what crosses as JSON (context, schemas, descriptor), and how a plugin behind a door is made. Batches
+//! cross as slabs and never come here.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Context, Descriptor, Error, Host, PluginKind, SessionInfo, StreamSchema, Timestamp};
+use crate::{
+    Context, Descriptor, Error, Factory, Host, OpenSink, OpenSource, OpenTransform, PluginKind, SessionInfo,
+    StreamSchema, Timestamp,
+};
 
 /// A [`Context`] without its host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +87,39 @@ pub fn read_streams(text: &str) -> Result<Vec<Arc<StreamSchema>>, Error> {
     let streams: Vec<StreamSchema> = serde_json::from_str(text)
         .map_err(|error| Error::plugin(format!("the streams are no JSON array of schemas: {error}")))?;
     Ok(streams.into_iter().map(Arc::new).collect())
+}
+
+/// How a plugin that goes through a door is made. [`export!`](crate::export) writes it.
+pub trait Make: 'static {
+    /// The plugin's factory.
+    fn factory() -> Factory;
+}
+
+/// Makes a source of its type.
+pub struct SourceOf<P>(PhantomData<P>);
+
+/// Makes a transform of its type.
+pub struct TransformOf<P>(PhantomData<P>);
+
+/// Makes a sink of its type.
+pub struct SinkOf<P>(PhantomData<P>);
+
+impl<P: OpenSource> Make for SourceOf<P> {
+    fn factory() -> Factory {
+        Factory::source::<P>()
+    }
+}
+
+impl<P: OpenTransform> Make for TransformOf<P> {
+    fn factory() -> Factory {
+        Factory::transform::<P>()
+    }
+}
+
+impl<P: OpenSink> Make for SinkOf<P> {
+    fn factory() -> Factory {
+        Factory::sink::<P>()
+    }
 }
 
 /// The longest descriptor, in bytes.

@@ -8,16 +8,30 @@
 /// ```ignore
 /// tapedeck_sdk::export!(transform Scale);
 /// ```
+///
+/// A plugin that has a factory already is exported by it: `export!(sink from tapedeck_csv::factory);`.
 #[macro_export]
 macro_rules! export {
+    ($kind:ident from $factory:path) => {
+        /// The exported plugin.
+        struct Exported;
+
+        impl $crate::door::Make for Exported {
+            fn factory() -> $crate::Factory {
+                $factory()
+            }
+        }
+
+        $crate::__export!($kind, Exported);
+    };
     (source $plugin:ty) => {
-        $crate::__export!(source, $plugin, SourceGuest, export_source);
+        $crate::__export!(source, $crate::door::SourceOf<$plugin>);
     };
     (transform $plugin:ty) => {
-        $crate::__export!(transform, $plugin, TransformGuest, export_transform);
+        $crate::__export!(transform, $crate::door::TransformOf<$plugin>);
     };
     (sink $plugin:ty) => {
-        $crate::__export!(sink, $plugin, SinkGuest, export_sink);
+        $crate::__export!(sink, $crate::door::SinkOf<$plugin>);
     };
 }
 
@@ -25,11 +39,20 @@ macro_rules! export {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {
-    ($kind:ident, $plugin:ty, $guest:ident, $macro:ident) => {
+    (source, $make:ty) => {
+        $crate::__export!(source, $make, SourceGuest, export_source, made_source);
+    };
+    (transform, $make:ty) => {
+        $crate::__export!(transform, $make, TransformGuest, export_transform, made_transform);
+    };
+    (sink, $make:ty) => {
+        $crate::__export!(sink, $make, SinkGuest, export_sink, made_sink);
+    };
+    ($kind:ident, $make:ty, $guest:ident, $macro:ident, $table:ident) => {
         #[cfg(target_family = "wasm")]
         #[allow(unsafe_code, reason = "generated code")]
         const _: () = {
-            type Component = $crate::wasm::$guest<$plugin>;
+            type Component = $crate::wasm::$guest<$make>;
     $crate::wasm::$kind::$macro!(Component with_types_in $crate::wasm::$kind);
         };
 
@@ -38,6 +61,6 @@ macro_rules! __export {
         #[allow(unsafe_code, non_upper_case_globals, reason = "the name is part of the C ABI")]
         #[unsafe(no_mangle)]
         pub static tapedeck_plugin: $crate::native::abi::Plugin =
-            $crate::native::abi::Plugin::$kind::<$plugin>();
+            $crate::native::abi::Plugin::$table::<$make>();
     };
 }

@@ -97,13 +97,12 @@ pub trait Host: Send + Sync {
     /// The session clock.
     fn now(&self) -> Timestamp;
 
-    /// Counts frames that this stage could not take: they are not handed on, or not written.
+    /// Counts frames that a source could not give, or that a transform could not hand on. A sink returns what it refuses in
+    /// [`Written`](crate::Written) instead: frames counted here belong to none of its inputs.
     fn failed(&self, frames: u64);
 
-    /// Counts frames that are handed on or written with a value missing. Where a door has no call for it, they count as failed.
-    fn partial(&self, frames: u64) {
-        self.failed(frames);
-    }
+    /// Counts frames that are given, handed on or written with a value missing.
+    fn partial(&self, frames: u64);
 
     /// Counts frames that this stage leaves out by intent, since its options or its format say so: no loss. A conversion tells how
     /// many there are; elsewhere, and where a door has no call for it, nobody counts them.
@@ -120,7 +119,7 @@ pub trait Host: Send + Sync {
     }
 
     /// Pauses the session: its time stands still, and no source is called but those that say so
-    /// ([`Source::goes_on_in_pause`](crate::Source::goes_on_in_pause)). The manifest lists the pauses.
+    /// ([`Description::runs_in_pause`](crate::Description::runs_in_pause)). The manifest lists the pauses.
     fn pause(&self) {}
 
     /// Ends a pause.

@@ -57,6 +57,7 @@ pub mod kinds;
 pub mod names;
 pub mod native;
 pub mod options;
+pub mod panics;
 mod plugin;
 mod recording;
 mod schema;
@@ -65,6 +66,7 @@ mod time;
 pub mod visible;
 #[cfg(target_family = "wasm")]
 pub mod wasm;
+mod written;
 
 pub use batch::{Batch, BatchBuilder, BatchPool, Column, Relabel, RowWriter};
 pub use data_type::DataType;
@@ -78,6 +80,7 @@ pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Sourc
 pub use recording::{Extent, Recording, Wanted};
 pub use schema::{COLUMNS_MAX, Field, SchemaBuilder, StreamSchema};
 pub use time::Timestamp;
+pub use written::{Refused, Written};
 
 /// Everything that a plugin's source file usually needs.
 pub mod prelude {
@@ -85,7 +88,7 @@ pub mod prelude {
         Batch, BatchBuilder, BatchPool, Column, Context, DataType, Description, Descriptor, Error, ErrorKind,
         Extent, Factory, Field, Format, Host, Kind, Loss, Next, OpenSink, OpenSource, OpenTransform, Outputs,
         PluginKind, Recording, Relabel, Repair, Role, RowWriter, SessionInfo, Sink, Source, StreamSchema,
-        Timestamp, Transform, Wanted,
+        Timestamp, Transform, Wanted, Written,
     };
     pub use std::sync::Arc;
 }

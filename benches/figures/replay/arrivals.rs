@@ -7,7 +7,7 @@ use rustix::thread::ClockId;
 use rustix::time::clock_gettime;
 use serde_json::json;
 use tapedeck_sdk::{
-    Batch, Context, Description, Descriptor, Error, Factory, Opener, Sink, StreamSchema, Timestamp,
+    Batch, Context, Description, Descriptor, Error, Factory, Opener, Sink, StreamSchema, Timestamp, Written,
 };
 
 /// A frame that has arrived.
@@ -54,19 +54,19 @@ pub(super) fn steady() -> Timestamp {
 }
 
 impl Sink for Arrivals {
-    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<Written, Error> {
         let at = steady();
         let rows = batch.seq().iter().zip(batch.timestamps());
         let arrived = rows.map(|(&seq, &recorded)| Arrival { seq, recorded: Timestamp(recorded), at });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(arrived);
-        Ok(())
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 }

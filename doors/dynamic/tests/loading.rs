@@ -102,10 +102,10 @@ fn another_magic_is_no_plugin() {
 
 #[test]
 fn the_version_is_looked_at_before_anything_else() {
-    let newer = "it was built for version 2 of the contract (2.0), this engine speaks 1";
+    let newer = "it was built for version 3 of the contract (3.0), this engine speaks 2";
     // The rest of a table of another version may be anything.
-    says(&["-DMAJOR=2", "-DSIZE=0", "-DKIND=77"], newer, "Update tapedeck.");
-    says(&["-DMAJOR=0"], "it was built for version 0 of the contract", "Rebuild the plugin.");
+    says(&["-DMAJOR=3", "-DSIZE=0", "-DKIND=77"], newer, "Update tapedeck.");
+    says(&["-DMAJOR=1", "-DSIZE=104"], "it was built for version 1 of the contract", "Rebuild the plugin.");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_table_that_is_too_short_is_refused() {
     says(&["-DSHORT_TABLE"], "its table has 24 bytes", "sizeof");
     says(
         &["-DSIZE=sizeof(tapedeck_plugin_table)-1"],
-        "its table has 103 bytes, version 1.0 has 104",
+        "its table has 119 bytes, version 2.0 has 120",
         "sizeof",
     );
 }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use tapedeck_sdk::{Error, ErrorKind, Role};
+use tapedeck_sdk::{Error, ErrorKind, Loss, Role, Told, Watermark};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, WasmList};
+use wasmtime::component::{Linker, LinkerInstance, WasmList};
 
 use crate::bindings::types;
 use crate::state::State;
 
 /// The interface's name.
-pub(crate) const HOST: &str = "tapedeck:plugin/host@0.1.0";
+pub(crate) const HOST: &str = "tapedeck:plugin/host@0.2.0";
 /// The longest message that a component can have shown.
 const MESSAGE_CHARACTERS_MAX: usize = 1000;
 
@@ -28,18 +28,25 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         }
         Ok(())
     })?;
-    host.func_wrap("warn", |store: StoreContextMut<'_, State>, (message,): (String,)| {
+    host.func_wrap("partial", |store: StoreContextMut<'_, State>, (frames,): (u64,)| {
         if let Some(host) = &store.data().host {
-            host.warn(&message.chars().take(MESSAGE_CHARACTERS_MAX).collect::<String>());
+            host.partial(frames);
         }
         Ok(())
     })?;
-    host.func_wrap("artifact", |store: StoreContextMut<'_, State>, (name,): (String,)| {
-        Ok((artifact(store.data(), Path::new(&name)).map_err(told),))
+    host.func_wrap("warn", |store: StoreContextMut<'_, State>, (message,): (String,)| {
+        if let Some(host) = &store.data().host {
+            host.warn(&shortened(&message));
+        }
+        Ok(())
+    })?;
+    host.func_wrap("artifact", |store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
+        Ok((artifact(store.data(), Path::new(&name), role).map_err(told),))
     })?;
     host.func_wrap("loss", |store: StoreContextMut<'_, State>, (stream,): (String,)| {
         let loss = store.data().host.as_ref().map(|host| host.loss(&stream)).unwrap_or_default();
-        Ok((types::Losses { late: loss.late, dropped: loss.dropped, failed: loss.failed },))
+        let Loss { late, dropped, failed, partial } = loss;
+        Ok((types::Losses { late, dropped, failed, partial },))
     })?;
     host.func_wrap("push", |mut store: StoreContextMut<'_, State>, (output, slab): (u32, WasmList<u8>)| {
         // Taken out, so that the component's memory can be read beside it.
@@ -48,12 +55,70 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         store.data_mut().pushed = pushed;
         Ok(())
     })?;
-    Ok(())
+    session(&mut host)?;
+    following(&mut host)
 }
 
-fn artifact(state: &State, name: &Path) -> Result<String, Error> {
+/// What is about the session as a whole: marks, pauses, and what the stage is told.
+fn session(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    host.func_wrap("mark", |store: StoreContextMut<'_, State>, (label,): (String,)| {
+        if let Some(host) = &store.data().host {
+            host.mark(&shortened(&label));
+        }
+        Ok(())
+    })?;
+    host.func_wrap("pause", |store: StoreContextMut<'_, State>, (): ()| {
+        if let Some(host) = &store.data().host {
+            host.pause();
+        }
+        Ok(())
+    })?;
+    host.func_wrap("resume", |store: StoreContextMut<'_, State>, (): ()| {
+        if let Some(host) = &store.data().host {
+            host.resume();
+        }
+        Ok(())
+    })?;
+    host.func_wrap("is-paused", |store: StoreContextMut<'_, State>, (): ()| {
+        Ok((store.data().host.as_ref().is_some_and(|host| host.is_paused()),))
+    })?;
+    host.func_wrap("told", |store: StoreContextMut<'_, State>, (): ()| {
+        let told = store.data().host.as_ref().and_then(|host| host.told());
+        let message = |told: Told| types::Message { name: told.name, value: told.value.to_string() };
+        Ok((told.map(message),))
+    })
+}
+
+/// How far the recording of a source's outputs is.
+fn following(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    host.func_wrap("follow", |store: StoreContextMut<'_, State>, (output,): (u32,)| {
+        let state = store.data();
+        let followed = match &state.host {
+            Some(host) => state.followed.follow(output, host.as_ref()),
+            None => Err(Error::plugin("a descriptor follows nothing")),
+        };
+        Ok((followed.map_err(told),))
+    })?;
+    host.func_wrap("reached", |store: StoreContextMut<'_, State>, (output,): (u32,)| {
+        let mark = store.data().followed.reached(output);
+        let mark =
+            mark.map(|Watermark { written, flushed, lost }| types::Watermark { written, flushed, lost });
+        Ok((mark,))
+    })
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MESSAGE_CHARACTERS_MAX).collect()
+}
+
+fn artifact(state: &State, name: &Path, role: types::Role) -> Result<String, Error> {
+    let role = match role {
+        types::Role::Recording => Role::Recording,
+        types::Role::RecordingOf(input) => Role::RecordingOf(input as usize),
+        types::Role::Beside => Role::Beside,
+    };
     match (&state.host, &state.scratch) {
-        (Some(host), Some(scratch)) => scratch.show(name, &host.artifact(name, Role::Recording)?),
+        (Some(host), Some(scratch)) => scratch.show(name, &host.artifact(name, role)?),
         _ => Err(Error::plugin("only a sink makes files")),
     }
 }

@@ -17,6 +17,7 @@
 mod bindings;
 mod cache;
 mod door;
+mod followed;
 mod host;
 mod instance;
 mod linker;

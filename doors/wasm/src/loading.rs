@@ -19,7 +19,7 @@ use crate::state::State;
 const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 /// The interfaces' package, and the version of the contract that this engine speaks.
 const PACKAGE: &str = "tapedeck:plugin";
-const VERSION: &str = "0.1.0";
+const VERSION: &str = "0.2.0";
 
 /// A component that is ready to be instantiated.
 pub(crate) enum Pre {

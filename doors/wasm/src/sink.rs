@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tapedeck_sdk::door::streams_text;
-use tapedeck_sdk::{Batch, Context, Error, Sink, StreamSchema};
+use tapedeck_sdk::{Batch, Context, Error, Sink, StreamSchema, Written};
 
 use crate::bindings::sink::SinkPlugin;
+use crate::bindings::types;
+use crate::host::heard;
 use crate::instance::Instance;
 use crate::loading::{Plugin, Pre};
 use crate::stage::{Recipe, index};
@@ -43,11 +45,11 @@ impl WasmSink {
         call: impl FnOnce(
             &SinkPlugin,
             &mut wasmtime::Store<State>,
-        ) -> wasmtime::Result<Result<(), crate::bindings::types::Error>>,
-    ) -> Result<(), Error> {
-        let Some(instance) = &mut self.instance else { return Ok(()) };
+        ) -> wasmtime::Result<Result<Vec<types::Refusal>, types::Error>>,
+    ) -> Result<Written, Error> {
+        let Some(instance) = &mut self.instance else { return Ok(Written::ALL) };
         match instance.call(doing, self.recipe.timeout(), call) {
-            Ok(()) => Ok(()),
+            Ok(refusals) => Ok(written(refusals)),
             Err(failure) => {
                 // A trapped instance is not called again, not even to finish.
                 if matches!(failure, crate::instance::Failure::Broke(_)) {
@@ -60,20 +62,28 @@ impl WasmSink {
 }
 
 impl Sink for WasmSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         let input = index(input)?;
         self.call("write", |guest, store| {
             guest.tapedeck_plugin_sink().call_write(store, input, batch.as_bytes())
         })
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<Written, Error> {
         self.call("flush", |guest, store| guest.tapedeck_plugin_sink().call_flush(store))
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        let finished = self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store));
-        self.instance = None;
-        finished
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
+        self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store))
     }
+}
+
+/// What the component says of what it has kept.
+fn written(refusals: Vec<types::Refusal>) -> Written {
+    let mut written = Written::ALL;
+    for refusal in refusals {
+        let (seqs, reason) = (refusal.first_seq..=refusal.last_seq, heard(refusal.reason));
+        written.refuse(refusal.input as usize, refusal.frames, seqs, reason);
+    }
+    written
 }

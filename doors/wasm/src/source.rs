@@ -9,6 +9,7 @@ use tapedeck_sdk::{Context, Error, ErrorKind, Next, Source, StreamSchema, Timest
 
 use crate::bindings::source::SourcePlugin;
 use crate::bindings::source::exports::tapedeck::plugin::source::NextState;
+use crate::followed::Followed;
 use crate::instance::{Failure, Instance};
 use crate::loading::{Plugin, Pre};
 use crate::stage::{Failures, Recipe};
@@ -24,26 +25,34 @@ pub(crate) struct WasmSource {
     instance: Option<Instance<SourcePlugin>>,
     failures: Failures,
     ended: bool,
+    followed: Arc<Followed>,
 }
 
 impl WasmSource {
     pub(crate) fn open(plugin: Arc<Plugin>, options: &Value, context: Context) -> Result<Self, Error> {
         let recipe = Recipe::new(plugin, options, context)?;
-        let (instance, streams) = instance(&recipe)?;
-        Ok(Self { recipe, streams, instance: Some(instance), failures: Failures::default(), ended: false })
+        let followed = Arc::default();
+        let (instance, streams) = instance(&recipe, &followed)?;
+        let (instance, failures) = (Some(instance), Failures::default());
+        Ok(Self { recipe, streams, instance, failures, ended: false, followed })
     }
 
     /// The instance; made anew if the last one broke.
     fn instance(&mut self) -> Result<&mut Instance<SourcePlugin>, Error> {
         if self.instance.is_none() {
             self.failures.back_off();
-            let (fresh, streams) = instance(&self.recipe)?;
+            let (fresh, streams) = instance(&self.recipe, &self.followed)?;
             if streams != self.streams {
                 return Err(Error::plugin("made anew, the component declares other streams than before"));
             }
             self.instance = Some(fresh);
         }
         Ok(self.instance.as_mut().expect("just made"))
+    }
+
+    /// Whether something was handed over that has not been given yet.
+    fn waits(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| !instance.store.data().pushed.batches.is_empty())
     }
 
     fn waiting(&mut self) -> Option<Next> {
@@ -103,11 +112,33 @@ impl Source for WasmSource {
             }
         }
     }
+
+    fn stop(&mut self) -> Result<bool, Error> {
+        let timeout = self.recipe.timeout();
+        // One that broke has nothing to wind up: made anew, it would begin again.
+        let Some(instance) = self.instance.as_mut().filter(|_| !self.ended) else {
+            return Ok(self.waits());
+        };
+        // A call throws away what the one before it has handed over.
+        let waiting = std::mem::take(&mut instance.store.data_mut().pushed.batches);
+        let stopped =
+            instance.call("stop", timeout, |guest, store| guest.tapedeck_plugin_source().call_stop(store));
+        instance.store.data_mut().pushed.batches = waiting;
+        match stopped {
+            Ok(more) => Ok(more || self.waits()),
+            Err(Failure::Said(error)) => Err(error),
+            Err(Failure::Broke(error)) => self.broke(error).map(|_| false),
+        }
+    }
 }
 
-fn instance(recipe: &Recipe) -> Result<(Instance<SourcePlugin>, Vec<Arc<StreamSchema>>), Error> {
+fn instance(
+    recipe: &Recipe,
+    followed: &Arc<Followed>,
+) -> Result<(Instance<SourcePlugin>, Vec<Arc<StreamSchema>>), Error> {
     let Pre::Source(pre) = &recipe.plugin.pre else { unreachable!("the factory is a source's") };
-    let state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let mut state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    state.followed = followed.clone();
     let shared = &recipe.plugin.shared;
     let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;
     let text = instance.call("open", recipe.timeout(), |guest, store| {

@@ -11,6 +11,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::followed::Followed;
 use crate::sandbox::Sandbox;
 use crate::scratch::Scratch;
 use crate::stderr::Stderr;
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) allowed: Duration,
     pub(crate) live_clock: bool,
     pub(crate) pushed: Pushed,
+    /// How far the recording of a source's outputs is.
+    pub(crate) followed: Arc<Followed>,
 }
 
 /// What the call in hand has handed on.
@@ -68,6 +71,7 @@ impl State {
             began: now,
             allowed: sandbox.call_timeout.0,
             live_clock: sandbox.clock,
+            followed: Arc::default(),
             pushed: Pushed { bytes_max: sandbox.output.0, ..Pushed::default() },
         })
     }

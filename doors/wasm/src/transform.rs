@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tapedeck_sdk::door::{read_streams, streams_text};
-use tapedeck_sdk::{Batch, Context, Error, Outputs, StreamSchema, Transform};
+use tapedeck_sdk::{Batch, Context, Error, ErrorKind, Outputs, StreamSchema, Timestamp, Transform};
 
 use crate::bindings::transform::TransformPlugin;
 use crate::instance::{Failure, Instance};
@@ -24,6 +24,8 @@ pub(crate) struct WasmTransform {
     failures: Failures,
     /// Calls of the instance at hand.
     calls: u64,
+    /// Whether it is not the first.
+    is_anew: bool,
 }
 
 impl WasmTransform {
@@ -31,7 +33,7 @@ impl WasmTransform {
         let recipe = Recipe::new(plugin, options, context)?;
         let instance = Some(instance(&recipe)?);
         let (inputs, outputs, failures) = (Vec::new(), Vec::new(), Failures::default());
-        Ok(Self { recipe, inputs, outputs, instance, failures, calls: 0 })
+        Ok(Self { recipe, inputs, outputs, instance, failures, calls: 0, is_anew: false })
     }
 
     /// The instance; made anew if the last one broke or was let go.
@@ -44,6 +46,7 @@ impl WasmTransform {
             }
             fresh.store.data_mut().declare(&self.outputs);
             self.calls = 0;
+            self.is_anew = true;
             self.instance = Some(fresh);
         }
         Ok(self.instance.as_mut().expect("just made"))
@@ -59,6 +62,18 @@ impl WasmTransform {
     fn broke(&mut self, error: Error) -> Error {
         self.instance = None;
         self.failures.broke(error, self.recipe.context.host.now())
+    }
+
+    /// What was held back is lost, and how much it was is not known: one frame counts.
+    fn broke_in_flush(&mut self, error: Error) -> Result<(), Error> {
+        let error = self.broke(error);
+        let host = &self.recipe.context.host;
+        host.failed(1);
+        if error.kind == ErrorKind::Plugin {
+            return Err(error);
+        }
+        host.warn(&format!("\"{}\": {}; it was made anew", self.recipe.context.id, error.message));
+        Ok(())
     }
 
     /// Hands on what the last call has handed over.
@@ -79,15 +94,15 @@ impl WasmTransform {
         Ok(())
     }
 
-    fn end(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
+    fn end(&mut self, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
         let timeout = self.recipe.timeout();
-        let Some(instance) = &mut self.instance else { return Ok(()) };
+        let Some(instance) = &mut self.instance else { return Ok(None) };
         let finished = instance
             .call("finish", timeout, |guest, store| guest.tapedeck_plugin_transform().call_finish(store));
         match finished {
-            Ok(()) => {
+            Ok(report) => {
                 self.hand_on(out);
-                Ok(())
+                Ok(report)
             }
             Err(failure) => Err(self.failed(failure)),
         }
@@ -123,12 +138,29 @@ impl Transform for WasmTransform {
         }
     }
 
-    fn finish(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
-        self.end(out)
+    fn flush(&mut self, now: Timestamp, out: &mut dyn Outputs) -> Result<(), Error> {
+        let timeout = self.recipe.timeout();
+        // One that broke holds nothing back.
+        let Some(instance) = &mut self.instance else { return Ok(()) };
+        let flushed = instance.call("flush", timeout, |guest, store| {
+            guest.tapedeck_plugin_transform().call_flush(store, now.nanos())
+        });
+        match flushed {
+            Ok(()) => {
+                self.hand_on(out);
+                Ok(())
+            }
+            Err(Failure::Said(error)) => Err(error),
+            Err(Failure::Broke(error)) => self.broke_in_flush(error),
+        }
     }
 
-    fn report(&self) -> Option<String> {
-        None
+    fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        let report = self.end(out)?;
+        let partly = |report: String| {
+            if self.is_anew { format!("{report} (since it was last made anew)") } else { report }
+        };
+        Ok(report.map(partly))
     }
 }
 

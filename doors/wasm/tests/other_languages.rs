@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::json;
+use tapedeck_sdk::Told;
 use tapedeck_sdk::prelude::*;
 use tapedeck_sdk::testing::{FakeHost, conformance, samples};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -78,7 +79,7 @@ fn a_transform_in_c_multiplies_every_f64_and_nothing_else() {
     let given = samples::batches(&schema, &[1, 300]);
     let mut kept = Kept::default();
     given.iter().for_each(|batch| gain.process(0, batch.clone(), &mut kept).unwrap());
-    gain.finish(&mut kept).unwrap();
+    assert_eq!(gain.finish(&mut kept).unwrap().as_deref(), Some("never flushed"));
     assert_eq!(kept.0.len(), given.len());
     let mut multiplied = 0;
     for (batch, (output, made)) in given.iter().zip(&kept.0) {
@@ -116,6 +117,21 @@ fn a_batch_that_a_transform_in_c_hands_on_is_the_one_it_was_given() {
     (0..count).for_each(|_| gain.process(0, batch.clone(), &mut kept).unwrap());
     assert_eq!(kept.0.len(), count);
     assert!(kept.0.iter().all(|(_, made)| made.as_bytes() == batch.as_bytes()));
+}
+
+#[test]
+fn a_transform_in_c_is_flushed_told_and_reports() {
+    let factory = door().load(component()).unwrap();
+    let host = FakeHost::new(Path::new("."));
+    let schema = samples::schema(Kind::Attributes, "game");
+    let (mut gain, _) = transform(&factory, &json!({}), &host, std::slice::from_ref(&schema)).unwrap();
+    let mut kept = Kept::default();
+    gain.flush(Timestamp(7), &mut kept).unwrap();
+    assert!(host.is_paused());
+    assert_eq!((host.marks(), host.partial_frames()), (vec!["flush".to_owned()], 2));
+    host.tell(Told { name: "sing".to_owned(), value: json!({ "loud": true }) });
+    let report = gain.finish(&mut kept).unwrap();
+    assert_eq!(report.as_deref(), Some("flushed, told sing {\"loud\":true}, paused"));
 }
 
 #[test]

@@ -86,7 +86,6 @@ fn a_sink_writes_its_own_files_and_nobody_elses() {
     let path = folder.path().join("below/rows.txt");
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 7, "flushed lines are in the file");
     sink.finish().unwrap();
-    drop(sink);
     let mut names: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

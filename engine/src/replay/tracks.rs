@@ -6,14 +6,13 @@ use std::sync::Arc;
 use tapedeck_sdk::{Batch, Error, Extent, Format, Recording, SessionInfo, StreamSchema, Timestamp, Wanted};
 
 use crate::formats::format_of;
+use crate::reading;
 use crate::registry::Registry;
 use crate::session::{ArtifactRole, MANIFEST, Manifest};
-use crate::stats::guarded;
 
 /// One stream of one file, read by itself.
 pub(super) struct Track {
     recording: Box<dyn Recording>,
-    format: Arc<dyn Format>,
     path: PathBuf,
     /// Which of the recording's streams it is.
     stream: usize,
@@ -28,7 +27,7 @@ pub(super) struct Track {
 impl Track {
     /// Opens each of a file's streams.
     fn open(format: &Arc<dyn Format>, path: &Path) -> Result<Vec<Self>, Error> {
-        let open = || guarded(format.name(), "open", || format.open(path));
+        let open = || reading::open(format.as_ref(), path);
         let first = open()?;
         let schemas = first.streams().to_vec();
         let mut first = Some(first);
@@ -38,12 +37,11 @@ impl Track {
             if schemas.len() > 1 {
                 let only = |index| if index == stream { Wanted::All } else { Wanted::Nothing };
                 let wanted: Vec<Wanted> = (0..schemas.len()).map(only).collect();
-                guarded(format.name(), "select", || recording.select(&wanted))?;
+                recording.select(&wanted)?;
             }
-            let (format, path) = (format.clone(), path.to_owned());
+            let path = path.to_owned();
             tracks.push(Self {
                 recording,
-                format,
                 path,
                 stream,
                 batch: None,
@@ -65,14 +63,12 @@ impl Track {
 
     pub(super) fn seek(&mut self, to: Timestamp) -> Result<(), Error> {
         (self.batch, self.row, self.reached, self.given_up) = (None, 0, i64::MIN, false);
-        let recording = &mut self.recording;
-        guarded(self.format.name(), "seek", || recording.seek(to))
+        self.recording.seek(to)
     }
 
     pub(super) fn closest(&mut self, to: Timestamp) -> Result<Option<(Batch, usize)>, Error> {
         (self.batch, self.row) = (None, 0);
-        let (recording, stream) = (&mut self.recording, self.stream);
-        guarded(self.format.name(), "closest", || recording.closest(stream, to))
+        self.recording.closest(self.stream, to)
     }
 
     /// Gives no more rows until the next seek.
@@ -86,9 +82,7 @@ impl Track {
             if self.given_up {
                 return Ok(None);
             }
-            let recording = &mut self.recording;
-            let next = guarded(self.format.name(), "read", || recording.next());
-            let next = next.map_err(|error| named(error, &self.path));
+            let next = self.recording.next().map_err(|error| named(error, &self.path));
             let Some((stream, batch)) = next? else { return Ok(None) };
             if stream == self.stream {
                 (self.batch, self.row) = (Some(batch), 0);

@@ -12,6 +12,8 @@ use crate::clock::SessionTime;
 const EVENTS_MAX: usize = 100_000;
 /// The most that a stage may be told before it asks.
 const TOLD_MAX: usize = 64;
+/// The longest message to a stage, name and value together, in bytes.
+const TOLD_BYTES_MAX: usize = 16 << 10;
 
 /// The events of a session.
 pub(crate) struct Events {
@@ -65,6 +67,11 @@ impl Events {
 
     /// Tells a stage something, which its queue keeps until it asks.
     pub(crate) fn tell(&self, stage: &str, ears: &Ears, told: Told) -> Result<(), Error> {
+        let bytes = told.name.len() + told.value.to_string().len();
+        if bytes > TOLD_BYTES_MAX {
+            let message = format!("can't tell \"{stage}\" something of {bytes} bytes");
+            return Err(Error::environment(message).with_hint(format!("the limit is {TOLD_BYTES_MAX} bytes")));
+        }
         ears.0.push(told.clone()).map_err(|_full| {
             Error::environment(format!("\"{stage}\" does not listen: {TOLD_MAX} things wait for it already"))
                 .with_hint("only stages whose plugin says so can be told something")

@@ -124,7 +124,9 @@ fn large_batches_are_written_as_they_are_and_after_the_rows_before_them() {
         .unwrap();
     let mut sink = open_sink(&factory(), &json!({}), std::slice::from_ref(&schema), &host, "rows").unwrap();
     let batches = [sample(&schema, 0, 7, 1), sample(&schema, 7, 20_001, 2), sample(&schema, 20_008, 2, 3)];
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).unwrap());
+    for batch in &batches {
+        sink.write(0, batch.clone()).unwrap();
+    }
     sink.finish().unwrap();
     let (_, found) = read_all(&ArrowFormat, &folder.path().join("rows.arrows")).unwrap();
     assert_eq!(found.iter().map(Batch::rows).collect::<Vec<_>>(), [7, 20_001, 2]);
@@ -141,7 +143,7 @@ fn the_session_is_in_the_schema_and_each_stream_has_its_file() {
     };
     let one = StreamSchema::builder("game", Kind::Attributes).push(unit).build().unwrap();
     let two = StreamSchema::builder("desk.input", Kind::Event).field("type", DataType::Utf8).build().unwrap();
-    let mut sink =
+    let sink =
         open_sink(&factory(), &json!({ "path": "sub/all.arrows" }), &[one, two], &host, "rows").unwrap();
     sink.finish().unwrap();
     let (schema, rows) = read_all(&ArrowFormat, &folder.path().join("sub/all.game.arrows")).unwrap();

@@ -12,16 +12,16 @@ use crate::{HEADER_KEY, decode};
 pub(crate) struct AsciicastSink(Recordings<CastRecording>);
 
 impl Sink for AsciicastSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         self.0.write(input, batch)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<Written, Error> {
         self.0.flush()
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        self.0.finish()
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Box::new(self.0).finish()
     }
 }
 

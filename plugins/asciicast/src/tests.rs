@@ -39,7 +39,7 @@ fn batch(schema: &Arc<StreamSchema>, frames: &[Frame<'_>]) -> Batch {
 
 struct Run {
     folder: tempfile::TempDir,
-    failed: u64,
+    refused: u64,
 }
 
 impl Run {
@@ -69,11 +69,12 @@ fn record_batches(options: &Value, batches: &[Batch]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let host = FakeHost::new(folder.path());
     let mut sink = open_sink(&factory(), options, &[batches[0].schema().clone()], &host, "demo").unwrap();
+    let mut written = Written::ALL;
     for batch in batches {
-        sink.write(0, batch.clone()).unwrap();
+        written = written.and(sink.write(0, batch.clone()).unwrap());
     }
-    sink.finish().unwrap();
-    Run { failed: host.failed_frames(), folder }
+    written = written.and(sink.finish().unwrap());
+    Run { refused: written.refused_frames(), folder }
 }
 
 fn record(options: &Value, frames: &[Frame<'_>]) -> Run {
@@ -142,7 +143,7 @@ fn version_3_looks_as_its_specification_says() {
         r#"[0.0, "x", "3"]"#,
         "\n",
     );
-    assert_eq!((run.text("demo.cast").as_str(), run.failed), (expected, 0));
+    assert_eq!((run.text("demo.cast").as_str(), run.refused), (expected, 0));
     assert_eq!(run.files(""), ["demo.cast"]);
 }
 
@@ -163,7 +164,7 @@ fn version_2_looks_as_its_specification_says_and_input_is_not_written_unasked() 
         r#"[2.000001, "o", "bye"]"#,
         "\n",
     );
-    assert_eq!((run.text("folder/a.cast").as_str(), run.failed), (expected, 0));
+    assert_eq!((run.text("folder/a.cast").as_str(), run.refused), (expected, 0));
 }
 
 #[test]
@@ -407,10 +408,10 @@ fn frames_that_are_not_what_their_code_says_are_counted_and_left_out() {
         (0, "a", "e", b"off"),
     ];
     let run = record(&json!({}), &bad);
-    assert_eq!((run.failed, run.text("demo/a.cast").lines().count()), (7, 1));
+    assert_eq!((run.refused, run.text("demo/a.cast").lines().count()), (7, 1));
     // Readers want a number; the sidecar has what there was.
     let run = record(&json!({}), &[(0, "a", "x", b"TERM")]);
-    assert_eq!((run.failed, run.text("demo/a.cast").lines().count()), (0, 1));
+    assert_eq!((run.refused, run.text("demo/a.cast").lines().count()), (0, 1));
     assert_eq!(run.json("demo/a.json")["exit_status"], "TERM");
 }
 
@@ -813,16 +814,19 @@ fn a_recording_without_room_is_lost_and_counted_and_the_others_go_on() {
     std::os::unix::fs::symlink("/dev/full", folder.path().join("demo/local.cast")).unwrap();
     sink.write(0, batch(&schema(false), &[(0, "other", "o", b"safe")])).unwrap();
     sink.write(0, batch(&schema(false), &SESSION[..5])).unwrap();
-    assert_eq!(host.failed_frames(), 0);
-    sink.flush().unwrap();
-    assert_eq!(host.failed_frames(), 4, "what was taken and could not be written; input was not");
+    let written = sink.flush().unwrap();
+    let [refused] = written.refused() else { panic!("{written:?}") };
+    assert_eq!((refused.frames, refused.seqs), (5, (0, 4)), "what was taken and could not be written");
+    assert!(refused.reason.message.contains("can't write frames"), "{refused:?}");
     assert!(host.warnings()[0].contains("can't write frames") && host.warnings()[0].contains("local.cast"));
     // What still comes of it is lost, up to its end; the name is free again then, and so is the disk.
-    sink.write(0, batch(&schema(false), &[(1, "other", "o", b" and sound"), (1, "local", "o", b"gone")]))
-        .unwrap();
-    sink.write(0, batch(&schema(false), &[(2, "local", "x", b"0"), (3, "local", "o", b"anew")])).unwrap();
-    assert_eq!(host.failed_frames(), 6);
-    sink.finish().unwrap();
+    let frames = [(1, "other", "o", &b" and sound"[..]), (1, "local", "o", b"gone")];
+    let written = sink.write(0, batch(&schema(false), &frames)).unwrap();
+    assert_eq!(written.refused()[0].seqs, (1, 1));
+    let frames = [(2, "local", "x", &b"0"[..]), (3, "local", "o", b"anew")];
+    let written = written.and(sink.write(0, batch(&schema(false), &frames)).unwrap());
+    assert_eq!(written.refused_frames(), 2);
+    assert_eq!(sink.finish().unwrap(), Written::ALL);
     let json = |name: &str| -> Value {
         serde_json::from_slice(&std::fs::read(folder.path().join("demo").join(name)).unwrap()).unwrap()
     };
@@ -830,7 +834,6 @@ fn a_recording_without_room_is_lost_and_counted_and_the_others_go_on() {
     assert!(json("local.json")["error"].as_str().unwrap().contains("can't write frames"));
     let text = |name: &str| output(&std::fs::read_to_string(folder.path().join("demo").join(name)).unwrap());
     assert_eq!((text("other.cast"), text("local-2.cast")), ("safe and sound".to_owned(), "anew".to_owned()));
-    assert_eq!(host.failed_frames(), 6);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use super::*;
 fn record(folder: &Path, options: &serde_json::Value, batches: &[Batch]) -> String {
     let host = FakeHost::new(folder);
     let mut sink = open_sink(&factory(), options, &[batches[0].schema().clone()], &host, "rows").unwrap();
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).unwrap());
+    for batch in &batches {
+        sink.write(0, batch.clone()).unwrap();
+    }
     sink.flush().unwrap();
     let path = folder.join("rows.csv");
     let flushed = std::fs::read_to_string(&path).unwrap();

@@ -24,7 +24,7 @@ fn run(options: &Value, batch: &Batch) -> Result<(Batch, u64), Error> {
     transform.streams(&[batch.schema().clone()])?;
     let mut out = Collected(Vec::new());
     transform.process(0, batch.clone(), &mut out)?;
-    Ok((out.0.remove(0), host.failed_frames()))
+    Ok((out.0.remove(0), host.partial_frames()))
 }
 
 fn messages(values: &[Option<&[u8]>]) -> Batch {
@@ -62,8 +62,8 @@ fn every_type_is_read_in_both_byte_orders() {
         let names = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "bool"];
         let fields: serde_json::Map<_, _> =
             names.iter().map(|name| ((*name).to_owned(), field(name))).collect();
-        let (made, failed) = run(&json!({ "fields": fields }), &fixed(&bytes)).unwrap();
-        assert_eq!(failed, 0);
+        let (made, partial) = run(&json!({ "fields": fields }), &fixed(&bytes)).unwrap();
+        assert_eq!(partial, 0);
         assert!(made.schema().payload().iter().all(|field| !field.nullable), "nothing can be missing");
         let of = |width: usize| {
             let mut part = bytes[..width].to_vec();
@@ -108,8 +108,8 @@ fn values_that_are_too_short_give_null_and_count_their_frame_once() {
         "rest": { "offset": 3, "type": "bytes" },
     });
     let batch = messages(&[Some(&[7, 1, 2, 3, 4, 5, 6, 7, 8, 9]), Some(&[8, 1, 2]), None, Some(&[])]);
-    let (made, failed) = run(&json!({ "fields": fields }), &batch).unwrap();
-    assert_eq!(failed, 2);
+    let (made, partial) = run(&json!({ "fields": fields }), &batch).unwrap();
+    assert_eq!(partial, 2);
     let null: Vec<Vec<bool>> =
         made.columns().map(|column| (0..4).map(|row| column.is_null(row)).collect()).collect();
     assert_eq!(null[0], [false; 4], "the topic goes on");
@@ -129,8 +129,8 @@ fn values_that_are_too_short_give_null_and_count_their_frame_once() {
 fn text_ends_at_a_zero_and_must_be_text() {
     let fields = json!({ "name": { "offset": 0, "type": "utf8", "length": 4 }, "all": { "offset": 0, "type": "utf8" } });
     let batch = messages(&[Some(b"ab\0d!"), Some("åå\0".as_bytes()), Some(&[0xFF, 0, 0, 0])]);
-    let (made, failed) = run(&json!({ "fields": fields, "keep": false }), &batch).unwrap();
-    assert_eq!(failed, 1);
+    let (made, partial) = run(&json!({ "fields": fields, "keep": false }), &batch).unwrap();
+    assert_eq!(partial, 1);
     assert_eq!((made.column(0).str_at(0), made.column(0).str_at(1)), ("ab", "åå"));
     assert_eq!((made.column(1).str_at(0), made.column(1).str_at(1)), ("ab", "åå"));
     assert!(made.column(0).is_null(2) && made.column(1).is_null(2));

@@ -189,11 +189,12 @@ impl Transform for Delta {
         Ok(())
     }
 
-    fn report(&self) -> Option<String> {
+    fn finish(self: Box<Self>, _out: &mut dyn Outputs) -> Result<Option<String>, Error> {
         let (values, kept) = (self.values, self.kept);
         #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
         let ratio = values as f64 / kept as f64;
-        (kept > 0).then(|| format!("ratio {ratio:.1}: {} of {} values kept", grouped(kept), grouped(values)))
+        let report = || format!("ratio {ratio:.1}: {} of {} values kept", grouped(kept), grouped(values));
+        Ok((kept > 0).then(report))
     }
 }
 

@@ -37,8 +37,8 @@ fn run(
     for batch in batches {
         transform.process(0, batch.clone(), &mut out)?;
     }
-    transform.finish(&mut out)?;
-    Ok(Run { streams, batches: out.0, failed: host.failed_frames(), report: transform.report() })
+    let report = transform.finish(&mut out)?;
+    Ok(Run { streams, batches: out.0, failed: host.failed_frames(), report })
 }
 
 /// Frames of every type whose values often stay the same: each row repeats a row of a small sample or the row before. `jumps` are what

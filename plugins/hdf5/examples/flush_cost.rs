@@ -75,7 +75,6 @@ fn main() {
     }
     let begun = processor_ms();
     sink.finish().expect("the file is closed");
-    drop(sink);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
     let each = |total: f64| total / seconds as f64;
     println!("write       {:8.2} ms a second", each(write));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapedeck_sdk::{Batch, Context, Description, Error, Host, Kind, OpenSink, Sink, StreamSchema};
+use tapedeck_sdk::{Batch, Context, Description, Error, Host, Kind, OpenSink, Sink, StreamSchema, Written};
 
 use crate::options::{Layout, Options};
 use crate::recording::{Recording, Settings};
@@ -10,16 +10,11 @@ use crate::{datasets, siphon};
 
 /// The sink.
 pub(crate) struct Hdf5Sink {
-    state: State,
+    recording: Recording,
+    /// A call failed or panicked: only closing is left.
+    is_broken: bool,
     host: Arc<dyn Host>,
     warned: bool,
-}
-
-enum State {
-    Recording(Box<Recording>),
-    /// A write failed; only closing is left.
-    Broken(Box<Recording>),
-    Closed,
 }
 
 impl OpenSink for Hdf5Sink {
@@ -54,24 +49,24 @@ impl OpenSink for Hdf5Sink {
         };
         let path = context.artifact(options.path.as_deref(), "h5")?;
         let recording = Recording::create(&path, &plans, settings, &context)?;
-        Ok(Self { state: State::Recording(Box::new(recording)), host: context.host, warned: false })
+        Ok(Self { recording, is_broken: false, host: context.host, warned: false })
     }
 }
 
 impl Hdf5Sink {
     /// Runs `body` on the open recording; after an error only closing is left.
     fn run<T>(&mut self, body: impl FnOnce(&mut Recording) -> Result<T, Error>) -> Result<T, Error> {
-        let State::Recording(mut recording) = std::mem::replace(&mut self.state, State::Closed) else {
-            return Err(Error::plugin("an hdf5 sink was called after it had failed or was finished"));
-        };
-        let result = body(&mut recording);
-        self.state = if result.is_ok() { State::Recording(recording) } else { State::Broken(recording) };
+        if std::mem::replace(&mut self.is_broken, true) {
+            return Err(Error::plugin("an hdf5 sink was called after it had failed"));
+        }
+        let result = body(&mut self.recording);
+        self.is_broken = result.is_err();
         result
     }
 }
 
 impl Sink for Hdf5Sink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         let cut = self.run(|recording| recording.write(input, &batch))?;
         if cut > 0 {
             self.host.partial(cut.min(batch.rows() as u64));
@@ -82,18 +77,17 @@ impl Sink for Hdf5Sink {
                 ));
             }
         }
-        Ok(())
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        self.run(Recording::flush)
+    fn flush(&mut self) -> Result<Written, Error> {
+        self.run(Recording::flush).map(|()| Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        match std::mem::replace(&mut self.state, State::Closed) {
-            State::Recording(recording) => recording.finish(|stream| self.host.loss(stream)),
-            State::Broken(recording) => recording.abandon(),
-            State::Closed => Ok(()),
-        }
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        let Self { recording, is_broken, host, .. } = *self;
+        let closed =
+            if is_broken { recording.abandon() } else { recording.finish(|stream| host.loss(stream)) };
+        closed.map(|()| Written::ALL)
     }
 }

@@ -91,18 +91,18 @@ struct JsonlSink {
 }
 
 impl Sink for JsonlSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
-        self.recordings[input].write(&batch)
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
+        self.recordings[input].write(&batch).map(|()| Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        self.recordings.iter_mut().try_for_each(|recording| recording.output.flush())
+    fn flush(&mut self) -> Result<Written, Error> {
+        self.recordings.iter_mut().try_for_each(|recording| recording.output.flush()).map(|()| Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         // Each file is finished, whatever happens to the others.
         let results: Vec<_> = self.recordings.iter_mut().map(|recording| recording.output.flush()).collect();
-        results.into_iter().collect()
+        results.into_iter().collect::<Result<(), _>>().map(|()| Written::ALL)
     }
 }
 

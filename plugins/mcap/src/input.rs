@@ -71,16 +71,16 @@ impl Input {
         &self.json
     }
 
-    /// Writes a batch. Rows that can't be are handed to `refuse`.
+    /// Writes a batch. Rows that can't be are handed to `refuse`, with their `seq`.
     pub(crate) fn write(
         &mut self,
         batch: &Batch,
         output: &mut Output,
-        mut refuse: impl FnMut(Refused),
+        mut refuse: impl FnMut(u64, Refused),
     ) -> Result<(), Error> {
         for row in 0..batch.rows() {
             if let Some(refused) = self.write_row(batch, row, output)? {
-                refuse(refused);
+                refuse(batch.seq()[row], refused);
             }
         }
         Ok(())

@@ -43,8 +43,6 @@ struct McapSink {
     inputs: Vec<Input>,
     names: Vec<String>,
     host: Arc<dyn Host>,
-    /// What was warned of.
-    warned: Vec<Refused>,
 }
 
 impl McapSink {
@@ -60,39 +58,35 @@ impl McapSink {
         self.output.attach("pipeline.toml", "application/toml", started_at, session.pipeline.as_bytes())?;
         self.output.flush()
     }
+}
 
-    fn warn(&mut self, refused: Refused) {
-        self.host.failed(1);
-        if self.warned.contains(&refused) {
-            return;
-        }
-        self.warned.push(refused);
-        self.host.warn(match refused {
-            Refused::Early => "frames from before 1970 are left out: MCAP has no such times",
-            Refused::Large => "messages over 200 MiB are left out: readers could not hold their chunk",
-            Refused::Channels => "frames of more topics are left out: MCAP has 65,535 channels at the most",
-        });
-    }
+/// Why a frame is refused.
+fn reason(refused: Refused) -> Error {
+    Error::data(match refused {
+        Refused::Early => "frames from before 1970 are left out: MCAP has no such times",
+        Refused::Large => "messages over 200 MiB are left out: readers could not hold their chunk",
+        Refused::Channels => "frames of more topics are left out: MCAP has 65,535 channels at the most",
+    })
 }
 
 impl Sink for McapSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
-        let mut refused = Vec::new();
-        let written = self.inputs[input].write(&batch, &mut self.output, |why| refused.push(why));
-        refused.into_iter().for_each(|why| self.warn(why));
-        written
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
+        let mut written = Written::ALL;
+        let refuse = |seq, why| written.refuse(input, 1, seq..=seq, reason(why));
+        self.inputs[input].write(&batch, &mut self.output, refuse)?;
+        Ok(written)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        self.output.flush()
+    fn flush(&mut self) -> Result<Written, Error> {
+        self.output.flush().map(|()| Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         let loss = |name: &String| (name.clone(), serde_json::json!(self.host.loss(name)).to_string());
         let loss: BTreeMap<String, String> = self.names.iter().map(loss).collect();
         // A file that has failed gets its summary without it.
         let told = if self.output.has_failed() { Ok(()) } else { self.output.metadata(LOSS_RECORD, loss) };
-        told.and(self.output.finish())
+        told.and(self.output.finish()).map(|()| Written::ALL)
     }
 }
 
@@ -115,7 +109,7 @@ impl OpenSink for McapSink {
             inputs.iter().map(|schema| Input::new(schema, &options)).collect::<Result<_, _>>()?;
         let path = context.artifact(options.path.as_deref(), "mcap")?;
         let output = Output::create(path, &options)?;
-        let mut sink = Self { output, inputs, names, host: context.host.clone(), warned: Vec::new() };
+        let mut sink = Self { output, inputs, names, host: context.host.clone() };
         sink.begin(&context.session)?;
         Ok(sink)
     }

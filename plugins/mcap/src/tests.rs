@@ -25,19 +25,19 @@ fn message_schema() -> Arc<StreamSchema> {
     builder.nullable("schema", DataType::Utf8).nullable("publisher", DataType::Utf8).build().unwrap()
 }
 
-fn record(folder: &Path, options: &Value, inputs: &[Vec<Batch>]) -> Arc<FakeHost> {
+fn record(folder: &Path, options: &Value, inputs: &[Vec<Batch>]) -> Written {
     let host = FakeHost::new(folder);
     let schemas: Vec<_> = inputs.iter().map(|input| input[0].schema().clone()).collect();
     let mut sink = open_sink(&factory(), options, &schemas, &host, "rows").unwrap();
+    let mut all = Written::ALL;
     for turn in 0..inputs.iter().map(Vec::len).max().unwrap_or(0) {
         for (input, batches) in inputs.iter().enumerate() {
             if let Some(batch) = batches.get(turn) {
-                sink.write(input, batch.clone()).unwrap();
+                all = all.and(sink.write(input, batch.clone()).unwrap());
             }
         }
     }
-    sink.finish().unwrap();
-    host
+    all.and(sink.finish().unwrap())
 }
 
 /// A stream and its rows.
@@ -277,8 +277,9 @@ fn frames_that_mcap_has_no_place_for_are_counted_and_told_once() {
     for time in [-2, -1, 5] {
         builder.push_row(Timestamp(time)).set_str(0, "t").set_str(1, "").set_bytes(2, b"");
     }
-    let host = record(folder.path(), &json!({}), &[vec![builder.finish()]]);
-    assert_eq!(host.failed_frames(), 2);
+    let written = record(folder.path(), &json!({}), &[vec![builder.finish()]]);
+    assert_eq!(written.refused_frames(), 2);
+    assert!(written.refused()[0].reason.message.contains("before 1970"), "{written:?}");
     assert_eq!(rows(&folder.path().join("rows.mcap")), 1);
 }
 
@@ -318,7 +319,7 @@ fn fill_the_disk(folder: &Path) {
     let mut failed = None;
     for first in (0..20_000).step_by(100) {
         gather.append(&all, first..first + 100);
-        let result = sink.write(0, gather.take().unwrap()).and_then(|()| sink.flush());
+        let result = sink.write(0, gather.take().unwrap()).and_then(|_| sink.flush());
         if let Err(error) = result {
             failed = Some(error);
             break;
@@ -335,7 +336,7 @@ fn killed(folder: &Path, batches: &[Batch]) -> PathBuf {
     let host = FakeHost::new(folder);
     let options = json!({ "chunk_bytes": "2KiB" });
     let mut sink = open_sink(&factory(), &options, &[batches[0].schema().clone()], &host, "rows").unwrap();
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).unwrap());
+    batches.iter().for_each(|batch| _ = sink.write(0, batch.clone()).unwrap());
     sink.flush().unwrap();
     let copy = folder.join("killed.mcap");
     std::fs::copy(folder.join("rows.mcap"), &copy).unwrap();

@@ -11,16 +11,16 @@ struct NullOptions {}
 struct NullSink;
 
 impl Sink for NullSink {
-    fn write(&mut self, _input: usize, _batch: Batch) -> Result<(), Error> {
-        Ok(())
+    fn write(&mut self, _input: usize, _batch: Batch) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 }
 

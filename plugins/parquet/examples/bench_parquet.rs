@@ -107,7 +107,9 @@ fn narrow(folder: &Path, batches: &[Batch], compression: &str) -> (f64, f64) {
     let mut sink =
         open_sink(&tapedeck_parquet::factory(), &options, std::slice::from_ref(&schema), &host, "narrow")
             .expect("the folder is writable");
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).expect("the disk has room"));
+    for batch in batches {
+        sink.write(0, batch.clone()).expect("the disk has room");
+    }
     sink.finish().expect("the disk has room");
     let ours = (processor_ms() - begin) * 1e6 / rows as f64;
 

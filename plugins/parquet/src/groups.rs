@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 use arrow_array::{Array, RecordBatch, TimestampNanosecondArray, UInt64Array};
@@ -13,6 +12,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use tapedeck_kit::blocks::TimeIndex;
+use tapedeck_sdk::panics::caught;
 use tapedeck_sdk::{Error, Extent, StreamSchema, Timestamp};
 
 /// The most rows, and about the most bytes and values, that are read at once.
@@ -25,8 +25,8 @@ const GROUP_BYTES_MAX: u64 = 48 << 20;
 /// Calls the format's library, which panics on some files that are damaged (parquet 60: a run of levels that is too long).
 pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     // What the call leaves behind is not used again: an error ends the reading.
-    std::panic::catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|_| Err("its pages make no sense".to_owned()))
+    let panicked = |panic: Error| Err(format!("its pages make no sense ({})", panic.message));
+    caught(|| Ok(call())).unwrap_or_else(panicked)
 }
 
 /// Rows of a group that are read at once.

@@ -24,19 +24,19 @@ struct ParquetSink {
 }
 
 impl Sink for ParquetSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
-        self.recordings[input].write(&batch)
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
+        self.recordings[input].write(&batch).map(|()| Written::ALL)
     }
 
     /// Nothing: a row group that is not complete can't be read, whatever is on the disk. The journal has the rows.
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         // Each file is finished, whatever happens to the others.
         let results: Vec<_> = self.recordings.iter_mut().map(Recording::finish).collect();
-        results.into_iter().collect()
+        results.into_iter().collect::<Result<(), _>>().map(|()| Written::ALL)
     }
 }
 

@@ -35,7 +35,9 @@ fn written(folder: &Path, options: &Value, batches: &[Batch]) -> Vec<PathBuf> {
     let host = FakeHost::new(folder);
     let inputs = [batches.first().map_or_else(schema, |batch| batch.schema().clone())];
     let mut sink = open_sink(&factory(), options, &inputs, &host, "rows").unwrap();
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).unwrap());
+    for batch in batches {
+        sink.write(0, batch.clone()).unwrap();
+    }
     sink.finish().unwrap();
     host.artifacts()
 }

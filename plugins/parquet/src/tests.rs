@@ -156,7 +156,7 @@ fn session_pipeline_schema_and_loss_are_in_the_file() {
         schema.clone(),
         StreamSchema::builder("desk.input", Kind::Event).field("type", DataType::Utf8).build().unwrap(),
     ];
-    let mut sink = open_sink(&factory(), &json!({}), &inputs, &host, "rows").unwrap();
+    let sink = open_sink(&factory(), &json!({}), &inputs, &host, "rows").unwrap();
     sink.finish().unwrap();
     let path = folder.path().join("rows.all.parquet");
     assert_eq!(
@@ -232,7 +232,7 @@ fn fill_the_disk(folder: &Path) {
     let mut failed = None;
     for first in (0..20_000).step_by(100) {
         gather.append(&all, first..first + 100);
-        let result = sink.write(0, gather.take().unwrap()).and_then(|()| sink.flush());
+        let result = sink.write(0, gather.take().unwrap()).and_then(|_| sink.flush());
         if let Err(error) = result {
             failed = Some(error);
             break;

@@ -174,20 +174,16 @@ impl Transform for Redact {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
         for (input, stream) in self.streams.iter_mut().enumerate() {
             for connection in stream.connections.values_mut() {
                 self.secrets += release(connection, &mut stream.rows);
             }
             stream.rows.give_rows(|batch| out.push(input, batch));
         }
-        Ok(())
-    }
-
-    fn report(&self) -> Option<String> {
         let (secrets, bytes) = (self.secrets, self.password_bytes);
-        (secrets + bytes > 0)
-            .then(|| format!("{secrets} secrets masked, {bytes} bytes of passwords left out"))
+        let report = || format!("{secrets} secrets masked, {bytes} bytes of passwords left out");
+        Ok((secrets + bytes > 0).then(report))
     }
 }
 

@@ -17,7 +17,7 @@ impl Outputs for Collected {
 struct Run {
     streams: Vec<Arc<StreamSchema>>,
     batches: Vec<Batch>,
-    failed: u64,
+    partial: u64,
 }
 
 fn run(options: &Value, batches: &[Batch]) -> Result<Run, Error> {
@@ -33,7 +33,7 @@ fn run(options: &Value, batches: &[Batch]) -> Result<Run, Error> {
         transform.process(0, batch.clone(), &mut out)?;
     }
     transform.finish(&mut out)?;
-    Ok(Run { streams, batches: out.0, failed: host.failed_frames() })
+    Ok(Run { streams, batches: out.0, partial: host.partial_frames() })
 }
 
 fn names(schema: &StreamSchema) -> Vec<&str> {
@@ -104,7 +104,7 @@ fn values_that_do_not_fit_become_null_and_count_their_frame_once() {
     let read: Vec<Option<i8>> =
         (0..8).map(|row| (!column.is_null(row)).then(|| column.values::<i8>()[row])).collect();
     assert_eq!(read, [Some(1), Some(-1), Some(127), None, None, None, None, Some(0)]);
-    assert_eq!(made.failed, 4);
+    assert_eq!(made.partial, 4);
     assert!(made.streams[0].payload()[0].nullable);
 }
 
@@ -120,7 +120,7 @@ fn singles_keep_what_is_not_finite_and_refuse_what_is_too_large() {
         (0.1_f32.to_bits(), f32::INFINITY.to_bits(), (-0.0_f32).to_bits())
     );
     assert!(column.is_null(1) && column.values::<f32>()[3].is_nan());
-    assert_eq!(made.failed, 1);
+    assert_eq!(made.partial, 1);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn casts_that_always_fit_add_no_nulls() {
     );
     let made = made.unwrap();
     assert!(made.streams[0].payload().iter().all(|field| !field.nullable));
-    assert_eq!(made.failed, 0);
+    assert_eq!(made.partial, 0);
     for (from, made) in sample().iter().zip(&made.batches) {
         let source = |name: &str| from.column(from.schema().payload_index(name).unwrap());
         for row in 0..from.rows() {

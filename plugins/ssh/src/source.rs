@@ -102,9 +102,9 @@ impl Source for Ssh {
         }
     }
 
-    fn stop(&mut self) -> bool {
+    fn stop(&mut self) -> Result<bool, Error> {
         self.close();
-        true
+        Ok(true)
     }
 }
 

@@ -355,11 +355,6 @@ impl Source for Terminal {
         &self.streams
     }
 
-    /// The user goes on to see what the command says.
-    fn goes_on_in_pause(&self) -> bool {
-        true
-    }
-
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
         if let Phase::Fresh(seat) = &mut self.phase {
             let seat = seat.take();
@@ -371,12 +366,12 @@ impl Source for Terminal {
     }
 
     /// The command is hung up; what it says to that, and how it ends, is still recorded.
-    fn stop(&mut self) -> bool {
+    fn stop(&mut self) -> Result<bool, Error> {
         if matches!(self.phase, Phase::Fresh(_) | Phase::Ended) {
-            return false;
+            return Ok(false);
         }
         self.session.hang_up();
-        true
+        Ok(true)
     }
 }
 
@@ -387,6 +382,8 @@ impl OpenSource for Terminal {
         Description::source("terminal", "Records a command in a terminal of its own, or the user's shell")
             .version(env!("CARGO_PKG_VERSION"))
             .gives(&[Kind::Terminal])
+            // The user still sees what the command says.
+            .runs_in_pause()
     }
 
     fn check(options: &TerminalOptions) -> Result<(), Error> {

@@ -431,11 +431,11 @@ fn a_command_that_is_told_to_stop_is_recorded_to_its_end() {
     let mut source = desk.attach(&json!({ "command": ["/bin/sh", "-c", script] }));
     let mut all = Vec::new();
     until(&mut source, &mut all, shows("o", "ready"));
-    assert!(source.stop());
+    assert!(source.stop().unwrap());
     all.extend(rest(&mut source));
     assert!(text(&all, "o").ends_with("bye\r\n"), "{all:?}");
     assert_eq!(text(&all, "x"), "4");
-    assert!(!source.stop(), "all was given");
+    assert!(!source.stop().unwrap(), "all was given");
 }
 
 #[test]

@@ -22,23 +22,23 @@ pub(crate) struct Lines {
 }
 
 impl Sink for Lines {
-    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<Written, Error> {
         let first = batch.columns().find(|column| column.data_type() == DataType::Float64);
         for row in 0..batch.rows() {
             let value = first.map_or(f64::NAN, |column| column.values::<f64>()[row]);
             writeln!(self.text, "{} {} {value}", batch.seq()[row], batch.timestamps()[row])
                 .expect("writing into memory never fails");
         }
-        Ok(())
+        Ok(Written::ALL)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<Written, Error> {
         let written = self.file.write_all(&self.text);
         self.text.clear();
-        written.map_err(|error| Error::io("write lines", &self.path, &error))
+        written.map(|()| Written::ALL).map_err(|error| Error::io("write lines", &self.path, &error))
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         self.flush()
     }
 }

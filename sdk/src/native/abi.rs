@@ -6,7 +6,7 @@ use std::ffi::c_void;
 /// `'T' 'D' 'P' 'L'`, little-endian: what [`Plugin::magic`] is.
 pub const MAGIC: u32 = 0x4c50_4454;
 /// The version of the contract. Another major version is refused; a minor version only adds to the end of structs.
-pub const ABI_MAJOR: u16 = 1;
+pub const ABI_MAJOR: u16 = 2;
 /// See [`ABI_MAJOR`].
 pub const ABI_MINOR: u16 = 0;
 /// The one symbol that a library exports: a [`Plugin`].
@@ -81,7 +81,50 @@ pub struct Loss {
     pub dropped: u64,
     /// Frames that a stage could not take.
     pub failed: u64,
+    /// Frames that are there with a value missing.
+    pub partial: u64,
 }
+
+/// How far the recording of a stream is, in frames counted by `seq`. As [`crate::Watermark`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Watermark {
+    /// Every sink has taken the frames before this `seq`, or they are among `lost`.
+    pub written: u64,
+    /// They survive a `kill -9`, too.
+    pub flushed: u64,
+    /// Some frames before this `seq` are lost; 0 as long as none is.
+    pub lost: u64,
+}
+
+/// Who is told how far a recording is. The host takes it over, whatever comes of `follow`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Follower {
+    /// What `moved` and `release` take first.
+    pub data: *mut c_void,
+    /// The watermark has moved. Called on the sinks' threads, never by two at once; must neither block nor call the host.
+    pub moved: unsafe extern "C" fn(data: *mut c_void, mark: *const Watermark),
+    /// Called once, when `moved` is called no more; may be null.
+    pub release: Option<unsafe extern "C" fn(data: *mut c_void)>,
+}
+
+/// What a stage was told. Both texts are handed over.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Told {
+    /// What is to be done.
+    pub name: Bytes,
+    /// With what, as JSON.
+    pub value: Bytes,
+}
+
+/// [`Host::artifact`]: the file is a recording of all inputs of its sink.
+pub const ROLE_RECORDING: u32 = 0;
+/// The file is a recording of the one input that is named.
+pub const ROLE_RECORDING_OF: u32 = 1;
+/// The file lies beside a recording and is not read back.
+pub const ROLE_BESIDE: u32 = 2;
 
 /// What a plugin can ask of the engine. Every call may come from any thread and never blocks. Valid until `close` has returned, and
 /// longer for who has called `retain`: a plugin may have threads of its own that outlive the instance.
@@ -100,15 +143,37 @@ pub struct Host {
     pub release: unsafe extern "C" fn(context: *mut c_void),
     /// The session clock, in nanoseconds since the Unix epoch.
     pub now: unsafe extern "C" fn(context: *mut c_void) -> i64,
-    /// Counts frames that this stage could take only in part or not at all.
+    /// Counts frames that a source could not give, or a transform not hand on. A sink refuses frames instead.
     pub failed: unsafe extern "C" fn(context: *mut c_void, frames: u64),
+    /// Counts frames that are there with a value missing.
+    pub partial: unsafe extern "C" fn(context: *mut c_void, frames: u64),
     /// Tells the user something once; the text is UTF-8.
     pub warn: unsafe extern "C" fn(context: *mut c_void, message: *const u8, length: u64),
-    /// Registers a file that this stage is about to make; hands out its full path, to be released by the plugin.
+    /// Sets a mark at this moment of the session.
+    pub mark: unsafe extern "C" fn(context: *mut c_void, label: *const u8, length: u64),
+    /// Pauses the session.
+    pub pause: unsafe extern "C" fn(context: *mut c_void),
+    /// Ends a pause.
+    pub resume: unsafe extern "C" fn(context: *mut c_void),
+    /// 1 while the session pauses, else 0.
+    pub is_paused: unsafe extern "C" fn(context: *mut c_void) -> u32,
+    /// What the stage was told, the oldest first: 1 and `told` is filled, or 0.
+    pub told: unsafe extern "C" fn(context: *mut c_void, told: *mut Told) -> u32,
+    /// Follows how far the recording of a source's output is.
+    pub follow: unsafe extern "C" fn(
+        context: *mut c_void,
+        output: u32,
+        follower: *const Follower,
+        error: *mut Error,
+    ) -> Status,
+    /// Registers a file that this stage is about to make; hands out its full path, to be released by the plugin. `role` is
+    /// [`ROLE_RECORDING`] or another; `input` belongs to [`ROLE_RECORDING_OF`].
     pub artifact: unsafe extern "C" fn(
         context: *mut c_void,
         name: *const u8,
         length: u64,
+        role: u32,
+        input: u32,
         path: *mut Bytes,
         error: *mut Error,
     ) -> Status,
@@ -126,7 +191,26 @@ pub struct Host {
     ) -> Status,
 }
 
-/// Where `next`, `process` and `finish` put what they made. Valid during the call only, on its thread only.
+/// Where a sink says which frames it refuses. Valid during the call only, on its thread only.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Refusals {
+    /// What `refuse` takes first.
+    pub context: *mut c_void,
+    /// Refuses `frames` frames of `input`, the first and the last of which have these `seq`. `status` and `reason` are those of an
+    /// error; its texts are handed over.
+    pub refuse: unsafe extern "C" fn(
+        context: *mut c_void,
+        input: u32,
+        frames: u64,
+        first_seq: u64,
+        last_seq: u64,
+        status: Status,
+        reason: *mut Error,
+    ),
+}
+
+/// Where `next`, `process`, `flush_transform` and `finish_transform` put what they made. Valid during the call only, on its thread only.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Outputs {
@@ -180,6 +264,8 @@ pub type Next = unsafe extern "C" fn(
     state: *mut u32,
     error: *mut Error,
 ) -> Status;
+/// See [`Plugin::stop`].
+pub type Stop = unsafe extern "C" fn(instance: Instance, more: *mut u32, error: *mut Error) -> Status;
 /// See [`Plugin::process`].
 pub type Process = unsafe extern "C" fn(
     instance: Instance,
@@ -188,16 +274,27 @@ pub type Process = unsafe extern "C" fn(
     outputs: *const Outputs,
     error: *mut Error,
 ) -> Status;
+/// See [`Plugin::flush_transform`].
+pub type FlushTransform =
+    unsafe extern "C" fn(instance: Instance, now: i64, outputs: *const Outputs, error: *mut Error) -> Status;
+/// See [`Plugin::finish_transform`].
+pub type FinishTransform = unsafe extern "C" fn(
+    instance: Instance,
+    outputs: *const Outputs,
+    report: *mut Bytes,
+    error: *mut Error,
+) -> Status;
 /// See [`Plugin::write`].
-pub type Write =
-    unsafe extern "C" fn(instance: Instance, input: u32, batch: *const Bytes, error: *mut Error) -> Status;
-/// See [`Plugin::flush`].
-pub type Flush = unsafe extern "C" fn(instance: Instance, error: *mut Error) -> Status;
-/// See [`Plugin::finish`].
-pub type Finish =
-    unsafe extern "C" fn(instance: Instance, outputs: *const Outputs, error: *mut Error) -> Status;
-/// See [`Plugin::report`].
-pub type Report = unsafe extern "C" fn(instance: Instance, report: *mut Bytes);
+pub type Write = unsafe extern "C" fn(
+    instance: Instance,
+    input: u32,
+    batch: *const Bytes,
+    refusals: *const Refusals,
+    error: *mut Error,
+) -> Status;
+/// See [`Plugin::flush_sink`] and [`Plugin::finish_sink`].
+pub type EndWrite =
+    unsafe extern "C" fn(instance: Instance, refusals: *const Refusals, error: *mut Error) -> Status;
 /// See [`Plugin::close`].
 pub type Close = unsafe extern "C" fn(instance: Instance);
 
@@ -225,16 +322,21 @@ pub struct Plugin {
     pub streams: Option<Streams>,
     /// The next frames of a source.
     pub next: Option<Next>,
+    /// The session is about to end: sets `*more` to 1 if `next` is to be called until the source ends. May be null.
+    pub stop: Option<Stop>,
     /// Takes one batch of a transform's input. The batch is shown, not handed over.
     pub process: Option<Process>,
+    /// Hands on what a transform has held back long enough. May be null.
+    pub flush_transform: Option<FlushTransform>,
+    /// The streams of a transform have ended; hands over a sentence for the final report, or leaves it empty. Nothing but `close` is
+    /// called afterwards.
+    pub finish_transform: Option<FinishTransform>,
     /// Takes one batch of a sink's input. The batch is shown, not handed over.
     pub write: Option<Write>,
     /// Makes what a sink wrote survive a kill.
-    pub flush: Option<Flush>,
-    /// The streams of a transform or a sink have ended. `outputs` is null for a sink.
-    pub finish: Option<Finish>,
-    /// A sentence for the final report; empty if there is nothing to say. May be null.
-    pub report: Option<Report>,
+    pub flush_sink: Option<EndWrite>,
+    /// The streams of a sink have ended. Nothing but `close` is called afterwards.
+    pub finish_sink: Option<EndWrite>,
     /// Ends the instance; nothing is called with it afterwards.
     pub close: Option<Close>,
 }

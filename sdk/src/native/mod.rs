@@ -13,9 +13,11 @@ mod plugin;
 #[cfg(not(target_family = "wasm"))]
 mod shown;
 mod slab;
+#[cfg(not(target_family = "wasm"))]
+mod stages;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use slab::{ForeignSlab, give, keep, lend, slice, take};
-pub use text::{TEXT_BYTES_MAX, Text, hear, panicked, received, tell, view};
+pub use text::{TEXT_BYTES_MAX, Text, hear, received, tell, view};

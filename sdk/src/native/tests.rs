@@ -63,7 +63,11 @@ fn layouts() -> Vec<Layout> {
     vec![
         layout!("tapedeck_bytes", Bytes, bytes, length, owner, retain, release),
         layout!("tapedeck_error", abi::Error, message, hint, option),
-        layout!("tapedeck_loss", abi::Loss, late, dropped, failed),
+        layout!("tapedeck_loss", abi::Loss, late, dropped, failed, partial),
+        layout!("tapedeck_watermark", abi::Watermark, written, flushed, lost),
+        layout!("tapedeck_follower", abi::Follower, data, moved, release),
+        layout!("tapedeck_told", abi::Told, name, value),
+        layout!("tapedeck_refusals", abi::Refusals, context, refuse),
         layout!(
             "tapedeck_host",
             abi::Host,
@@ -74,7 +78,14 @@ fn layouts() -> Vec<Layout> {
             release,
             now,
             failed,
+            partial,
             warn,
+            mark,
+            pause,
+            resume,
+            is_paused,
+            told,
+            follow,
             artifact,
             loss,
             to_arrow
@@ -93,11 +104,13 @@ fn layouts() -> Vec<Layout> {
             open,
             streams,
             next,
+            stop,
             process,
+            flush_transform,
+            finish_transform,
             write,
-            flush,
-            finish,
-            report,
+            flush_sink,
+            finish_sink,
             close
         ),
     ]
@@ -128,6 +141,9 @@ fn the_header_and_the_structs_are_the_same() {
         ("TAPEDECK_MORE", u64::from(abi::NEXT_MORE)),
         ("TAPEDECK_IDLE", u64::from(abi::NEXT_IDLE)),
         ("TAPEDECK_END", u64::from(abi::NEXT_END)),
+        ("TAPEDECK_RECORDING", u64::from(abi::ROLE_RECORDING)),
+        ("TAPEDECK_RECORDING_OF", u64::from(abi::ROLE_RECORDING_OF)),
+        ("TAPEDECK_BESIDE", u64::from(abi::ROLE_BESIDE)),
         ("TAPEDECK_SLAB_BYTES_MAX", crate::batch::SLAB_BYTES_MAX as u64),
         ("sizeof(tapedeck_slab)", Batch::HEADER_BYTES as u64),
     ] {
@@ -431,7 +447,7 @@ struct Panicking {
     options: Options,
     streams: Vec<Arc<StreamSchema>>,
     calls: u32,
-    host: Arc<dyn Host>,
+    _host: Arc<dyn Host>,
 }
 
 impl Options {
@@ -453,7 +469,7 @@ impl Drop for Panicking {
 impl Panicking {
     fn new(options: Options, streams: Vec<Arc<StreamSchema>>, context: Context) -> Result<Self, Error> {
         options.hit("open", &mut 0);
-        Ok(Self { options, streams, calls: 0, host: context.host })
+        Ok(Self { options, streams, calls: 0, _host: context.host })
     }
 }
 
@@ -465,6 +481,10 @@ impl Source for Panicking {
     fn next(&mut self, _: Timestamp) -> Result<Next, Error> {
         self.options.hit("next", &mut self.calls);
         Ok(Next::Idle)
+    }
+    fn stop(&mut self) -> Result<bool, Error> {
+        self.options.hit("stop", &mut self.calls);
+        Ok(true)
     }
 }
 
@@ -478,29 +498,29 @@ impl Transform for Panicking {
         out.push(input, batch);
         Ok(())
     }
-    fn finish(&mut self, _: &mut dyn Outputs) -> Result<(), Error> {
-        self.options.hit("finish", &mut self.calls);
+    fn flush(&mut self, _: Timestamp, _: &mut dyn Outputs) -> Result<(), Error> {
+        self.options.hit("flush", &mut self.calls);
         Ok(())
     }
-    fn report(&self) -> Option<String> {
-        self.options.hit("report", &mut 0);
-        None
+    fn finish(mut self: Box<Self>, _: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        self.options.hit("finish", &mut self.calls);
+        Ok(Some("all is well".to_owned()))
     }
 }
 
 impl Sink for Panicking {
-    fn write(&mut self, _: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         self.options.hit("write", &mut self.calls);
-        self.host.failed(batch.rows() as u64);
-        Ok(())
+        let rows = batch.rows() as u64;
+        Ok(Written::refusing(input, rows, 0..=rows - 1, Error::data("nothing is good enough")))
     }
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<Written, Error> {
         self.options.hit("flush", &mut self.calls);
-        Ok(())
+        Ok(Written::ALL)
     }
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         self.options.hit("finish", &mut self.calls);
-        Ok(())
+        Ok(Written::ALL)
     }
 }
 
@@ -545,6 +565,7 @@ struct Counts {
     failed: AtomicU64,
     warnings: AtomicU64,
     pushed: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Counts {
@@ -577,10 +598,27 @@ impl Counts {
             _: *mut c_void,
             _: *const u8,
             _: u64,
+            _: u32,
+            _: u32,
             _: *mut Bytes,
             _: *mut abi::Error,
         ) -> Status {
             abi::IO
+        }
+        unsafe extern "C" fn nothing(_: *mut c_void) {}
+        unsafe extern "C" fn is_paused(_: *mut c_void) -> u32 {
+            0
+        }
+        unsafe extern "C" fn told(_: *mut c_void, _: *mut abi::Told) -> u32 {
+            0
+        }
+        unsafe extern "C" fn follow(
+            _: *mut c_void,
+            _: u32,
+            _: *const abi::Follower,
+            _: *mut abi::Error,
+        ) -> Status {
+            abi::ENVIRONMENT
         }
         unsafe extern "C" fn loss(_: *mut c_void, _: *const u8, _: u64, _: *mut abi::Loss) {}
         unsafe extern "C" fn to_arrow(
@@ -595,7 +633,45 @@ impl Counts {
         }
         let size = u32::try_from(size_of::<abi::Host>()).unwrap();
         let context = self.context();
-        abi::Host { size, reserved: 0, context, retain, release, now, failed, warn, artifact, loss, to_arrow }
+        abi::Host {
+            size,
+            reserved: 0,
+            context,
+            retain,
+            release,
+            now,
+            failed,
+            partial: failed,
+            warn,
+            mark: warn,
+            pause: nothing,
+            resume: nothing,
+            is_paused,
+            told,
+            follow,
+            artifact,
+            loss,
+            to_arrow,
+        }
+    }
+
+    fn refusals(&self) -> abi::Refusals {
+        unsafe extern "C" fn refuse(
+            context: *mut c_void,
+            _: u32,
+            frames: u64,
+            first: u64,
+            last: u64,
+            status: Status,
+            reason: *mut abi::Error,
+        ) {
+            // SAFETY: the plugin's error, whose texts are handed over.
+            let reason = unsafe { hear(status, &mut *reason) }.unwrap_err();
+            assert_eq!(reason, Error::data("nothing is good enough"));
+            assert_eq!((first, last), (0, frames - 1));
+            Counts::of(context).refused.fetch_add(frames, Ordering::Relaxed);
+        }
+        abi::Refusals { context: self.context(), refuse }
     }
 
     fn outputs(&self) -> abi::Outputs {
@@ -613,11 +689,13 @@ struct Caller {
     plugin: abi::Plugin,
     counts: Counts,
     said: Vec<String>,
+    /// What the transform reported at its end.
+    report: String,
 }
 
 impl Caller {
     fn new(plugin: abi::Plugin) -> Self {
-        Self { plugin, counts: Counts::default(), said: Vec::new() }
+        Self { plugin, counts: Counts::default(), said: Vec::new(), report: String::new() }
     }
 
     fn call(&mut self, call: impl FnOnce(&abi::Plugin, &Counts, *mut abi::Error) -> Status) -> bool {
@@ -632,8 +710,12 @@ impl Caller {
         result.is_ok()
     }
 
-    /// Opens, calls everything that the kind has, each twice, and closes.
-    fn run(mut self, panics_in: &str) -> (Vec<String>, Counts) {
+    /// Opens, calls everything that the kind has, each twice, finishes and closes.
+    fn run(self, panics_in: &str) -> (Vec<String>, Counts) {
+        self.run_to(panics_in, true)
+    }
+
+    fn run_to(mut self, panics_in: &str, finishes: bool) -> (Vec<String>, Counts) {
         let schema = all_types(false);
         let batch = sample(&schema, 0, 4, 9);
         let options = Text::new(format!("{{\"panics_in\":\"{panics_in}\"}}"));
@@ -670,38 +752,63 @@ impl Caller {
                     plugin.process.map_or(abi::OK, |process| process(instance, 0, &shown, &outputs, error))
                 });
                 self.call(|plugin, _, error| {
-                    plugin.write.map_or(abi::OK, |write| write(instance, 0, &lend(&batch), error))
+                    let mut more = 0;
+                    plugin.stop.map_or(abi::OK, |stop| stop(instance, &mut more, error))
                 });
-                self.call(|plugin, _, error| plugin.flush.map_or(abi::OK, |flush| flush(instance, error)));
                 self.call(|plugin, counts, error| {
                     let outputs = counts.outputs();
-                    plugin.finish.map_or(abi::OK, |finish| finish(instance, &outputs, error))
+                    plugin.flush_transform.map_or(abi::OK, |flush| flush(instance, 7, &outputs, error))
                 });
-                if let Some(report) = self.plugin.report {
-                    let mut sentence = Bytes::EMPTY;
-                    report(instance, &mut sentence);
-                    drop(ForeignSlab::new(sentence));
-                }
+                self.call(|plugin, counts, error| {
+                    let (shown, refusals) = (lend(&batch), counts.refusals());
+                    plugin.write.map_or(abi::OK, |write| write(instance, 0, &shown, &refusals, error))
+                });
+                self.call(|plugin, counts, error| {
+                    let refusals = counts.refusals();
+                    plugin.flush_sink.map_or(abi::OK, |flush| flush(instance, &refusals, error))
+                });
+            }
+            if finishes {
+                self.finish(instance);
             }
             self.plugin.close.unwrap()(instance);
         }
         assert_eq!(Arc::strong_count(&batch.slab), 1, "a holder of the batch was not given back");
         (self.said, self.counts)
     }
+
+    /// # Safety
+    /// An instance of the plugin.
+    unsafe fn finish(&mut self, instance: abi::Instance) {
+        let mut sentence = Bytes::EMPTY;
+        // SAFETY: everything that is passed keeps the contract.
+        unsafe {
+            self.call(|plugin, counts, error| {
+                let (outputs, place) = (counts.outputs(), &raw mut sentence);
+                plugin.finish_transform.map_or(abi::OK, |finish| finish(instance, &outputs, place, error))
+            });
+            self.call(|plugin, counts, error| {
+                let refusals = counts.refusals();
+                plugin.finish_sink.map_or(abi::OK, |finish| finish(instance, &refusals, error))
+            });
+            self.report.push_str(&super::received(&sentence, 100));
+        }
+    }
 }
 
 #[test]
 fn a_panic_in_any_call_is_an_error_and_the_next_call_works() {
-    let source = (abi::Plugin::source::<Panicking> as fn() -> _, vec!["check", "open", "next"]);
-    let transform =
-        (abi::Plugin::transform::<Panicking> as fn() -> _, vec!["open", "streams", "process", "finish"]);
+    let source = (abi::Plugin::source::<Panicking> as fn() -> _, vec!["check", "open", "next", "stop"]);
+    let calls = vec!["open", "streams", "process", "flush", "finish"];
+    let transform = (abi::Plugin::transform::<Panicking> as fn() -> _, calls);
     let sink = (abi::Plugin::sink::<Panicking> as fn() -> _, vec!["open", "write", "flush", "finish"]);
     for (table, calls) in [source, transform, sink] {
         let (said, counts) = Caller::new(table()).run("nowhere");
         assert_eq!((said, counts.holders.into_inner()), (Vec::new(), 0));
         for call in calls {
             let (said, counts) = Caller::new(table()).run(call);
-            assert_eq!(said, [format!("panicked: in {call}")]);
+            let [said] = said.as_slice() else { panic!("{said:?}") };
+            assert!(said.starts_with(&format!("panicked: in {call}")), "{said}");
             assert_eq!(counts.holders.into_inner(), 0, "the host is still held after a panic in {call}");
         }
     }
@@ -712,15 +819,38 @@ fn the_call_after_a_panic_does_its_work() {
     let (_, counts) = Caller::new(abi::Plugin::transform::<Panicking>()).run("process");
     assert_eq!(counts.pushed.into_inner(), 1);
     let (_, counts) = Caller::new(abi::Plugin::sink::<Panicking>()).run("write");
-    assert_eq!(counts.failed.into_inner(), 4);
+    assert_eq!(counts.refused.into_inner(), 4);
+}
+
+#[test]
+fn what_is_finished_gives_its_report_and_is_called_no_more() {
+    let host = crate::testing::FakeHost::new(Path::new("."));
+    let context = Text::new(crate::door::ContextText::of(&host.context("p")));
+    let mut caller = Caller::new(abi::Plugin::transform::<Panicking>());
+    let (options, table) = (Text::new("{\"panics_in\":\"\"}"), caller.counts.host());
+    let mut instance = std::ptr::null_mut();
+    // SAFETY: everything that is passed keeps the contract.
+    unsafe {
+        assert!(caller.call(|plugin, _, error| plugin.open.unwrap()(
+            &options.lend(),
+            &context.lend(),
+            &Bytes::EMPTY,
+            &table,
+            &mut instance,
+            error
+        )));
+        caller.finish(instance);
+        assert_eq!((caller.report.as_str(), caller.said.len()), ("all is well", 0));
+        caller.finish(instance);
+        assert_eq!(caller.said, ["the engine called a plugin that it had finished"]);
+        caller.plugin.close.unwrap()(instance);
+    }
 }
 
 #[test]
 fn a_panic_where_no_error_can_be_told_is_a_warning() {
-    for (call, warnings) in [("close", 1), ("report", 2)] {
-        let (said, counts) = Caller::new(abi::Plugin::transform::<Panicking>()).run(call);
-        assert_eq!((said, counts.warnings.into_inner()), (Vec::new(), warnings), "{call}");
-    }
+    let (said, counts) = Caller::new(abi::Plugin::transform::<Panicking>()).run_to("close", false);
+    assert_eq!((said, counts.warnings.into_inner()), (Vec::new(), 1));
 }
 
 #[test]

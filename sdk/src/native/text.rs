@@ -137,20 +137,3 @@ unsafe fn heard(status: Status, place: &mut abi::Error) -> Error {
     let option = if option.is_empty() { Vec::new() } else { option.split('\n').map(str::to_owned).collect() };
     Error { kind, message, hint: Some(hint).filter(|hint| !hint.is_empty()), option }
 }
-
-/// What a panic says.
-#[must_use]
-pub fn panicked(panic: Box<dyn std::any::Any + Send>) -> Error {
-    let text = match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(other) => match other.downcast::<&'static str>() {
-            Ok(text) => (*text).to_owned(),
-            Err(other) => {
-                // Dropping a value that nobody knows could panic once more.
-                std::mem::forget(other);
-                "for no reason that is a text".to_owned()
-            }
-        },
-    };
-    Error::plugin(format!("panicked: {text}"))
-}

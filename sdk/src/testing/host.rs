@@ -1,11 +1,12 @@
 //! A host for tests: real enough to open any plugin, with nothing of the engine in it.
 
+use std::collections::VecDeque;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{Context, Error, Follower, Host, Loss, Role, SessionInfo, Timestamp, Watermark};
+use crate::{Context, Error, Follower, Host, Loss, Role, SessionInfo, Timestamp, Told, Watermark};
 
 /// A host for tests. Its clock stands still until told to [`advance`](Self::advance); its files go into the folder it was given.
 pub struct FakeHost {
@@ -13,9 +14,12 @@ pub struct FakeHost {
     now: AtomicI64,
     tick: AtomicI64,
     failed: AtomicU64,
+    partial: AtomicU64,
     paused: AtomicBool,
     warnings: Mutex<Vec<String>>,
-    artifacts: Mutex<Vec<PathBuf>>,
+    marks: Mutex<Vec<String>>,
+    told: Mutex<VecDeque<Told>>,
+    artifacts: Mutex<Vec<(PathBuf, Role)>>,
     followers: Mutex<Vec<(usize, Follower)>>,
 }
 
@@ -28,8 +32,11 @@ impl FakeHost {
             now: AtomicI64::new(1_700_000_000_000_000_000),
             tick: AtomicI64::new(0),
             failed: AtomicU64::new(0),
+            partial: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             warnings: Mutex::default(),
+            marks: Mutex::default(),
+            told: Mutex::default(),
             artifacts: Mutex::default(),
             followers: Mutex::default(),
         })
@@ -65,9 +72,14 @@ impl FakeHost {
 
     /// Tells those who follow an output how far its recording is.
     pub fn reach(&self, output: usize, watermark: Watermark) {
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followers = locked(&self.followers);
         let of_output = followers.iter_mut().filter(|(followed, _)| *followed == output);
         of_output.for_each(|(_, follower)| follower(watermark));
+    }
+
+    /// Tells the stage something, as somebody outside of the session does.
+    pub fn tell(&self, told: Told) {
+        locked(&self.told).push_back(told);
     }
 
     /// How many frames were counted as failed.
@@ -76,17 +88,39 @@ impl FakeHost {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// How many frames were counted as partial.
+    #[must_use]
+    pub fn partial_frames(&self) -> u64 {
+        self.partial.load(Ordering::Relaxed)
+    }
+
     /// What the user would have been told.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.warnings).clone()
+    }
+
+    /// The marks that were set.
+    #[must_use]
+    pub fn marks(&self) -> Vec<String> {
+        locked(&self.marks).clone()
     }
 
     /// The files that were registered.
     #[must_use]
     pub fn artifacts(&self) -> Vec<PathBuf> {
-        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.artifacts).iter().map(|(path, _)| path.clone()).collect()
     }
+
+    /// The roles of the files that were registered, in the same order.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        locked(&self.artifacts).iter().map(|(_, role)| *role).collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Host for FakeHost {
@@ -97,6 +131,18 @@ impl Host for FakeHost {
 
     fn failed(&self, frames: u64) {
         self.failed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn partial(&self, frames: u64) {
+        self.partial.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn mark(&self, label: &str) {
+        locked(&self.marks).push(label.to_owned());
+    }
+
+    fn told(&self) -> Option<Told> {
+        locked(&self.told).pop_front()
     }
 
     fn pause(&self) {
@@ -112,10 +158,10 @@ impl Host for FakeHost {
     }
 
     fn warn(&self, message: &str) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+        locked(&self.warnings).push(message.to_owned());
     }
 
-    fn artifact(&self, name: &Path, _role: Role) -> Result<PathBuf, Error> {
+    fn artifact(&self, name: &Path, role: Role) -> Result<PathBuf, Error> {
         if name.as_os_str().is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_)))
         {
             return Err(Error::option(
@@ -127,17 +173,17 @@ impl Host for FakeHost {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
         }
-        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        locked(&self.artifacts).push((path.clone(), role));
         Ok(path)
     }
 
     fn loss(&self, _stream: &str) -> Loss {
-        Loss { failed: self.failed_frames(), ..Loss::default() }
+        Loss { failed: self.failed_frames(), partial: self.partial_frames(), ..Loss::default() }
     }
 
     fn follow(&self, output: usize, mut follower: Follower) -> Result<(), Error> {
         follower(Watermark::default());
-        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push((output, follower));
+        locked(&self.followers).push((output, follower));
         Ok(())
     }
 }

@@ -20,8 +20,8 @@ pub mod transform {
         pub_export_macro: true,
         export_macro_name: "export_transform",
         with: {
-            "tapedeck:plugin/types@0.1.0": crate::wasm::source::tapedeck::plugin::types,
-            "tapedeck:plugin/host@0.1.0": crate::wasm::source::tapedeck::plugin::host,
+            "tapedeck:plugin/types@0.2.0": crate::wasm::source::tapedeck::plugin::types,
+            "tapedeck:plugin/host@0.2.0": crate::wasm::source::tapedeck::plugin::host,
         },
     });
 }
@@ -34,8 +34,8 @@ pub mod sink {
         pub_export_macro: true,
         export_macro_name: "export_sink",
         with: {
-            "tapedeck:plugin/types@0.1.0": crate::wasm::source::tapedeck::plugin::types,
-            "tapedeck:plugin/host@0.1.0": crate::wasm::source::tapedeck::plugin::host,
+            "tapedeck:plugin/types@0.2.0": crate::wasm::source::tapedeck::plugin::types,
+            "tapedeck:plugin/host@0.2.0": crate::wasm::source::tapedeck::plugin::host,
         },
     });
 }

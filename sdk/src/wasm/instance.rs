@@ -34,9 +34,18 @@ impl<T> Slot<T> {
     ) -> Result<R, types::Error> {
         match self.0.borrow_mut().as_mut() {
             Some((instance, inputs)) => call(instance, inputs).map_err(told),
-            None => Err(told(Error::plugin("called before it was opened"))),
+            None => Err(told(not_open())),
         }
     }
+
+    /// Takes the instance out: it is called no more.
+    pub(super) fn take(&self) -> Result<T, types::Error> {
+        self.0.borrow_mut().take().map(|(instance, _)| instance).ok_or_else(|| told(not_open()))
+    }
+}
+
+fn not_open() -> Error {
+    Error::plugin("called before it was opened, or after it was finished")
 }
 
 pub(super) fn read_json(text: &str) -> Result<Value, types::Error> {

@@ -14,20 +14,17 @@ use std::marker::PhantomData;
 use instance::{Slot, read_json};
 use source::tapedeck::plugin::types;
 
-use crate::door::{ContextText, read_streams, streams_text};
-use crate::{
-    Error, ErrorKind, Factory, Next, OpenSink, OpenSource, OpenTransform, Opener, Sink, Source, Timestamp,
-    Transform,
-};
+use crate::door::{ContextText, Make, read_streams, streams_text};
+use crate::{Error, ErrorKind, Next, Opener, Sink, Source, Timestamp, Transform, Written};
 
 /// A source as a component.
-pub struct SourceGuest<P>(PhantomData<P>);
+pub struct SourceGuest<M>(PhantomData<M>);
 
 /// A transform as a component.
-pub struct TransformGuest<P>(PhantomData<P>);
+pub struct TransformGuest<M>(PhantomData<M>);
 
 /// A sink as a component.
-pub struct SinkGuest<P>(PhantomData<P>);
+pub struct SinkGuest<M>(PhantomData<M>);
 
 /// The two calls that need no instance.
 macro_rules! description {
@@ -48,12 +45,12 @@ thread_local! {
     static SINK: Slot<Box<dyn Sink>> = const { Slot::new() };
 }
 
-impl<P: OpenSource> source::exports::tapedeck::plugin::source::Guest for SourceGuest<P> {
-    description!(Factory::source::<P>);
+impl<M: Make> source::exports::tapedeck::plugin::source::Guest for SourceGuest<M> {
+    description!(M::factory);
 
     fn open(options: String, context: String) -> Result<String, types::Error> {
         let context = ContextText::read(&context, host::engine()).map_err(told)?;
-        let factory = Factory::source::<P>();
+        let factory = M::factory();
         let Opener::Source(open) = factory.opener() else { unreachable!("the factory was made of a source") };
         let source = open(&read_json(&options)?, context).map_err(told)?;
         let streams = streams_text(source.streams());
@@ -63,6 +60,7 @@ impl<P: OpenSource> source::exports::tapedeck::plugin::source::Guest for SourceG
 
     fn next(deadline: i64) -> Result<source::exports::tapedeck::plugin::source::NextState, types::Error> {
         use source::exports::tapedeck::plugin::source::NextState;
+        host::tell_followers();
         SOURCE.with(|slot| {
             slot.run(|source, _| {
                 Ok(match source.next(Timestamp(deadline))? {
@@ -76,14 +74,19 @@ impl<P: OpenSource> source::exports::tapedeck::plugin::source::Guest for SourceG
             })
         })
     }
+
+    fn stop() -> Result<bool, types::Error> {
+        host::tell_followers();
+        SOURCE.with(|slot| slot.run(|source, _| source.stop()))
+    }
 }
 
-impl<P: OpenTransform> transform::exports::tapedeck::plugin::transform::Guest for TransformGuest<P> {
-    description!(Factory::transform::<P>);
+impl<M: Make> transform::exports::tapedeck::plugin::transform::Guest for TransformGuest<M> {
+    description!(M::factory);
 
     fn open(options: String, context: String) -> Result<(), types::Error> {
         let context = ContextText::read(&context, host::engine()).map_err(told)?;
-        let factory = Factory::transform::<P>();
+        let factory = M::factory();
         let Opener::Transform(open) = factory.opener() else {
             unreachable!("the factory was made of a transform")
         };
@@ -109,44 +112,57 @@ impl<P: OpenTransform> transform::exports::tapedeck::plugin::transform::Guest fo
         })
     }
 
-    fn finish() -> Result<(), types::Error> {
-        TRANSFORM.with(|slot| slot.run(|transform, _| transform.finish(&mut host::Push)))
+    fn flush(now: i64) -> Result<(), types::Error> {
+        TRANSFORM.with(|slot| slot.run(|transform, _| transform.flush(Timestamp(now), &mut host::Push)))
     }
 
-    fn report() -> Option<String> {
-        TRANSFORM.with(|slot| slot.run(|transform, _| Ok(transform.report()))).ok().flatten()
+    fn finish() -> Result<Option<String>, types::Error> {
+        TRANSFORM.with(Slot::take)?.finish(&mut host::Push).map_err(told)
     }
 }
 
-impl<P: OpenSink> sink::exports::tapedeck::plugin::sink::Guest for SinkGuest<P> {
-    description!(Factory::sink::<P>);
+impl<M: Make> sink::exports::tapedeck::plugin::sink::Guest for SinkGuest<M> {
+    description!(M::factory);
 
     fn open(options: String, context: String, inputs: String) -> Result<(), types::Error> {
         let context = ContextText::read(&context, host::engine()).map_err(told)?;
         let inputs = read_streams(&inputs).map_err(told)?;
-        let factory = Factory::sink::<P>();
+        let factory = M::factory();
         let Opener::Sink(open) = factory.opener() else { unreachable!("the factory was made of a sink") };
         let sink = open(&read_json(&options)?, &inputs, context).map_err(told)?;
         SINK.with(|slot| slot.fill(sink, inputs));
         Ok(())
     }
 
-    fn write(input: u32, batch: Vec<u8>) -> Result<(), types::Error> {
+    fn write(input: u32, batch: Vec<u8>) -> Result<Vec<types::Refusal>, types::Error> {
         SINK.with(|slot| {
             slot.run(|sink, inputs| {
                 let input = input as usize;
-                sink.write(input, host::received(inputs, input, batch)?)
+                sink.write(input, host::received(inputs, input, batch)?).map(refusals)
             })
         })
     }
 
-    fn flush() -> Result<(), types::Error> {
-        SINK.with(|slot| slot.run(|sink, _| sink.flush()))
+    fn flush() -> Result<Vec<types::Refusal>, types::Error> {
+        SINK.with(|slot| slot.run(|sink, _| sink.flush().map(refusals)))
     }
 
-    fn finish() -> Result<(), types::Error> {
-        SINK.with(|slot| slot.run(|sink, _| sink.finish()))
+    fn finish() -> Result<Vec<types::Refusal>, types::Error> {
+        SINK.with(Slot::take)?.finish().map(refusals).map_err(told)
     }
+}
+
+/// What a sink refused, as it crosses the door.
+fn refusals(written: Written) -> Vec<types::Refusal> {
+    let refusal = |refused: &crate::Refused| types::Refusal {
+        // An input that does not fit into 32 bits was not given either.
+        input: u32::try_from(refused.input).unwrap_or(u32::MAX),
+        frames: refused.frames,
+        first_seq: refused.seqs.0,
+        last_seq: refused.seqs.1,
+        reason: told(refused.reason.clone()),
+    };
+    written.refused().iter().map(refusal).collect()
 }
 
 /// An error as it crosses the door.

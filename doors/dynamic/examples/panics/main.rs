@@ -48,14 +48,14 @@ impl Transform for Panics {
         Ok(())
     }
 
-    fn finish(&mut self, _out: &mut dyn Outputs) -> Result<(), Error> {
-        self.reach_once("finish");
+    fn flush(&mut self, _now: Timestamp, _out: &mut dyn Outputs) -> Result<(), Error> {
+        self.reach_once("flush");
         Ok(())
     }
 
-    fn report(&self) -> Option<String> {
-        self.options.reach("report");
-        Some("all is well".to_owned())
+    fn finish(mut self: Box<Self>, _out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        self.reach_once("finish");
+        Ok(Some("all is well".to_owned()))
     }
 }
 

@@ -1,16 +1,18 @@
 //! The engine, as a plugin in a library sees it: the functions of [`abi::Host`]. No panic gets out of them, and what a plugin says is
 //! not believed to be UTF-8.
 
+use std::borrow::Cow;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use tapedeck_sdk::native::abi::{self, Bytes, Status};
-use tapedeck_sdk::native::{TEXT_BYTES_MAX, Text, panicked, slice, tell};
+use tapedeck_sdk::native::{TEXT_BYTES_MAX, Text, slice, tell};
+use tapedeck_sdk::panics::caught;
 use tapedeck_sdk::{Error, Host, Role, StreamSchema, Timestamp};
 
 use super::arrow::{self, Input};
+use super::follower::Foreign;
 
 /// What stands behind the context of an [`abi::Host`].
 pub(super) struct Engine {
@@ -41,7 +43,14 @@ impl Engine {
             release,
             now,
             failed,
+            partial,
             warn,
+            mark,
+            pause,
+            resume,
+            is_paused,
+            told,
+            follow,
             artifact,
             loss,
             to_arrow,
@@ -58,11 +67,8 @@ impl Engine {
 
 /// Runs the body of a call that can't fail.
 fn quiet<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        // The message has been printed; there is nobody to tell.
-        drop(panicked(panic));
-        otherwise
-    })
+    // There is nobody to tell of a panic.
+    caught(|| Ok(body())).unwrap_or(otherwise)
 }
 
 /// Runs the body of a call that can.
@@ -70,8 +76,7 @@ fn quiet<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
 /// # Safety
 /// `error` can be written, or is null.
 unsafe fn telling(error: *mut abi::Error, body: impl FnOnce() -> Result<(), Error>) -> Status {
-    let done = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic)));
-    match done {
+    match caught(body) {
         Ok(()) => abi::OK,
         // SAFETY: the caller promises it.
         Err(told) => unsafe { tell(told, error) },
@@ -111,31 +116,103 @@ unsafe extern "C" fn failed(context: *mut c_void, frames: u64) {
     quiet((), || unsafe { Engine::of(context) }.host.failed(frames));
 }
 
+unsafe extern "C" fn partial(context: *mut c_void, frames: u64) {
+    // SAFETY: a context of ours.
+    quiet((), || unsafe { Engine::of(context) }.host.partial(frames));
+}
+
+/// The first bytes of a text that the plugin shows, whatever they are.
+///
+/// # Safety
+/// They can be read during `'a`.
+unsafe fn lossy<'a>(bytes: *const u8, length: u64) -> Cow<'a, str> {
+    let shown = Bytes { bytes, length: length.min(TEXT_BYTES_MAX), ..Bytes::EMPTY };
+    // SAFETY: the caller promises it.
+    String::from_utf8_lossy(unsafe { slice(&shown) })
+}
+
 unsafe extern "C" fn warn(context: *mut c_void, message: *const u8, length: u64) {
-    quiet((), || {
-        let shown = Bytes { bytes: message, length: length.min(TEXT_BYTES_MAX), ..Bytes::EMPTY };
-        // SAFETY: the plugin shows the text during the call.
-        let message = String::from_utf8_lossy(unsafe { slice(&shown) });
+    // SAFETY: a context of ours; the plugin shows the text during the call.
+    quiet((), || unsafe { Engine::of(context).host.warn(&lossy(message, length)) });
+}
+
+unsafe extern "C" fn mark(context: *mut c_void, label: *const u8, length: u64) {
+    // SAFETY: a context of ours; the plugin shows the text during the call.
+    quiet((), || unsafe { Engine::of(context).host.mark(&lossy(label, length)) });
+}
+
+unsafe extern "C" fn pause(context: *mut c_void) {
+    // SAFETY: a context of ours.
+    quiet((), || unsafe { Engine::of(context) }.host.pause());
+}
+
+unsafe extern "C" fn resume(context: *mut c_void) {
+    // SAFETY: a context of ours.
+    quiet((), || unsafe { Engine::of(context) }.host.resume());
+}
+
+unsafe extern "C" fn is_paused(context: *mut c_void) -> u32 {
+    // SAFETY: a context of ours.
+    quiet(0, || u32::from(unsafe { Engine::of(context) }.host.is_paused()))
+}
+
+unsafe extern "C" fn told(context: *mut c_void, place: *mut abi::Told) -> u32 {
+    quiet(0, || {
+        if place.is_null() {
+            return 0;
+        }
         // SAFETY: a context of ours.
-        unsafe { Engine::of(context) }.host.warn(&message);
-    });
+        let Some(told) = (unsafe { Engine::of(context) }).host.told() else { return 0 };
+        let [name, value] = [told.name, told.value.to_string()].map(|text| Text::new(text).give());
+        // SAFETY: the plugin's place to put it.
+        unsafe { place.write(abi::Told { name, value }) };
+        1
+    })
+}
+
+unsafe extern "C" fn follow(
+    context: *mut c_void,
+    output: u32,
+    follower: *const abi::Follower,
+    error: *mut abi::Error,
+) -> Status {
+    let body = || {
+        // SAFETY: the plugin hands a follower over, or null.
+        let follower = unsafe { follower.as_ref() }
+            .ok_or_else(|| Error::plugin("the plugin follows an output without a follower"))?;
+        // SAFETY: as above.
+        let foreign = unsafe { Foreign::new(*follower) };
+        // SAFETY: a context of ours.
+        let host = &unsafe { Engine::of(context) }.host;
+        host.follow(output as usize, Box::new(move |mark| foreign.tell(mark)))
+    };
+    // SAFETY: the plugin's place for an error.
+    unsafe { telling(error, body) }
 }
 
 unsafe extern "C" fn artifact(
     context: *mut c_void,
     name: *const u8,
     length: u64,
+    role: u32,
+    input: u32,
     path: *mut Bytes,
     error: *mut abi::Error,
 ) -> Status {
     let body = || {
+        let role = match role {
+            abi::ROLE_RECORDING => Role::Recording,
+            abi::ROLE_RECORDING_OF => Role::RecordingOf(input as usize),
+            abi::ROLE_BESIDE => Role::Beside,
+            other => return Err(Error::plugin(format!("the plugin gives a file the unknown role {other}"))),
+        };
         if path.is_null() {
             return Err(Error::plugin("the plugin asks for a file and has no place for its path"));
         }
         // SAFETY: the plugin shows the name during the call.
         let name = unsafe { text(name, length, "the name of a file") }?;
         // SAFETY: a context of ours.
-        let full = unsafe { Engine::of(context) }.host.artifact(Path::new(name), Role::Recording)?;
+        let full = unsafe { Engine::of(context) }.host.artifact(Path::new(name), role)?;
         let full = full.into_os_string().into_string().map_err(|full| {
             Error::environment(format!("can't name a file to a plugin: {} is no UTF-8", full.display()))
         })?;
@@ -155,7 +232,7 @@ unsafe extern "C" fn loss(context: *mut c_void, stream: *const u8, length: u64, 
         };
         // SAFETY: a context of ours.
         let lost = unsafe { Engine::of(context) }.host.loss(stream);
-        abi::Loss { late: lost.late, dropped: lost.dropped, failed: lost.failed }
+        abi::Loss { late: lost.late, dropped: lost.dropped, failed: lost.failed, partial: lost.partial }
     });
     if !loss.is_null() {
         // SAFETY: the plugin's place to put it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tapedeck_sdk::door::{ContextText, read_streams, streams_text};
-use tapedeck_sdk::native::{ForeignSlab, TEXT_BYTES_MAX, Text, abi, hear, received};
+use tapedeck_sdk::native::{ForeignSlab, Text, abi, hear, received};
 use tapedeck_sdk::{Context, Error, StreamSchema};
 
 use super::engine::Engine;
@@ -93,16 +93,6 @@ impl Instance {
         let text = unsafe { limited(&made, STREAMS_BYTES_MAX, "the text of its streams") };
         called?;
         read_streams(&text?)
-    }
-
-    /// The sentence for the final report.
-    pub(super) fn report(&self, report: abi::Report) -> Option<String> {
-        let mut text = abi::Bytes::EMPTY;
-        // SAFETY: the library keeps the contract; the place lives during the call.
-        unsafe { report(self.instance, &raw mut text) };
-        // SAFETY: it was handed over, or is empty.
-        let text = unsafe { received(&text, TEXT_BYTES_MAX) };
-        Some(text).filter(|text| !text.is_empty())
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod arrow;
 mod engine;
+mod follower;
 mod instance;
 mod library;
 mod outputs;
+mod refusals;
 mod sink;
 mod source;
 mod table;

@@ -1,9 +1,10 @@
 //! A sink in a library.
 
 use tapedeck_sdk::native::lend;
-use tapedeck_sdk::{Batch, Error, Sink};
+use tapedeck_sdk::{Batch, Error, Sink, Written};
 
 use super::instance::Instance;
+use super::refusals::collected;
 use super::table::SinkCalls;
 use super::transform::index;
 
@@ -20,21 +21,23 @@ impl DynamicSink {
 }
 
 impl Sink for DynamicSink {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
-        let (input, write) = (index(input)?, self.calls.write);
-        // SAFETY: the library keeps the contract; what is passed lives during the call.
-        self.instance.call(|instance, error| unsafe { write(instance, input, &lend(&batch), error) })
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
+        let (input, write, instance) = (index(input)?, self.calls.write, &mut self.instance);
+        collected(|refusals| {
+            // SAFETY: the library keeps the contract; what is passed lives during the call.
+            instance.call(|instance, error| unsafe { write(instance, input, &lend(&batch), refusals, error) })
+        })
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        let flush = self.calls.flush;
+    fn flush(&mut self) -> Result<Written, Error> {
+        let (flush, instance) = (self.calls.flush, &mut self.instance);
         // SAFETY: as in `write`.
-        self.instance.call(|instance, error| unsafe { flush(instance, error) })
+        collected(|refusals| instance.call(|instance, error| unsafe { flush(instance, refusals, error) }))
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        let finish = self.calls.finish;
-        // SAFETY: as in `write`; a sink has no outputs.
-        self.instance.call(|instance, error| unsafe { finish(instance, std::ptr::null(), error) })
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
+        let (finish, instance) = (self.calls.finish, &mut self.instance);
+        // SAFETY: as in `write`.
+        collected(|refusals| instance.call(|instance, error| unsafe { finish(instance, refusals, error) }))
     }
 }

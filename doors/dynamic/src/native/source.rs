@@ -81,4 +81,16 @@ impl Source for DynamicSource {
         self.then = (!matches!(said, Ok(Next::Idle))).then_some(said);
         Ok(Next::Batch { output, batch })
     }
+
+    fn stop(&mut self) -> Result<bool, Error> {
+        // It has ended already, and what it said then has not been given yet.
+        if self.then.is_some() {
+            return Ok(true);
+        }
+        let Some(stop) = self.calls.stop else { return Ok(false) };
+        let mut more = 0;
+        // SAFETY: the library keeps the contract; the place lives during the call.
+        self.instance.call(|instance, error| unsafe { stop(instance, &raw mut more, error) })?;
+        Ok(more != 0)
+    }
 }

@@ -17,6 +17,7 @@ pub(super) struct Common {
 pub(super) struct SourceCalls {
     pub(super) streams: abi::Streams,
     pub(super) next: abi::Next,
+    pub(super) stop: Option<abi::Stop>,
 }
 
 /// The calls of a transform.
@@ -24,16 +25,16 @@ pub(super) struct SourceCalls {
 pub(super) struct TransformCalls {
     pub(super) streams: abi::Streams,
     pub(super) process: abi::Process,
-    pub(super) finish: abi::Finish,
-    pub(super) report: Option<abi::Report>,
+    pub(super) flush: Option<abi::FlushTransform>,
+    pub(super) finish: abi::FinishTransform,
 }
 
 /// The calls of a sink.
 #[derive(Clone, Copy)]
 pub(super) struct SinkCalls {
     pub(super) write: abi::Write,
-    pub(super) flush: abi::Flush,
-    pub(super) finish: abi::Finish,
+    pub(super) flush: abi::EndWrite,
+    pub(super) finish: abi::EndWrite,
 }
 
 /// The calls of one kind.
@@ -81,8 +82,8 @@ pub(super) unsafe fn read(table: *const Plugin) -> Result<(Common, Calls), Error
     let size = unsafe { (&raw const (*table).size).read() } as usize;
     if size < size_of::<Plugin>() {
         let least = size_of::<Plugin>();
-        return Err(Error::plugin(format!("its table has {size} bytes, version 1.0 has {least}"))
-            .with_hint("Set `size` to `sizeof(tapedeck_plugin_table)`."));
+        let what = format!("its table has {size} bytes, version {}.0 has {least}", abi::ABI_MAJOR);
+        return Err(Error::plugin(what).with_hint("Set `size` to `sizeof(tapedeck_plugin_table)`."));
     }
     // SAFETY: the table says that it is long enough.
     calls(&unsafe { *table })
@@ -118,17 +119,18 @@ fn calls(table: &Plugin) -> Result<(Common, Calls), Error> {
         abi::KIND_SOURCE => Calls::Source(SourceCalls {
             streams: there(table.streams, "streams")?,
             next: there(table.next, "next")?,
+            stop: table.stop,
         }),
         abi::KIND_TRANSFORM => Calls::Transform(TransformCalls {
             streams: there(table.streams, "streams")?,
             process: there(table.process, "process")?,
-            finish: there(table.finish, "finish")?,
-            report: table.report,
+            flush: table.flush_transform,
+            finish: there(table.finish_transform, "finish_transform")?,
         }),
         abi::KIND_SINK => Calls::Sink(SinkCalls {
             write: there(table.write, "write")?,
-            flush: there(table.flush, "flush")?,
-            finish: there(table.finish, "finish")?,
+            flush: there(table.flush_sink, "flush_sink")?,
+            finish: there(table.finish_sink, "finish_sink")?,
         }),
         other => {
             return Err(Error::plugin(format!("its kind is {other}"))

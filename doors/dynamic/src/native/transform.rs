@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tapedeck_sdk::native::lend;
-use tapedeck_sdk::{Batch, Error, Outputs, StreamSchema, Transform};
+use tapedeck_sdk::native::{TEXT_BYTES_MAX, abi, lend, received};
+use tapedeck_sdk::{Batch, Error, Outputs, StreamSchema, Timestamp, Transform};
 
 use super::instance::Instance;
 use super::outputs::{Output, Pushing};
@@ -39,16 +39,25 @@ impl Transform for DynamicTransform {
         })
     }
 
-    fn finish(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
-        let (instance, finish) = (&mut self.instance, self.calls.finish);
+    fn flush(&mut self, now: Timestamp, out: &mut dyn Outputs) -> Result<(), Error> {
+        let Some(flush) = self.calls.flush else { return Ok(()) };
+        let instance = &mut self.instance;
         Pushing::during(&mut self.outputs, out, |outputs| {
             // SAFETY: the library keeps the contract; what is passed lives during the call.
-            instance.call(|instance, error| unsafe { finish(instance, outputs, error) })
+            instance.call(|instance, error| unsafe { flush(instance, now.0, outputs, error) })
         })
     }
 
-    fn report(&self) -> Option<String> {
-        self.instance.report(self.calls.report?)
+    fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        let (finish, this) = (self.calls.finish, &mut *self);
+        let (instance, mut report) = (&mut this.instance, abi::Bytes::EMPTY);
+        let finished = Pushing::during(&mut this.outputs, out, |outputs| {
+            // SAFETY: the library keeps the contract; what is passed lives during the call.
+            instance.call(|instance, error| unsafe { finish(instance, outputs, &raw mut report, error) })
+        });
+        // SAFETY: it was handed over, or is empty.
+        let report = unsafe { received(&report, TEXT_BYTES_MAX) };
+        finished.map(|()| Some(report).filter(|report| !report.is_empty()))
     }
 }
 

@@ -103,9 +103,10 @@ static int32_t process(void *instance, uint32_t input, const tapedeck_bytes *bat
     return TAPEDECK_OK;
 }
 
-static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_error *error)
+static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_bytes *report, tapedeck_error *error)
 {
     arrow *self = (arrow *)instance;
+    char text[128];
     tapedeck_bytes nothing = {NULL, 0, NULL, NULL, NULL};
     struct ArrowSchema schema;
     struct ArrowArray array;
@@ -114,17 +115,12 @@ static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_
         self->last_sum = sum_of(&self->last);
         self->last.release(&self->last);
     }
+    (void)report;
+    sprintf(text, "%g, the last batch %g%s", self->sum, self->last_sum, self->copied ? ", copied" : "");
+    self->host->warn(self->host->context, text, strlen(text));
     /* An input that there isn't, and a batch that is none, are errors: this one is told to whoever called `finish`. */
     if (self->host->to_arrow(self->host->context, 0, &nothing, &array, &schema, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
     return self->host->to_arrow(self->host->context, 9, &nothing, &array, &schema, error);
-}
-
-static void report(void *instance, tapedeck_bytes *report)
-{
-    const arrow *self = (const arrow *)instance;
-    char *text = (char *)malloc(128);
-    if (text != NULL) sprintf(text, "%g, the last batch %g%s", self->sum, self->last_sum, self->copied ? ", copied" : "");
-    *report = tapedeck_malloced(text);
 }
 
 static void close_arrow(void *instance)
@@ -134,5 +130,5 @@ static void close_arrow(void *instance)
 
 const tapedeck_plugin_table tapedeck_plugin = {
     TAPEDECK_MAGIC, sizeof(tapedeck_plugin_table), TAPEDECK_ABI_MAJOR, TAPEDECK_ABI_MINOR, TAPEDECK_TRANSFORM,
-    describe, check, open_arrow, streams, NULL, process, NULL, NULL, finish, report, close_arrow,
+    describe, check, open_arrow, streams, NULL, NULL, process, NULL, finish, NULL, NULL, NULL, close_arrow,
 };

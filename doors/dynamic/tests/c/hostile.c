@@ -101,10 +101,14 @@ static int32_t open_hostile(const tapedeck_bytes *options, const tapedeck_bytes 
         tapedeck_bytes path;
         host->warn(host->context, "a \xff b", 5);
         host->warn(host->context, NULL, 7);
-        if (host->artifact(host->context, "../x", 4, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
-        if (host->artifact(host->context, "\xff\xfe", 2, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
-        if (host->artifact(host->context, "x", UINT64_MAX, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
-        if (host->artifact(host->context, "x", 1, NULL, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->artifact(host->context, "../x", 4, TAPEDECK_RECORDING, 0, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->artifact(host->context, "\xff\xfe", 2, TAPEDECK_RECORDING, 0, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->artifact(host->context, "x", UINT64_MAX, TAPEDECK_RECORDING, 0, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->artifact(host->context, "x", 1, TAPEDECK_RECORDING, 0, NULL, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->artifact(host->context, "x", 1, 7, 0, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->follow(host->context, 0, NULL, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->told(host->context, NULL) != 0) return TAPEDECK_OK;
+        host->mark(host->context, NULL, 3);
         host->loss(host->context, "\xff", 1, NULL);
     }
     *instance = does;
@@ -212,10 +216,11 @@ static int32_t next(void *instance, int64_t deadline, const tapedeck_outputs *ou
     return act(outputs, state, error);
 }
 
-static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_error *error)
+static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_bytes *report, tapedeck_error *error)
 {
     (void)instance;
     (void)outputs;
+    (void)report;
     (void)error;
     return TAPEDECK_OK;
 }
@@ -228,6 +233,6 @@ static void close_hostile(void *instance)
 
 const tapedeck_plugin_table tapedeck_plugin = {
     MAGIC, SIZE, MAJOR, MINOR, KIND,
-    describe, check, open_hostile, streams, KIND == TAPEDECK_SOURCE ? next : NULL, PROCESS, NULL, NULL, finish, NULL, CLOSE,
+    describe, check, open_hostile, streams, KIND == TAPEDECK_SOURCE ? next : NULL, NULL, PROCESS, NULL, finish, NULL, NULL, NULL, CLOSE,
 };
 #endif

@@ -57,7 +57,7 @@ static int32_t open_file(lines *self, const char *options, const char *context, 
         tapedeck_json_text(tapedeck_json_member(context, "id"), id, sizeof id);
         sprintf(name, "%s.txt", id);
     }
-    status = self->host->artifact(self->host->context, name, strlen(name), &path, error);
+    status = self->host->artifact(self->host->context, name, strlen(name), TAPEDECK_RECORDING, 0, &path, error);
     if (status != TAPEDECK_OK) return status;
     self->file = fopen((const char *)path.bytes, "w");
     tapedeck_release(path);
@@ -83,11 +83,16 @@ static int32_t open_lines(const tapedeck_bytes *options, const tapedeck_bytes *c
     return status;
 }
 
-static int32_t write_lines(void *instance, uint32_t input, const tapedeck_bytes *batch, tapedeck_error *error)
+static int32_t write_lines(void *instance, uint32_t input, const tapedeck_bytes *batch, const tapedeck_refusals *refusals,
+                           tapedeck_error *error)
 {
     const lines *self = (const lines *)instance;
     uint32_t row, column = self->texts[input];
     for (row = 0; row < tapedeck_rows(batch); row++) {
+        if (tapedeck_timestamps(batch)[row] < 0) {
+            tapedeck_refuse(refusals, input, tapedeck_seq(batch)[row], "it is from before 1970");
+            continue;
+        }
         fprintf(self->file, "%" PRIu64 " %" PRId64, tapedeck_seq(batch)[row], tapedeck_timestamps(batch)[row]);
         if (column != 0 && tapedeck_is_valid(batch, column, row)) {
             uint32_t length;
@@ -99,18 +104,19 @@ static int32_t write_lines(void *instance, uint32_t input, const tapedeck_bytes 
     return ferror(self->file) ? tapedeck_fail(error, TAPEDECK_IO, "can't write lines", NULL, NULL) : TAPEDECK_OK;
 }
 
-static int32_t flush_lines(void *instance, tapedeck_error *error)
+static int32_t flush_lines(void *instance, const tapedeck_refusals *refusals, tapedeck_error *error)
 {
     int failed = fflush(((const lines *)instance)->file);
+    (void)refusals;
     return failed ? tapedeck_fail(error, TAPEDECK_IO, "can't write lines", NULL, NULL) : TAPEDECK_OK;
 }
 
-static int32_t finish_lines(void *instance, const tapedeck_outputs *outputs, tapedeck_error *error)
+static int32_t finish_lines(void *instance, const tapedeck_refusals *refusals, tapedeck_error *error)
 {
     lines *self = (lines *)instance;
     tapedeck_loss loss;
     int failed;
-    (void)outputs;
+    (void)refusals;
     self->host->loss(self->host->context, self->streams[0], strlen(self->streams[0]), &loss);
     fprintf(self->file, "# failed: %" PRIu64 "\n", loss.failed);
     failed = fclose(self->file);
@@ -127,5 +133,5 @@ static void close_lines(void *instance)
 
 const tapedeck_plugin_table tapedeck_plugin = {
     TAPEDECK_MAGIC, sizeof(tapedeck_plugin_table), TAPEDECK_ABI_MAJOR, TAPEDECK_ABI_MINOR, TAPEDECK_SINK,
-    describe, check, open_lines, NULL, NULL, NULL, write_lines, flush_lines, finish_lines, NULL, close_lines,
+    describe, check, open_lines, NULL, NULL, NULL, NULL, NULL, NULL, write_lines, flush_lines, finish_lines, close_lines,
 };

@@ -1,4 +1,4 @@
-/* A source: counts upwards by "step", "frames" times. One column, "value". */
+/* A source: counts upwards by "step", "frames" times, or until it is told to stop. One column, "value". */
 
 #include <stdio.h>
 
@@ -89,6 +89,16 @@ static int32_t next(void *instance, int64_t deadline, const tapedeck_outputs *ou
     return TAPEDECK_OK;
 }
 
+/* One more frame, the last. */
+static int32_t stop(void *instance, uint32_t *more, tapedeck_error *error)
+{
+    ramp *self = (ramp *)instance;
+    (void)error;
+    if (self->left > 1) self->left = 1;
+    *more = self->left > 0;
+    return TAPEDECK_OK;
+}
+
 static void close_ramp(void *instance)
 {
     free(instance);
@@ -96,5 +106,5 @@ static void close_ramp(void *instance)
 
 const tapedeck_plugin_table tapedeck_plugin = {
     TAPEDECK_MAGIC, sizeof(tapedeck_plugin_table), TAPEDECK_ABI_MAJOR, TAPEDECK_ABI_MINOR, TAPEDECK_SOURCE,
-    describe, check, open_ramp, streams, next, NULL, NULL, NULL, NULL, NULL, close_ramp,
+    describe, check, open_ramp, streams, next, stop, NULL, NULL, NULL, NULL, NULL, NULL, close_ramp,
 };

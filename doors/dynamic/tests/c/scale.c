@@ -119,19 +119,14 @@ static int32_t process(void *instance, uint32_t input, const tapedeck_bytes *bat
     return TAPEDECK_OK;
 }
 
-static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_error *error)
-{
-    (void)instance;
-    (void)outputs;
-    (void)error;
-    return TAPEDECK_OK;
-}
-
-static void report(void *instance, tapedeck_bytes *report)
+static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_bytes *report, tapedeck_error *error)
 {
     char *text = (char *)malloc(64);
+    (void)outputs;
+    (void)error;
     if (text != NULL) sprintf(text, "times %.17g", ((const scale *)instance)->factor);
     *report = tapedeck_malloced(text);
+    return TAPEDECK_OK;
 }
 
 static void close_scale(void *instance)
@@ -141,5 +136,5 @@ static void close_scale(void *instance)
 
 const tapedeck_plugin_table tapedeck_plugin = {
     TAPEDECK_MAGIC, sizeof(tapedeck_plugin_table), TAPEDECK_ABI_MAJOR, TAPEDECK_ABI_MINOR, TAPEDECK_TRANSFORM,
-    describe, check, open_scale, streams, NULL, process, NULL, NULL, finish, report, close_scale,
+    describe, check, open_scale, streams, NULL, NULL, process, NULL, finish, NULL, NULL, NULL, close_scale,
 };

@@ -7,6 +7,8 @@
 #define COLUMNS_MAX 1024
 
 typedef struct gain {
+    const tapedeck_host *host;
+    int flushed;
     char id[ID_BYTES_MAX];
     double gain;
     uint32_t inputs;
@@ -48,8 +50,8 @@ static int32_t open_gain(const tapedeck_bytes *options, const tapedeck_bytes *co
     gain *self = (gain *)calloc(1, sizeof *self);
     int32_t status;
     (void)inputs;
-    (void)host;
     if (self == NULL) return tapedeck_fail(error, TAPEDECK_ENVIRONMENT, "there is no memory", NULL, NULL);
+    self->host = host;
     status = read_options(options, &self->gain, error);
     if (status == TAPEDECK_OK
         && tapedeck_json_text(tapedeck_json_member((const char *)context->bytes, "id"), self->id, sizeof self->id) != 0)
@@ -124,11 +126,39 @@ static int32_t process(void *instance, uint32_t input, const tapedeck_bytes *bat
     return TAPEDECK_OK;
 }
 
-static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_error *error)
+/* Says how often it was flushed and what it was told last. */
+static int32_t finish(void *instance, const tapedeck_outputs *outputs, tapedeck_bytes *report, tapedeck_error *error)
 {
-    (void)instance;
+    const gain *self = (const gain *)instance;
+    tapedeck_told told;
+    char *text = (char *)malloc(256);
     (void)outputs;
     (void)error;
+    if (text == NULL) return TAPEDECK_OK;
+    strcpy(text, self->flushed ? "flushed" : "never flushed");
+    if (self->host->told(self->host->context, &told)) {
+        strcat(text, ", told ");
+        strncat(text, (const char *)told.name.bytes, 64);
+        strcat(text, " ");
+        strncat(text, (const char *)told.value.bytes, 64);
+        tapedeck_release(told.name);
+        tapedeck_release(told.value);
+    }
+    if (self->host->is_paused(self->host->context)) strcat(text, ", paused");
+    *report = tapedeck_malloced(text);
+    return TAPEDECK_OK;
+}
+
+static int32_t flush(void *instance, int64_t now, const tapedeck_outputs *outputs, tapedeck_error *error)
+{
+    gain *self = (gain *)instance;
+    (void)now;
+    (void)outputs;
+    (void)error;
+    self->flushed = 1;
+    self->host->partial(self->host->context, 2);
+    self->host->mark(self->host->context, "flush", 5);
+    self->host->pause(self->host->context);
     return TAPEDECK_OK;
 }
 
@@ -139,5 +169,5 @@ static void close_gain(void *instance)
 
 const tapedeck_plugin_table tapedeck_plugin = {
     TAPEDECK_MAGIC, sizeof(tapedeck_plugin_table), TAPEDECK_ABI_MAJOR, TAPEDECK_ABI_MINOR, TAPEDECK_TRANSFORM,
-    describe, check, open_gain, streams, NULL, process, NULL, NULL, finish, NULL, close_gain,
+    describe, check, open_gain, streams, NULL, NULL, process, flush, finish, NULL, NULL, NULL, close_gain,
 };

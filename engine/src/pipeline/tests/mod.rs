@@ -201,14 +201,14 @@ macro_rules! toy_sink {
     ($name:ident, $describe:expr) => {
         struct $name;
         impl Sink for $name {
-            fn write(&mut self, _: usize, _: Batch) -> Result<(), Error> {
-                Ok(())
+            fn write(&mut self, _: usize, _: Batch) -> Result<Written, Error> {
+                Ok(Written::ALL)
             }
-            fn flush(&mut self) -> Result<(), Error> {
-                Ok(())
+            fn flush(&mut self) -> Result<Written, Error> {
+                Ok(Written::ALL)
             }
-            fn finish(&mut self) -> Result<(), Error> {
-                Ok(())
+            fn finish(self: Box<Self>) -> Result<Written, Error> {
+                Ok(Written::ALL)
             }
         }
         impl OpenSink for $name {

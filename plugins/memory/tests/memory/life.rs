@@ -24,7 +24,7 @@ fn a_program_that_is_started_is_waited_for_and_ended_with_the_source() {
     let mut reader = open(&json!({ "spawn": words, "attributes": attributes() })).unwrap();
     let row = reader.row();
     assert!(!row.is_null("health") && !row.is_null("name"));
-    assert_eq!(reader.host.failed_frames(), 0);
+    assert_eq!(reader.host.partial_frames(), 0);
     drop(reader);
     // It was asked to end before it was killed: its log is there.
     assert!(std::fs::read_to_string(&log).unwrap().lines().count() > 1);
@@ -50,7 +50,7 @@ fn a_broken_chain_gives_nulls_counts_as_failed_and_heals() {
         } else if nulls > 0 {
             after += 1;
         }
-        assert_eq!(reader.host.failed_frames(), nulls);
+        assert_eq!(reader.host.partial_frames(), nulls);
         after >= 50
     });
     assert!(nulls > 0);
@@ -63,7 +63,7 @@ fn the_exit_of_the_target_ends_the_stream() {
     reader.row();
     arcade.kill();
     assert!(matches!(reader.next(), Next::End));
-    assert_eq!(reader.host.failed_frames(), 0);
+    assert_eq!(reader.host.partial_frames(), 0);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_game_that_ends_by_itself_ends_the_stream_and_every_row_before_is_true() {
         Next::Idle => panic!("nothing is waited for"),
     });
     assert!(rows > 0);
-    assert_eq!(reader.host.failed_frames(), 0);
+    assert_eq!(reader.host.partial_frames(), 0);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_process_that_comes_back_is_read_again() {
         until("it is read again", || matches!(reader.next(), Next::Batch { .. }));
         assert!(!reader.row().is_null("health"));
     }
-    assert_eq!(reader.host.failed_frames(), 0);
+    assert_eq!(reader.host.partial_frames(), 0);
 }
 
 #[test]

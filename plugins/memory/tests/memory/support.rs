@@ -99,7 +99,7 @@ impl Drop for Arcade {
 
 /// A host whose clock is the wall's, as the truth log's is.
 pub(crate) struct WallHost {
-    failed: AtomicU64,
+    partial: AtomicU64,
     absent: AtomicU64,
     fake: Arc<FakeHost>,
 }
@@ -111,8 +111,8 @@ pub(crate) fn wall_clock() -> Timestamp {
 }
 
 impl WallHost {
-    pub(crate) fn failed_frames(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+    pub(crate) fn partial_frames(&self) -> u64 {
+        self.partial.load(Ordering::Relaxed)
     }
 
     /// Ticks without a target.
@@ -131,7 +131,10 @@ impl Host for WallHost {
         wall_clock()
     }
     fn failed(&self, frames: u64) {
-        self.failed.fetch_add(frames, Ordering::Relaxed);
+        panic!("{frames} frames were not given");
+    }
+    fn partial(&self, frames: u64) {
+        self.partial.fetch_add(frames, Ordering::Relaxed);
     }
     fn absent(&self, ticks: u64) {
         self.absent.fetch_add(ticks, Ordering::Relaxed);
@@ -162,7 +165,7 @@ impl std::fmt::Debug for Reader {
 pub(crate) fn open(options: &Value) -> Result<Reader, Error> {
     let fake = FakeHost::new(Path::new("/nowhere"));
     let host =
-        Arc::new(WallHost { failed: AtomicU64::new(0), absent: AtomicU64::new(0), fake: fake.clone() });
+        Arc::new(WallHost { partial: AtomicU64::new(0), absent: AtomicU64::new(0), fake: fake.clone() });
     let context = Context { host: host.clone(), ..fake.context("game") };
     let factory = tapedeck_memory::factory();
     factory.check(options)?;

@@ -60,6 +60,10 @@ impl Host for FakeEngine {
         self.failed.fetch_add(frames, Ordering::Relaxed);
     }
 
+    fn partial(&self, frames: u64) {
+        panic!("{frames} frames of a terminal with a value missing");
+    }
+
     fn warn(&self, message: &str) {
         self.warnings.lock().unwrap().push(message.to_owned());
     }
@@ -211,7 +215,7 @@ impl Gateway {
 
     /// Ends the recording and takes the remaining frames.
     pub(crate) fn stop(&mut self) {
-        assert!(self.source.stop());
+        assert!(self.source.stop().unwrap());
         let end = self.host.now() + PATIENCE;
         while self.take().is_some() {
             assert!(self.host.now() < end, "there is no end: {:?}", self.summary());

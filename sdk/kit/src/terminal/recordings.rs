@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tapedeck_sdk::kinds::terminal::{Code, Columns};
-use tapedeck_sdk::{Batch, Error, Host, Sink, Timestamp};
+use tapedeck_sdk::{Batch, Error, Host, Sink, Timestamp, Written};
 
 use super::Files;
 
@@ -64,10 +64,31 @@ pub trait Recording: Sized + Send {
     fn finish(self, error: Option<&Error>, style: &Self::Style) -> Result<(), Error>;
 }
 
+/// Frames of one connection that a kill would cost, or that can't be kept.
+#[derive(Clone, Copy)]
+struct Frames {
+    count: u64,
+    /// The first and the last `seq` of them.
+    seqs: (u64, u64),
+}
+
+impl Frames {
+    const NONE: Self = Self { count: 0, seqs: (u64::MAX, 0) };
+
+    fn one(seq: u64) -> Self {
+        Self { count: 1, seqs: (seq, seq) }
+    }
+
+    fn add(&mut self, seq: u64) {
+        self.count += 1;
+        self.seqs = (self.seqs.0.min(seq), self.seqs.1.max(seq));
+    }
+}
+
 /// A connection that has not ended.
 enum Connection<R> {
-    /// The recording, and how many frames were taken since the last flush.
-    Recorded(R, u64),
+    /// The recording, and what was taken since the last flush.
+    Recorded(R, Frames),
     /// Its recording has failed: what still comes of it is lost.
     Lost,
 }
@@ -80,16 +101,24 @@ struct Stream<R: Recording> {
     active: HashMap<String, Connection<R>>,
 }
 
-/// Counts what could not be written, and tells the user of it.
+/// Collects what could not be written, and tells the user of it.
 struct Losses {
     host: Arc<dyn Host>,
     recordings: u64,
+    /// What the call in hand returns.
+    written: Written,
 }
 
 impl Losses {
+    /// Frames that can't be kept.
+    fn refuse(&mut self, input: usize, frames: Frames, reason: Error) {
+        let (first, last) = frames.seqs;
+        self.written.refuse(input, frames.count, first..=last, reason);
+    }
+
     /// A recording has come to nothing, and these frames of it.
-    fn recording(&mut self, frames: u64, error: &Error) {
-        self.host.failed(frames);
+    fn recording(&mut self, input: usize, frames: Frames, error: &Error) {
+        self.refuse(input, frames, error.clone());
         self.recordings += 1;
         let what = if self.recordings == 1 {
             "a recording has ended before its time".to_owned()
@@ -110,7 +139,7 @@ impl<R: Recording> Recordings<R> {
     /// No recordings yet.
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
-        Self { streams: Vec::new(), losses: Losses { host, recordings: 0 } }
+        Self { streams: Vec::new(), losses: Losses { host, recordings: 0, written: Written::ALL } }
     }
 
     /// Adds an input stream; the first one is input 0.
@@ -124,23 +153,32 @@ impl<R: Recording> Recordings<R> {
         let stem = stream.files.stem(connection);
         let begun =
             match R::begin(input, connection, at, &stem, open, &stream.style, self.losses.host.as_ref()) {
-                Ok(recording) => Connection::Recorded(recording, 0),
+                Ok(recording) => Connection::Recorded(recording, Frames::NONE),
                 Err(error) => {
-                    self.losses.recording(0, &error);
+                    self.losses.recording(input, Frames::NONE, &error);
                     Connection::Lost
                 }
             };
         stream.active.insert(connection.to_owned(), begun);
     }
 
-    fn take(&mut self, input: usize, at: Timestamp, connection: &str, code: Option<Code>, data: &[u8]) {
+    fn take(
+        &mut self,
+        input: usize,
+        (seq, at): (u64, Timestamp),
+        connection: &str,
+        letter: &str,
+        data: &[u8],
+    ) {
+        let code = Code::of(letter);
         if !self.streams[input].active.contains_key(connection) {
             self.begin(input, connection, at);
         }
         let Stream { active, style, .. } = &mut self.streams[input];
         let entry = active.get_mut(connection).expect("it was begun above");
         let Connection::Recorded(recording, unflushed) = entry else {
-            self.losses.host.failed(1);
+            let reason = Error::data("the connection's recording has ended before its time");
+            self.losses.refuse(input, Frames::one(seq), reason);
             if code == Some(Code::Exit) {
                 active.remove(connection);
             }
@@ -151,19 +189,24 @@ impl<R: Recording> Recordings<R> {
             self.losses.host.left_out(1);
         }
         match taken {
-            Ok(Taken::Yes) => *unflushed += 1,
+            Ok(Taken::Yes) => unflushed.add(seq),
             Ok(Taken::LeftOut) => {}
-            Ok(Taken::No) => self.losses.host.failed(1),
+            Ok(Taken::No) => {
+                let reason = Error::data(format!("it does not hold what its code \"{letter}\" says"));
+                self.losses.refuse(input, Frames::one(seq), reason);
+            }
             Ok(Taken::Ended | Taken::EndedLeftOut) => {
-                *unflushed += u64::from(matches!(taken, Ok(Taken::Ended)));
+                if matches!(taken, Ok(Taken::Ended)) {
+                    unflushed.add(seq);
+                }
                 if let Some(ended) = active.remove(connection) {
-                    end(ended, &mut self.losses, style);
+                    end(input, ended, &mut self.losses, style);
                 }
             }
             Err(error) => {
                 // The frame in hand is lost with those that were not flushed.
-                *unflushed += 1;
-                lose(entry, &error, &mut self.losses, style);
+                unflushed.add(seq);
+                lose(input, entry, &error, &mut self.losses, style);
                 if code == Some(Code::Exit) {
                     active.remove(connection);
                 }
@@ -173,52 +216,58 @@ impl<R: Recording> Recordings<R> {
 }
 
 /// Ends a recording that can't go on.
-fn lose<R: Recording>(entry: &mut Connection<R>, error: &Error, losses: &mut Losses, style: &R::Style) {
+fn lose<R: Recording>(
+    input: usize,
+    entry: &mut Connection<R>,
+    error: &Error,
+    losses: &mut Losses,
+    style: &R::Style,
+) {
     if let Connection::Recorded(recording, unflushed) = std::mem::replace(entry, Connection::Lost) {
-        losses.recording(unflushed, error);
+        losses.recording(input, unflushed, error);
         // It saves what it can; the first error is the one that counts.
         drop(recording.finish(Some(error), style));
     }
 }
 
 /// Finishes a recording that has ended by itself, or with the session.
-fn end<R: Recording>(entry: Connection<R>, losses: &mut Losses, style: &R::Style) {
+fn end<R: Recording>(input: usize, entry: Connection<R>, losses: &mut Losses, style: &R::Style) {
     if let Connection::Recorded(recording, unflushed) = entry
         && let Err(error) = recording.finish(None, style)
     {
-        losses.recording(unflushed, &error);
+        losses.recording(input, unflushed, &error);
     }
 }
 
 impl<R: Recording> Sink for Recordings<R> {
-    fn write(&mut self, input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         let view = self.streams[input].columns.view(&batch);
-        for (row, &at) in batch.timestamps().iter().enumerate() {
-            let code = Code::of(view.code(row));
-            self.take(input, Timestamp(at), view.connection(row), code, view.data(row));
+        for (row, (&seq, &at)) in batch.seq().iter().zip(batch.timestamps()).enumerate() {
+            let when = (seq, Timestamp(at));
+            self.take(input, when, view.connection(row), view.code(row), view.data(row));
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.losses.written))
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        for stream in &mut self.streams {
+    fn flush(&mut self) -> Result<Written, Error> {
+        for (input, stream) in self.streams.iter_mut().enumerate() {
             for entry in stream.active.values_mut() {
                 let Connection::Recorded(recording, unflushed) = entry else { continue };
                 match recording.flush() {
-                    Ok(()) => *unflushed = 0,
-                    Err(error) => lose(entry, &error, &mut self.losses, &stream.style),
+                    Ok(()) => *unflushed = Frames::NONE,
+                    Err(error) => lose(input, entry, &error, &mut self.losses, &stream.style),
                 }
             }
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.losses.written))
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        for stream in &mut self.streams {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
+        for (input, stream) in self.streams.iter_mut().enumerate() {
             for (_, entry) in stream.active.drain() {
-                end(entry, &mut self.losses, &stream.style);
+                end(input, entry, &mut self.losses, &stream.style);
             }
         }
-        Ok(())
+        Ok(self.losses.written)
     }
 }

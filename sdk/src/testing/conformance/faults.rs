@@ -138,34 +138,42 @@ struct TestSink {
     path: PathBuf,
     waiting: Vec<u8>,
     fault: String,
+    host: Arc<dyn Host>,
 }
 
 impl TestSink {
-    fn save(&mut self) -> Result<(), Error> {
+    fn save(&mut self) -> Result<Written, Error> {
         let saved = self.file.write_all(&std::mem::take(&mut self.waiting));
-        saved.map_err(|error| Error::io("write", &self.path, &error))
+        saved.map(|()| Written::ALL).map_err(|error| Error::io("write", &self.path, &error))
     }
 }
 
 impl Sink for TestSink {
-    fn write(&mut self, _input: usize, batch: Batch) -> Result<(), Error> {
+    fn write(&mut self, _input: usize, batch: Batch) -> Result<Written, Error> {
         if batch.rows() == 0 || (self.fault == "drops" && batch.seq()[0] == 0) {
-            return Ok(());
+            return Ok(Written::ALL);
+        }
+        if self.fault == "refuses" && batch.seq()[0] == 0 {
+            let rows = batch.rows() as u64;
+            return Ok(Written::refusing(0, rows, 0..=rows - 1, Error::data("not today")));
+        }
+        if self.fault == "counts" {
+            self.host.failed(1);
         }
         let batch = if self.fault == "other times" { later(&batch) } else { batch };
         self.waiting.extend_from_slice(&(batch.byte_len() as u64).to_le_bytes());
         self.waiting.extend_from_slice(batch.as_bytes());
-        Ok(())
+        Ok(Written::ALL)
     }
-    fn flush(&mut self) -> Result<(), Error> {
-        if self.fault == "no flush" { Ok(()) } else { self.save() }
+    fn flush(&mut self) -> Result<Written, Error> {
+        if self.fault == "no flush" { Ok(Written::ALL) } else { self.save() }
     }
-    fn finish(&mut self) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         if self.fault == "stray file" {
             std::fs::write(self.path.with_extension("tmp"), "x")
                 .map_err(|error| Error::io("write", &self.path, &error))?;
         }
-        if self.fault == "no finish" { Ok(()) } else { self.save() }
+        if self.fault == "no finish" { Ok(Written::ALL) } else { self.save() }
     }
 }
 
@@ -192,7 +200,7 @@ impl OpenSink for TestSink {
         let schema = schema.map_err(|error| Error::plugin(error.to_string()))?;
         let head = [&(schema.len() as u64).to_le_bytes()[..], &schema].concat();
         file.write_all(&head).map_err(|error| Error::io("write", &path, &error))?;
-        Ok(Self { file, path, waiting: Vec::new(), fault: options.fault })
+        Ok(Self { file, path, waiting: Vec::new(), fault: options.fault, host: context.host })
     }
 }
 
@@ -255,6 +263,8 @@ fn a_sink_that_breaks_a_promise_is_found_out() {
     let faults = [
         ("drops", "rows were read"),
         ("other times", "seq and timestamp are"),
+        ("refuses", "it refused 2 frames of input 0, seq 0 to 1: not today"),
+        ("counts", "a sink returns what it refuses"),
         ("no flush", "what was flushed survives a kill: stream"),
         ("no finish", "reads back, and is whole: stream"),
         ("stray file", "without asking for it"),

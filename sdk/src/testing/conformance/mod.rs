@@ -32,7 +32,6 @@ mod source;
 mod transform;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use cells::Fidelity;
 pub use moments::recording;
@@ -96,11 +95,7 @@ impl Run {
 
 /// Turns a panic into an error.
 fn guarded<T>(body: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(format!("panicked: {}", text.unwrap_or_default()))
-    })
+    crate::panics::caught(|| Ok(body())).unwrap_or_else(|error| Err(error.message))
 }
 
 /// An error as the suite tells it.

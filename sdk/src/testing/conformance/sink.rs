@@ -9,7 +9,7 @@ use super::cells::Fidelity;
 use super::{Outcome, Run, descriptor, moments, read_back, told};
 use crate::testing::scratch::Scratch;
 use crate::testing::{FakeHost, samples};
-use crate::{Batch, Factory, Format, Kind, Opener, PluginKind, Sink, StreamSchema};
+use crate::{Batch, Error, Factory, Format, Kind, Opener, PluginKind, Sink, StreamSchema, Written};
 
 /// How many rows the large batch has.
 const LARGE_ROWS: usize = 4096;
@@ -125,22 +125,23 @@ impl Open {
         for turn in 0..turns {
             for (index, input) in inputs.iter().enumerate() {
                 let Some(batch) = input.get(turn) else { continue };
-                self.sink
-                    .write(index, batch.clone())
-                    .map_err(|error| told("it can't write a batch", &error))?;
+                kept("it can't write a batch", self.sink.write(index, batch.clone()))?;
             }
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), String> {
-        self.sink.flush().map_err(|error| told("it can't flush", &error))
+        kept("it can't flush", self.sink.flush())
     }
 
     /// Finishes, drops the sink and looks at what lies in the folder.
-    fn finish(mut self) -> Result<(Scratch, Arc<FakeHost>), String> {
-        self.sink.finish().map_err(|error| told("it can't finish", &error))?;
-        drop(self.sink);
+    fn finish(self) -> Result<(Scratch, Arc<FakeHost>), String> {
+        kept("it can't finish", self.sink.finish())?;
+        let counted = self.host.failed_frames();
+        if counted > 0 {
+            return Err(format!("it counted {counted} frames as failed: a sink returns what it refuses"));
+        }
         let registered = self.host.artifacts();
         let stray = self
             .scratch
@@ -152,6 +153,15 @@ impl Open {
             None => Ok((self.scratch, self.host)),
         }
     }
+}
+
+/// Every frame that a sink is tried with is one that it says it takes: none may be refused.
+fn kept(what: &str, written: Result<Written, Error>) -> Result<(), String> {
+    let written = written.map_err(|error| told(what, &error))?;
+    let Some(refused) = written.refused().first() else { return Ok(()) };
+    let (first, last) = refused.seqs;
+    let frames = format!("{} frames of input {}, seq {first} to {last}", refused.frames, refused.input);
+    Err(told(&format!("it refused {frames}"), &refused.reason))
 }
 
 fn halves(case: &SinkCase) -> (Vec<&[Batch]>, Vec<&[Batch]>) {

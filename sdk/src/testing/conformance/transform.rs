@@ -104,7 +104,6 @@ fn open(
             .map_err(|error| told("it can't process a batch", &error))
     })?;
     transform.finish(&mut collected).map_err(|error| told("it can't finish", &error))?;
-    drop(transform.report());
     match collected.wrong.take() {
         Some(wrong) => Err(wrong),
         None => Ok(collected),

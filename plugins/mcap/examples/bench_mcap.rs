@@ -50,7 +50,7 @@ fn ours(folder: &Path, batches: &[Batch], compression: &str) -> f64 {
     let begin = processor_ns();
     let inputs = [batches[0].schema().clone()];
     let mut sink = open_sink(&factory(), &options, &inputs, &host, "ours").expect("the folder is writable");
-    batches.iter().for_each(|batch| sink.write(0, batch.clone()).expect("the disk has room"));
+    batches.iter().for_each(|batch| _ = sink.write(0, batch.clone()).expect("the disk has room"));
     sink.finish().expect("the disk has room");
     (processor_ns() - begin) / MESSAGES as f64
 }

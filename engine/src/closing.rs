@@ -1,5 +1,6 @@
 //! What is written down of a session: the manifest at its start and its end, and the report.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::session::{
     Artifact, ArtifactRole, JOURNAL, LEDGER, LedgerCounts, Manifest, ManifestArtifact, ManifestInput,
     ManifestJournal, ManifestSink, ManifestStream, SessionFolder, Status, hash_file,
 };
+use crate::sink_stage::FinishedSink;
 use crate::stats::{InputStats, StreamStats};
 use crate::wiring::Wired;
 
@@ -130,11 +132,11 @@ fn journals(folder: &SessionFolder) -> Vec<ManifestJournal> {
 /// Writes down what became of a session whose threads have ended.
 pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Result<Report, Error> {
     let folder = session.opened.folder().path().to_owned();
-    let whole = |node: usize| {
-        let sink = ended.sinks.iter().find(|(sink, _)| *sink == node);
-        sink.is_some_and(|(_, finished)| finished.as_ref().is_some_and(|finished| finished.whole))
-    };
-    let all_whole = session.parts().sinks.iter().all(|(node, _)| whole(*node));
+    let is_whole = |finished: &Option<FinishedSink>| finished.as_ref().is_some_and(|sink| sink.whole);
+    let whole = ended.sinks.iter().filter(|(_, finished)| is_whole(finished));
+    let whole: HashSet<&str> = whole.map(|(node, _)| pipeline.nodes[*node].id.as_str()).collect();
+    let all_whole =
+        session.parts().sinks.iter().all(|(node, _)| whole.contains(pipeline.nodes[*node].id.as_str()));
     let mut manifest = session.manifest.clone();
     manifest.status = if all_whole { Status::Complete } else { Status::Interrupted };
     // A session that is as recorded ends when its recording did.
@@ -157,9 +159,7 @@ pub(crate) fn close(pipeline: &Pipeline, session: Session, ended: Ended) -> Resu
     if !session.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
     }
-    drop_journals(pipeline, &folder, &mut manifest, &|id| {
-        pipeline.nodes.iter().position(|node| node.id == id).is_some_and(whole)
-    });
+    drop_journals(pipeline, &folder, &mut manifest, &whole);
     let report = report(&session, &ended, &manifest, &folder);
     manifest.write(&folder)?;
     if manifest.status == Status::Complete {
@@ -181,13 +181,13 @@ pub(crate) fn measure(folder: &Path, artifact: &mut ManifestArtifact) {
 }
 
 /// A journal is there for a kill: when its sink's file is whole, it goes (unless the pipeline keeps it).
-fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, whole: &dyn Fn(&str) -> bool) {
+fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, whole: &HashSet<&str>) {
     if pipeline.session.journal == Journal::Keep {
         return;
     }
     manifest
         .journals
-        .retain(|journal| !(whole(&journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok()));
+        .retain(|journal| !(whole.contains(&*journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok()));
     if manifest.journals.is_empty() {
         // Fails where there is none, or where somebody else put a file: both are fine.
         drop(fs::remove_dir(folder.join(JOURNAL)));
@@ -196,12 +196,19 @@ fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, wh
 
 fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) -> Report {
     let loss = manifest.loss;
-    let sinks: Vec<SinkReport> = session
-        .parts()
-        .sinks
-        .iter()
-        .zip(&manifest.sinks)
-        .map(|((node, _), sink)| sink_report(*node, sink, ended, manifest))
+    let finished: HashMap<usize, &FinishedSink> =
+        ended.sinks.iter().filter_map(|(node, finished)| Some((*node, finished.as_ref()?))).collect();
+    let mut files: HashMap<&str, Vec<(String, u64)>> = HashMap::new();
+    for artifact in &manifest.artifacts {
+        let file = (artifact.path.clone(), artifact.bytes.unwrap_or(0));
+        files.entry(&artifact.sink).or_default().push(file);
+    }
+    let sinks = session.parts().sinks.iter().zip(&manifest.sinks);
+    let sinks: Vec<SinkReport> = sinks
+        .map(|((node, _), sink)| {
+            let files = files.remove(sink.id.as_str()).unwrap_or_default();
+            sink_report(sink, finished.get(node).copied(), files)
+        })
         .collect();
     let stages = session.parts().stages.iter().filter_map(|stage| {
         let remarks = stage.remarks();
@@ -228,9 +235,11 @@ fn report(session: &Session, ended: &Ended, manifest: &Manifest, folder: &Path) 
 }
 
 fn stream_reports(session: &Session, ended: &Ended, manifest: &Manifest) -> Vec<StreamReport> {
+    let feeds = ended.feeds.iter();
+    let feeds: HashMap<&str, &FeedTimes> =
+        feeds.map(|(node, times)| (session.opened.nodes[*node].stats.id.as_str(), times)).collect();
     let times = |source: &str, pick: fn(&FeedTimes) -> &Histogram<u64>| {
-        let of = |(node, _): &&(usize, FeedTimes)| session.opened.nodes[*node].stats.id == source;
-        ended.feeds.iter().find(of).and_then(|(_, times)| Percentiles::of(pick(times)))
+        feeds.get(source).and_then(|times| Percentiles::of(pick(times)))
     };
     let report = |stream: &ManifestStream| StreamReport {
         name: stream.name.clone(),
@@ -253,10 +262,11 @@ pub(crate) fn rate(frames: u64, timestamps: Option<(i64, i64)>) -> f64 {
     if seconds > 0.0 { count(frames - 1) / seconds } else { 0.0 }
 }
 
-fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manifest) -> SinkReport {
-    let finished =
-        ended.sinks.iter().find(|(other, _)| *other == node).and_then(|(_, finished)| finished.as_ref());
-    let files = manifest.artifacts.iter().filter(|artifact| artifact.sink == sink.id);
+fn sink_report(
+    sink: &ManifestSink,
+    finished: Option<&FinishedSink>,
+    files: Vec<(String, u64)>,
+) -> SinkReport {
     SinkReport {
         id: sink.id.clone(),
         plugin: sink.plugin.clone(),
@@ -264,7 +274,7 @@ fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manif
         loss: sink.inputs.iter().fold(Loss::default(), |loss, input| loss + input.loss),
         latency: finished.and_then(|finished| Percentiles::of(&finished.latency)),
         call: finished.and_then(|finished| Percentiles::of(&finished.busy)),
-        files: files.map(|artifact| (artifact.path.clone(), artifact.bytes.unwrap_or(0))).collect(),
+        files,
         error: sink.error.clone(),
     }
 }

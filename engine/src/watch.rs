@@ -1,6 +1,7 @@
 //! A running session as anybody may see it from any thread: its counts at this moment, what its stages say, its streams; and what can be
 //! asked of it: to stop, to pause, to set a mark. A watcher disturbs neither the recording nor another watcher.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -226,8 +227,8 @@ impl Watch {
         edges.sort_by_key(|edge| Arc::as_ptr(edge));
         edges.dedup_by_key(|edge| Arc::as_ptr(edge));
         let inputs = parts.sinks.iter().flat_map(|(_, inputs)| inputs);
-        let of_sink = |stage: &Arc<StageStats>| self.0.sink_stats.iter().any(|sink| Arc::ptr_eq(sink, stage));
-        let above_sinks = parts.stages.iter().filter(|stage| !of_sink(stage));
+        let sinks: HashSet<_> = self.0.sink_stats.iter().map(Arc::as_ptr).collect();
+        let above_sinks = parts.stages.iter().filter(|stage| !sinks.contains(&Arc::as_ptr(stage)));
         Loss {
             late: parts.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
             dropped: edges.iter().map(|edge| edge.dropped()).sum::<u64>()

@@ -2,6 +2,7 @@
 //!
 //! Knows the keys of the engine; of a plugin only its descriptor.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -145,15 +146,13 @@ fn plugin(
     registry: &Registry,
     diagnostics: &mut Diagnostics,
 ) -> (Option<Arc<Factory>>, Span) {
-    let names = registry.names(kind);
-    let of_kind = || names.iter().map(String::as_str);
     let Some(key) = table.get("plugin") else {
         let near = table.entries.iter().find(|other| closest(&other.key, ["plugin"]).is_some());
         if let Some(other) = near {
             diagnostics.push(fields::unknown_key(other, &["plugin"], &format!("in a {kind}")));
             return (None, other.key_span.clone());
         }
-        let hint = format!("add `plugin = \"…\"`; {kind}s: {}", list(of_kind()));
+        let hint = format!("add `plugin = \"…\"`; {kind}s: {}", listed(registry, kind));
         let message = format!("the {kind} \"{}\" names no plugin", entry.key);
         diagnostics.push(Diagnostic::new(Code::MissingKey, entry.key_span.clone(), message).hint(hint));
         return (None, entry.key_span.clone());
@@ -184,14 +183,19 @@ fn plugin(
             let hint = format!(
                 "put it into `[{other_table}.{}]`, or choose one of the {kind}s: {}",
                 entry.key,
-                list(of_kind())
+                listed(registry, kind)
             );
             Diagnostic::new(Code::WrongPluginKind, span.clone(), message).hint(hint)
         }
         None => Diagnostic::new(Code::UnknownPlugin, span.clone(), format!("there is no {kind} \"{name}\""))
-            .hint(did_you_mean(name, of_kind(), &format!("{kind}s"))),
+            .hint(did_you_mean(name, registry.names(kind).iter().map(String::as_str), &format!("{kind}s"))),
     });
     (None, span)
+}
+
+/// The plugins of a kind, in a sentence.
+fn listed(registry: &Registry, kind: PluginKind) -> String {
+    list(registry.names(kind).iter().map(String::as_str))
 }
 
 impl Stage {
@@ -322,7 +326,8 @@ fn declared(item: &Located, diagnostics: &mut Diagnostics) -> Option<Declared> {
 }
 
 fn check_ids(stages: &[Stage], diagnostics: &mut Diagnostics) {
-    for (at, stage) in stages.iter().enumerate() {
+    let mut first_of: HashMap<&str, &Stage> = HashMap::with_capacity(stages.len());
+    for stage in stages {
         let Stage { id, id_span, .. } = stage;
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if id.is_empty() || id.len() > ID_LENGTH_MAX || !id.chars().all(allowed) {
@@ -332,7 +337,8 @@ fn check_ids(stages: &[Stage], diagnostics: &mut Diagnostics) {
             );
             diagnostics.push(Diagnostic::new(Code::BadId, id_span.clone(), message).hint(hint));
         }
-        if let Some(first) = stages[..at].iter().find(|other| other.id == *id) {
+        let first = *first_of.entry(id).or_insert(stage);
+        if !std::ptr::eq(first, stage) {
             let message =
                 format!("the id \"{id}\" is given twice: to a {} and to a {}", first.kind, stage.kind);
             diagnostics.push(

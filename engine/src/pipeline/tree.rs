@@ -156,8 +156,7 @@ pub(super) fn parse(source: &SourceText, diagnostics: &mut Diagnostics) -> Optio
 }
 
 fn duplicate(source: &SourceText, span: &Span) -> (Diagnostic, bool) {
-    let line_start = source.text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
-    let before = source.text[line_start..span.start].trim();
+    let before = source.text[source.line_start(span.start)..span.start].trim();
     let key = source.slice(span);
     let is_header = before.starts_with('[');
     let stage = ["[sources.", "[transforms.", "[sinks."].contains(&before);
@@ -192,7 +191,7 @@ fn syntax_error(source: &SourceText, span: &Span, message: &str) -> Diagnostic {
         _ => "TOML is made of `[table]` headers and lines of `key = value`".to_owned(),
     };
     let diagnostic =
-        Diagnostic::new(Code::Syntax, span.clone(), format!("this is no TOML: {what}")).hint(hint);
+        Diagnostic::new(Code::Syntax, span.clone(), format!("invalid TOML: {what}")).hint(hint);
     match expected {
         Some(expected) if expected != "nothing" => diagnostic.label(format!("expected {expected}")),
         _ => diagnostic,

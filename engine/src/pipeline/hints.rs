@@ -1,0 +1,60 @@
+//! "Did you mean" for a whole text: a name is compared with every other one, so there is a limit on how many are compared in all.
+
+use std::cell::Cell;
+
+use super::suggest;
+
+/// How many names are compared, over all hints of one text.
+const COMPARED_MAX: usize = 200_000;
+
+/// A name longer than this is suggested for no other, and no other for it. Comparing takes the product of the lengths.
+const NAME_BYTES_MAX: usize = 256;
+
+/// The comparisons that are left.
+pub(super) struct Hints {
+    left: Cell<usize>,
+}
+
+impl Hints {
+    pub(super) fn new() -> Self {
+        Self { left: Cell::new(COMPARED_MAX) }
+    }
+
+    /// The names that can be compared. None when too many were compared before.
+    fn affordable<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<Vec<&'n str>> {
+        let left = self.left.get();
+        if left == 0 {
+            return None;
+        }
+        let short = names.into_iter().filter(|name| name.len() <= NAME_BYTES_MAX);
+        let names: Vec<&str> = short.take(left + 1).collect();
+        self.left.set(left.saturating_sub(names.len().max(1)));
+        (names.len() <= left).then_some(names)
+    }
+
+    /// The name that is most like `wrong`, if one is like it at all.
+    pub(super) fn closest<'n>(
+        &self,
+        wrong: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Option<&'n str> {
+        if wrong.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        suggest::closest(wrong, self.affordable(names)?)
+    }
+
+    /// A hint: the nearest name, or the list of what there is.
+    pub(super) fn did_you_mean<'n>(
+        &self,
+        wrong: &str,
+        names: impl IntoIterator<Item = &'n str>,
+        what: &str,
+    ) -> String {
+        let wrong = if wrong.len() > NAME_BYTES_MAX { "" } else { wrong };
+        match self.affordable(names) {
+            Some(names) => suggest::did_you_mean(wrong, names, what),
+            None => format!("write one of the {what}"),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What a session says of itself: while it runs ([`Progress`]) and when it has ended ([`Report`]).
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use hdrhistogram::Histogram;

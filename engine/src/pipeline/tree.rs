@@ -88,6 +88,15 @@ impl Located {
         }
     }
 
+    /// How many values there are inside, this one included.
+    pub(crate) fn count(&self) -> usize {
+        1 + match &self.tree {
+            Tree::Array(items) => items.iter().map(Self::count).sum(),
+            Tree::Table(table) => table.entries.iter().map(|entry| entry.value.count()).sum(),
+            Tree::Scalar(_) | Tree::Variable(_) | Tree::Missing => 0,
+        }
+    }
+
     /// The value as JSON, without places.
     pub(crate) fn to_json(&self) -> Value {
         match &self.tree {

@@ -87,10 +87,9 @@ impl<'s> Known<'s> {
                 consider(input);
             }
         }
-        for (name, &input) in self.names.iter().filter(|_| is_new_glob) {
-            if work.matches(stream, name) {
-                consider(input);
-            }
+        if is_new_glob {
+            let matching = self.names.iter().filter(|(name, _)| work.matches(stream, name));
+            matching.for_each(|(_, &input)| consider(input));
         }
         found
     }

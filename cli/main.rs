@@ -26,6 +26,7 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let _ours = ExpectExit;
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
         Command::Run(run) => run::run(&run, plugin_path),
@@ -43,6 +44,15 @@ fn main() -> ExitCode {
         Command::Completions { shell } => completions(shell),
     };
     ExitCode::from(code)
+}
+
+/// When it is dropped the program ends by itself, even by a panic.
+struct ExpectExit;
+
+impl Drop for ExpectExit {
+    fn drop(&mut self) {
+        tapedeck_dynamic::exit_is_expected();
+    }
 }
 
 fn completions(shell: clap_complete::Shell) -> u8 {

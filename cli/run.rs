@@ -102,12 +102,17 @@ pub(crate) fn start(
                 if let Some((_, folder)) = told.session.get() {
                     output::print_error_text(&format!("  hint: tapedeck recover {}\n", folder.display()));
                 }
+                tapedeck_dynamic::exit_is_expected();
                 std::process::exit(i32::from(FAILED));
             }
         })
     });
     let session = begin(pipeline, registry, options).map_err(|error| refuse(&error, json))?;
     begun.has(&session);
+    tapedeck_dynamic::exit_is_unexpected(format!(
+        "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {}\n",
+        session.folder().display()
+    ));
     if let Err(error) = started {
         output::print_error_text(&format!(
             "warning: Ctrl-C will end this program without finishing the files: {error}\n"

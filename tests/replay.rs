@@ -112,10 +112,12 @@ fn what_is_too_late_is_dropped_and_counted_where_the_pipeline_asks_for_it() {
     recorded(&dir, 1000);
     for (behind, codes) in [("drop", [3]), ("slip", [0]), ("catch_up", [0])] {
         let options = format!("behind = \"{behind}\"\nlate_max = \"50ms\"");
-        dir.write("late.toml", &replay("out/first/arrow.arrows", &options, "flush_interval = \"20ms\"", "csv"));
-        let child = dir
-            .tapedeck(&["run", "late.toml", "--directory", "out", "--session", behind, "--json"])
-            .pipe();
+        dir.write(
+            "late.toml",
+            &replay("out/first/arrow.arrows", &options, "flush_interval = \"20ms\"", "csv"),
+        );
+        let child =
+            dir.tapedeck(&["run", "late.toml", "--directory", "out", "--session", behind, "--json"]).pipe();
         crate::util::wait_until("frames are given", || {
             std::fs::metadata(dir.path(&format!("out/{behind}/csv.csv"))).is_ok_and(|file| file.len() > 500)
         });

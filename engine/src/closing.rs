@@ -185,9 +185,9 @@ fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, wh
     if pipeline.session.journal == Journal::Keep {
         return;
     }
-    manifest
-        .journals
-        .retain(|journal| !(whole.contains(&*journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok()));
+    manifest.journals.retain(|journal| {
+        !(whole.contains(&*journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok())
+    });
     if manifest.journals.is_empty() {
         // Fails where there is none, or where somebody else put a file: both are fine.
         drop(fs::remove_dir(folder.join(JOURNAL)));

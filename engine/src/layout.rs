@@ -26,7 +26,11 @@ pub(crate) fn threads(pipeline: &Pipeline) -> Vec<Vec<usize>> {
     for &node in order.iter().filter(|&&node| !is_source(pipeline, node)) {
         threads[root_of[node]].push(node);
     }
-    order.into_iter().map(|root| std::mem::take(&mut threads[root])).filter(|nodes| !nodes.is_empty()).collect()
+    order
+        .into_iter()
+        .map(|root| std::mem::take(&mut threads[root]))
+        .filter(|nodes| !nodes.is_empty())
+        .collect()
 }
 
 /// Which nodes read each node, and over which input.

@@ -20,6 +20,7 @@ use crate::remarks::Remarks;
 use crate::replay;
 use crate::session::{Events, JOURNAL, SessionFolder, StageHost, check_name, free_name};
 use crate::stats::{StageStats, guarded};
+use crate::stream_names::{check_names, part};
 
 /// What the command line says beyond the pipeline.
 #[derive(Debug, Clone, Default)]
@@ -210,7 +211,14 @@ fn blank(
         accounts: OnceLock::new(),
         marks: OnceLock::new(),
     };
-    OpenNode { stage: None, inputs: Vec::new(), outputs: Vec::new(), parts: HashMap::new(), host: Arc::new(host), stats }
+    OpenNode {
+        stage: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        parts: HashMap::new(),
+        host: Arc::new(host),
+        stats,
+    }
 }
 
 /// The replays of a pipeline, with their options.
@@ -382,25 +390,4 @@ impl Opening<'_> {
         let context = Context { host: Arc::new(host), ..self.context(node) };
         guarded(&own.stats.id, "open the journal", || open(&serde_json::json!({}), schemas, context))
     }
-}
-
-/// What an input calls a stream of the stage `id`. A recorded stream keeps its name, whatever the source is called.
-fn part<'n>(id: &str, recorded: bool, name: &'n str) -> &'n str {
-    let part = if recorded { name } else { name.strip_prefix(id).unwrap_or_default() };
-    part.strip_prefix('.').unwrap_or(part)
-}
-
-/// Streams are named after their stage, so that `inputs` can name them.
-fn check_names(id: &str, outputs: &[Arc<StreamSchema>]) -> Result<(), Error> {
-    let mut known = HashSet::new();
-    for schema in outputs {
-        let name = schema.name();
-        let ours = name == id || name.strip_prefix(id).is_some_and(|rest| rest.starts_with('.'));
-        if !ours || !known.insert(name) {
-            return Err(Error::plugin(format!(
-                "\"{id}\" gives a stream called \"{name}\", not \"{id}\" or \"{id}.…\""
-            )));
-        }
-    }
-    Ok(())
 }

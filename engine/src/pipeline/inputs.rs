@@ -158,8 +158,7 @@ impl<'s, 'd> Resolver<'s, 'd> {
             let message = format!("the {} \"{}\" has no inputs", stage.kind, stage.id);
             let id = self.readable(reader).next().unwrap_or("id");
             let hint = format!("say where frames come from: `inputs = [\"{id}\"]`");
-            self.diagnostics
-                .push(Diagnostic::new(Code::NoInput, stage.id_span.clone(), message).hint(hint));
+            self.diagnostics.push(Diagnostic::new(Code::NoInput, stage.id_span.clone(), message).hint(hint));
         }
         inputs
     }

@@ -72,8 +72,7 @@ impl Rows<'_> {
         node.all.iter().for_each(|&branch| self.inside(branch, prefix, depth - 1));
         for group in &node.any {
             let branches = group.iter().map(|branch| self.schema.resolve(*branch));
-            let branches: Vec<Id> =
-                branches.filter(|branch| !self.schema.node(*branch).is_null()).collect();
+            let branches: Vec<Id> = branches.filter(|branch| !self.schema.node(*branch).is_null()).collect();
             let first = self.rows.len();
             branches.iter().for_each(|&branch| self.inside(branch, prefix, depth - 1));
             // What only one branch requires is not required where another one is chosen.
@@ -104,7 +103,10 @@ impl Rows<'_> {
                 unit: nodes.iter().find_map(|node| node.unit.clone()),
                 required,
                 choices,
-                doc: nodes.iter().find_map(|node| node.about.as_ref()).map_or_else(String::new, |about| about.replace('\n', " ")),
+                doc: nodes
+                    .iter()
+                    .find_map(|node| node.about.as_ref())
+                    .map_or_else(String::new, |about| about.replace('\n', " ")),
             });
         }
         self.inside(property, name, depth - 1);

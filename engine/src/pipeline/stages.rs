@@ -131,9 +131,7 @@ fn stage(
             }
             ("inputs", PluginKind::Transform | PluginKind::Sink) => stage.read_inputs(key, diagnostics),
             ("queue", PluginKind::Transform | PluginKind::Sink) => shared = queue(key, diagnostics),
-            (name @ ("rate" | "inputs" | "queue"), _)
-                if !has_option(name) =>
-            {
+            (name @ ("rate" | "inputs" | "queue"), _) if !has_option(name) => {
                 diagnostics.push(misplaced(key, kind));
             }
             _ => options.entries.push(key.clone()),

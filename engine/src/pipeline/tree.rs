@@ -199,8 +199,7 @@ fn syntax_error(source: &SourceText, span: &Span, message: &str) -> Diagnostic {
         }
         _ => "TOML is made of `[table]` headers and lines of `key = value`".to_owned(),
     };
-    let diagnostic =
-        Diagnostic::new(Code::Syntax, span.clone(), format!("invalid TOML: {what}")).hint(hint);
+    let diagnostic = Diagnostic::new(Code::Syntax, span.clone(), format!("invalid TOML: {what}")).hint(hint);
     match expected {
         Some(expected) if expected != "nothing" => diagnostic.label(format!("expected {expected}")),
         _ => diagnostic,

@@ -206,7 +206,10 @@ impl Replacer<'_> {
 
     fn missing(&mut self, name: &str, span: Span) {
         let set = self.variables.settings.keys().map(String::as_str);
-        let near = self.hints.closest(name, set).map_or(String::new(), |near| format!("did you mean \"{near}\"? or "));
+        let near = self
+            .hints
+            .closest(name, set)
+            .map_or(String::new(), |near| format!("did you mean \"{near}\"? or "));
         self.diagnostics.push(
             Diagnostic::new(Code::MissingVariable, span, format!("the variable \"{name}\" is not set")).hint(format!(
                 "{near}set it with `--set {name}=value` or in the environment, or give a default: `${{{name}:-value}}`"

@@ -32,11 +32,13 @@ pub(super) fn check(node: &Node, value: &Located, path: &Path, faults: &mut Vec<
     }
     let wrong = match &found {
         Value::String(text) => text_fault(node, text, path),
-        Value::Number(number) => number.as_f64().and_then(|value| outside(&node.bounds, value)).map(|bound| {
-            let unit = node.unit.as_ref().map_or(String::new(), |unit| format!(" {unit}"));
-            let message = format!("\"{path}\" must be {bound}{unit}, found {number}");
-            (message, "choose a number within the limits".to_owned())
-        }),
+        Value::Number(number) => {
+            number.as_f64().and_then(|value| outside(&node.bounds, value)).map(|bound| {
+                let unit = node.unit.as_ref().map_or(String::new(), |unit| format!(" {unit}"));
+                let message = format!("\"{path}\" must be {bound}{unit}, found {number}");
+                (message, "choose a number within the limits".to_owned())
+            })
+        }
         _ => None,
     };
     if let Some((message, hint)) = wrong {

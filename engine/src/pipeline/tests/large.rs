@@ -100,7 +100,9 @@ fn the_inputs_of_one_sink_take_work_in_proportion() {
     grows_with_the_text("streams of one stage", 1_000, |count| {
         sources_and(count, |at| format!("s0.stream{at}"))
     });
-    grows_with_the_text("inputs listed twice", 1_000, |count| sources_and(count, |at| format!("s{}", at / 2)));
+    grows_with_the_text("inputs listed twice", 1_000, |count| {
+        sources_and(count, |at| format!("s{}", at / 2))
+    });
     grows_with_the_text("globs with one match", 1_000, |count| sources_and(count, |at| format!("s{at}?")));
 }
 
@@ -132,16 +134,23 @@ fn variables_take_work_in_proportion() {
         format!("a = [{}]", list.join(", "))
     };
     grows_with_the_text("variables", 2_000, one_each);
-    grows_with_the_text("variables of one string", 2_000, |count| format!("a = \"{}\"", "${V:-x}".repeat(count)));
-    grows_with_the_text("variables that are not set", 2_000, |count| format!("a = \"{}\"", "${V} ".repeat(count)));
+    grows_with_the_text("variables of one string", 2_000, |count| {
+        format!("a = \"{}\"", "${V:-x}".repeat(count))
+    });
+    grows_with_the_text("variables that are not set", 2_000, |count| {
+        format!("a = \"{}\"", "${V} ".repeat(count))
+    });
     grows_with_the_text("variables that escapes hide", 2_000, |count| {
         format!("a = \"{}\"", "\\u0024{V:-x}".repeat(count))
     });
     let settings =
         || (0..2_000).fold(Variables::none(), |variables, at| variables.with(format!("V{at}"), "1"));
-    grows_with("variables beside many settings", 1_000, |count| {
-        format!("a = \"{}\"", (0..count).map(|at| format!("${{W{at}}}")).collect::<String>())
-    }, settings);
+    grows_with(
+        "variables beside many settings",
+        1_000,
+        |count| format!("a = \"{}\"", (0..count).map(|at| format!("${{W{at}}}")).collect::<String>()),
+        settings,
+    );
 }
 
 #[test]
@@ -165,14 +174,20 @@ fn globs_may_not_be_compared_with_more_names_than_the_limit() {
 fn long_values_may_not_be_asked_for_again_and_again() {
     let variables = Variables::none().with("V", "x".repeat(1 << 20));
     let shown = wrong(&format!("a = \"{}\"", "${V}".repeat(1_000)), &variables).render(Style::Plain);
-    assert!(shown.contains("E027") && shown.contains("more than 16777216 bytes together"), "{}", &shown[..400]);
+    assert!(
+        shown.contains("E027") && shown.contains("more than 16777216 bytes together"),
+        "{}",
+        &shown[..400]
+    );
 }
 
 #[test]
 fn names_that_are_long_are_not_compared() {
     // Comparing takes the product of the lengths: 10^12 steps.
     let name = "x".repeat(1 << 20);
-    let shown = refused(&format!("[sources.{name}]\nplugin = \"screen\"\n[sinks.k]\nplugin = \"null\"\ninputs = [\"{name}y\"]"));
+    let shown = refused(&format!(
+        "[sources.{name}]\nplugin = \"screen\"\n[sinks.k]\nplugin = \"null\"\ninputs = [\"{name}y\"]"
+    ));
     assert!(shown.contains("E013") && shown.contains("E018"));
 }
 
@@ -183,7 +198,8 @@ fn kinds_do_not_double_in_each_layer() {
     for at in 1..=40 {
         for id in ["a", "b"] {
             let above = at - 1;
-            writeln!(text, "[transforms.{id}{at}]\nplugin = \"pass\"\ninputs = [\"a{above}\", \"b{above}\"]").unwrap();
+            writeln!(text, "[transforms.{id}{at}]\nplugin = \"pass\"\ninputs = [\"a{above}\", \"b{above}\"]")
+                .unwrap();
         }
     }
     text.push_str("[sinks.k]\nplugin = \"null\"\ninputs = [\"a40\", \"b40\"]\n");
@@ -209,9 +225,12 @@ fn said(schema: Value, options: &str) -> String {
     let opener = tapedeck_sdk::Opener::Source(Box::new(open));
     let descriptor = tapedeck_sdk::Descriptor { description, options: schema };
     let factory = Factory::from_parts(descriptor, Box::new(|_| Ok(())), opener).unwrap();
-    let text = format!("[sources.s]\nplugin = \"endless\"\n{options}\n[sinks.k]\nplugin = \"null\"\ninputs = [\"s\"]");
+    let text = format!(
+        "[sources.s]\nplugin = \"endless\"\n{options}\n[sinks.k]\nplugin = \"null\"\ninputs = [\"s\"]"
+    );
     let plugins = Registry::new([factory, Factory::sink::<Null>()]);
-    parse("x.toml", &text, &Variables::none().with("V", "1"), &plugins).map_or_else(|wrong| wrong.to_string(), |_| String::new())
+    parse("x.toml", &text, &Variables::none().with("V", "1"), &plugins)
+        .map_or_else(|wrong| wrong.to_string(), |_| String::new())
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! "Did you mean" for a whole text: a name is compared with every other one, so there is a limit on how many are compared in all.
 
-use std::cell::Cell;
-
+use super::schema::Steps;
 use super::suggest;
 
 /// How many names are compared, over all hints of one text.
@@ -12,24 +11,21 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// The comparisons that are left.
 pub(super) struct Hints {
-    left: Cell<usize>,
+    left: Steps,
 }
 
 impl Hints {
     pub(super) fn new() -> Self {
-        Self { left: Cell::new(COMPARED_MAX) }
+        Self { left: Steps::new(COMPARED_MAX) }
     }
 
     /// The names that can be compared. None when too many were compared before.
     fn affordable<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<Vec<&'n str>> {
-        let left = self.left.get();
-        if left == 0 {
+        if !self.left.take(1) {
             return None;
         }
-        let short = names.into_iter().filter(|name| name.len() <= NAME_BYTES_MAX);
-        let names: Vec<&str> = short.take(left + 1).collect();
-        self.left.set(left.saturating_sub(names.len().max(1)));
-        (names.len() <= left).then_some(names)
+        let names: Vec<&str> = names.into_iter().filter(|name| name.len() <= NAME_BYTES_MAX).collect();
+        self.left.take(names.len()).then_some(names)
     }
 
     /// The name that is most like `wrong`, if one is like it at all.

@@ -27,7 +27,7 @@ impl Checker<'_> {
         }
         let names = value.as_text().and_then(|_| self.text_choices(&attempts));
         if let Some(names) = names {
-            faults.push(Fault::new(path, no_choice(&names, value, path)));
+            faults.push(no_choice(&names, value, path));
             return;
         }
         let meant: Vec<Id> = attempts.iter().map(|(branch, _)| *branch).collect();
@@ -90,7 +90,7 @@ impl Checker<'_> {
         let found = entry.value.to_json();
         match attempts.iter_mut().find(|(branch, _)| constant(*branch, tag) == Some(&found)) {
             Some((_, found)) => faults.append(found),
-            None => faults.push(Fault::new(path, no_choice(&names, &entry.value, &path.key(tag)))),
+            None => faults.push(no_choice(&names, &entry.value, &path.key(tag))),
         }
         true
     }

@@ -86,10 +86,7 @@ impl fmt::Display for Path<'_> {
         let mut dot = "";
         for step in steps.into_iter().rev() {
             if let Some(key) = step.key {
-                match key.char_indices().nth(KEY_SHOWN_MAX) {
-                    Some((end, _)) => write!(formatter, "{dot}{}…", &key[..end])?,
-                    None => write!(formatter, "{dot}{key}")?,
-                }
+                write!(formatter, "{dot}{}", words::short(key, KEY_SHOWN_MAX))?;
                 dot = ".";
             }
             if let Some(index) = step.index {
@@ -111,6 +108,10 @@ struct Fault {
 impl Fault {
     fn new(path: &Path, diagnostic: Diagnostic) -> Self {
         Self { depth: path.depth, is_type: diagnostic.code == Code::WrongType, diagnostic }
+    }
+
+    fn bad_value(path: &Path, value: &Located, message: String, hint: impl Into<String>) -> Self {
+        Self::new(path, Diagnostic::new(Code::BadValue, value.span.clone(), message).hint(hint))
     }
 }
 
@@ -154,21 +155,16 @@ impl Checker<'_> {
             Tree::Table(table) => {
                 let parts = self.schema.parts(id);
                 for entry in table.entries.iter_mut().filter(|_| self.steps.take(parts.len())) {
-                    for node in parts.iter().map(|part| self.schema.node(*part)) {
-                        let of_others = if let Others::Of(id) = node.others { Some(id) } else { None };
-                        if let Some(id) = node.properties.get(&entry.key).copied().or(of_others) {
-                            self.turn_variables(id, &mut entry.value, depth + 1);
-                        }
+                    for id in parts.iter().filter_map(|part| self.schema.node(*part).of_key(&entry.key)) {
+                        self.turn_variables(id, &mut entry.value, depth + 1);
                     }
                 }
             }
             Tree::Array(items) => {
                 let parts = self.schema.parts(id);
                 for (at, item) in items.iter_mut().enumerate().filter(|_| self.steps.take(parts.len())) {
-                    for node in parts.iter().map(|part| self.schema.node(*part)) {
-                        if let Some(id) = node.first.get(at).copied().or(node.items) {
-                            self.turn_variables(id, item, depth + 1);
-                        }
+                    for id in parts.iter().filter_map(|part| self.schema.node(*part).of_element(at)) {
+                        self.turn_variables(id, item, depth + 1);
                     }
                 }
             }
@@ -183,8 +179,7 @@ impl Checker<'_> {
         let node = self.schema.node(id);
         if node.refused {
             let message = format!("\"{path}\" is not taken here");
-            let diagnostic = Diagnostic::new(Code::BadValue, value.span.clone(), message).hint("remove it");
-            faults.push(Fault::new(path, diagnostic));
+            faults.push(Fault::bad_value(path, value, message, "remove it"));
             return;
         }
         if let Some(target) = node.refers {
@@ -229,9 +224,6 @@ impl Checker<'_> {
                 faults.push(Fault::new(&inner, self.unknown_key(entry, named.iter().copied(), path)));
             }
         }
-        if node.required.is_empty() {
-            return;
-        }
         let there: HashSet<&str> = table.entries.iter().map(|entry| entry.key.as_str()).collect();
         for name in node.required.iter().filter(|name| !there.contains(&***name) && !meant.contains(&***name))
         {
@@ -257,12 +249,9 @@ impl Checker<'_> {
     }
 
     fn missing_key(&self, name: &str, property: Option<Id>, value: &Located, path: &Path) -> Diagnostic {
-        let text = property.map(|property| self.schema.text(property));
-        let hint = match (text, property.and_then(|property| self.schema.sentence_about(property))) {
-            (Some(text), Some(about)) => format!("add `{name}` ({text}): {about}"),
-            (Some(text), None) => format!("add `{name}` ({text})"),
-            (None, _) => format!("add `{name}`"),
-        };
+        let text = property.map_or(String::new(), |property| format!(" ({})", self.schema.text(property)));
+        let about = property.and_then(|property| self.schema.sentence_about(property));
+        let hint = format!("add `{name}`{text}{}", about.map_or(String::new(), |about| format!(": {about}")));
         let message = format!("the option \"{name}\" is missing{}", path.place());
         Diagnostic::new(Code::MissingKey, value.span.clone(), message).hint(hint)
     }
@@ -270,11 +259,11 @@ impl Checker<'_> {
     fn array(&self, id: Id, items: &[Located], value: &Located, path: &Path, faults: &mut Vec<Fault>) {
         let node = self.schema.node(id);
         for (at, item) in items.iter().enumerate() {
-            if let Some(id) = node.first.get(at).copied().or(node.items) {
+            if let Some(id) = node.of_element(at) {
                 self.value(id, item, &path.index(at), faults);
             }
         }
-        let (min, max) = (node.elements.min, node.elements.max.unwrap_or(usize::MAX));
+        let (min, max) = (node.elements.0, node.elements.1.unwrap_or(usize::MAX));
         if !(min..=max).contains(&items.len()) {
             let (bound, count) = if items.len() < min { ("at least", min) } else { ("at most", max) };
             let message = format!("\"{path}\" must have {bound} {count} elements, found {}", items.len());
@@ -283,8 +272,7 @@ impl Checker<'_> {
                 Some(about) => format!("it is {text}: {}", about.lines().next().unwrap_or_default()),
                 None => node.hint(&text),
             };
-            let diagnostic = Diagnostic::new(Code::BadValue, value.span.clone(), message).hint(hint);
-            faults.push(Fault::new(path, diagnostic));
+            faults.push(Fault::bad_value(path, value, message, hint));
         }
     }
 }

@@ -3,10 +3,9 @@
 use serde_json::Value;
 use tapedeck_sdk::options::{ByteSize, DurationText};
 
-use super::tree::{Bounds, Node, Notation, Type};
+use super::tree::{Bounds, Node, Type};
 use super::words::constant_text;
 use super::{Fault, Path};
-use crate::diagnostic::{Code, Diagnostic};
 use crate::pipeline::suggest::{choose, list};
 use crate::pipeline::tree::{Located, Tree};
 
@@ -28,7 +27,7 @@ impl Type {
 pub(super) fn check(node: &Node, value: &Located, path: &Path, faults: &mut Vec<Fault>) {
     let found = value.to_json();
     if node.constants.as_ref().is_some_and(|constants| !constants.contains(&found)) {
-        faults.push(Fault::new(path, no_choice(&node.constant_texts(), value, path)));
+        faults.push(no_choice(&node.constant_texts(), value, path));
     }
     let wrong = match &found {
         Value::String(text) => text_fault(node, text, path),
@@ -41,31 +40,27 @@ pub(super) fn check(node: &Node, value: &Located, path: &Path, faults: &mut Vec<
         }
         _ => None,
     };
-    if let Some((message, hint)) = wrong {
-        let diagnostic = Diagnostic::new(Code::BadValue, value.span.clone(), message).hint(hint);
-        faults.push(Fault::new(path, diagnostic));
-    }
+    faults.extend(wrong.map(|(message, hint)| Fault::bad_value(path, value, message, hint)));
 }
 
 /// The value is none of some names.
-pub(super) fn no_choice(names: &[String], value: &Located, path: &Path) -> Diagnostic {
+pub(super) fn no_choice(names: &[String], value: &Located, path: &Path) -> Fault {
     let names = || names.iter().map(String::as_str);
     let found = constant_text(&value.to_json());
     let message = format!("\"{path}\" can't be \"{found}\": it takes {}", list(names()));
-    let hint = choose(&found, names());
-    Diagnostic::new(Code::BadValue, value.span.clone(), message).hint(hint)
+    Fault::bad_value(path, value, message, choose(&found, names()))
 }
 
 fn text_fault(node: &Node, text: &str, path: &Path) -> Option<(String, String)> {
     let invalid = match node.notation {
-        Some(Notation::Duration) => text.parse::<DurationText>().err(),
-        Some(Notation::Bytes) => text.parse::<ByteSize>().err(),
+        Some(("duration", ..)) => text.parse::<DurationText>().err(),
+        Some(_) => text.parse::<ByteSize>().err(),
         None => None,
     };
     if let Some(error) = invalid {
         return Some((format!("\"{path}\": {error}"), node.hint("")));
     }
-    let (min, max) = (node.length.min, node.length.max.unwrap_or(usize::MAX));
+    let (min, max) = (node.length.0, node.length.1.unwrap_or(usize::MAX));
     let (wrong, hint) = match text.chars().count() {
         0 if min == 1 => ("is empty".to_owned(), "write something, or leave it out"),
         length if length < min => (format!("must have at least {min} characters"), "write a longer one"),
@@ -77,7 +72,7 @@ fn text_fault(node: &Node, text: &str, path: &Path) -> Option<(String, String)> 
 
 /// What the number should have been, if it isn't.
 fn outside(bounds: &Bounds, number: f64) -> Option<String> {
-    let Bounds { low, high, above, below } = *bounds;
+    let [low, high, above, below] = *bounds;
     let fits = low.is_none_or(|low| number >= low)
         && high.is_none_or(|high| number <= high)
         && above.is_none_or(|above| number > above)

@@ -44,7 +44,7 @@ pub(in crate::pipeline) struct Node {
     pub(super) closed: bool,
     pub(in crate::pipeline) required: IndexSet<String>,
     /// The first elements of an array, and all others.
-    pub(super) first: Vec<Id>,
+    first: Vec<Id>,
     pub(in crate::pipeline) items: Option<Id>,
     pub(super) elements: Count,
     pub(in crate::pipeline) about: Option<String>,
@@ -54,7 +54,7 @@ pub(in crate::pipeline) struct Node {
 }
 
 /// A type as JSON Schema names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     Text,
     Integer,
@@ -63,15 +63,24 @@ pub(super) enum Type {
     Table,
     Array,
     Null,
-    Other(String),
 }
 
-/// How a text is to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Notation {
-    Duration,
-    Bytes,
-}
+/// The types, their names in a schema, what people call them, and how a value is written.
+pub(super) const TYPES: [(Type, &str, &str, &str); 7] = [
+    (Type::Text, "string", "a string", "write it in quotation marks"),
+    (Type::Integer, "integer", "an integer", "write it without quotation marks and without a point"),
+    (Type::Number, "number", "a number", "write it without quotation marks"),
+    (Type::Boolean, "boolean", "a boolean", "write `true` or `false`"),
+    (Type::Table, "object", "a table", "write it as a table: `{ … }`, or under a header of its own"),
+    (Type::Array, "array", "an array", "write it in brackets: `[…]`"),
+    (Type::Null, "null", "null", "leave it out"),
+];
+
+/// How a text is to be written: its format, what people call it, and an example.
+pub(super) type Notation = (&'static str, &'static str, &'static str);
+
+/// The notations that are known.
+const NOTATIONS: [Notation; 2] = [("duration", "a duration", "250ms"), ("bytes", "a size", "64MiB")];
 
 /// The keys of a table that have no schema of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,21 +91,11 @@ pub(in crate::pipeline) enum Others {
     Of(Id),
 }
 
-/// The range of a number.
-#[derive(Debug, Default)]
-pub(super) struct Bounds {
-    pub(super) low: Option<f64>,
-    pub(super) high: Option<f64>,
-    pub(super) above: Option<f64>,
-    pub(super) below: Option<f64>,
-}
+/// The range of a number: at least, at most, above, below.
+pub(super) type Bounds = [Option<f64>; 4];
 
-/// How many there may be of something.
-#[derive(Debug, Default)]
-pub(super) struct Count {
-    pub(super) min: usize,
-    pub(super) max: Option<usize>,
-}
+/// How many there may be of something: the least count and the largest.
+pub(super) type Count = (usize, Option<usize>);
 
 /// How many steps may still be taken: a schema with many references in a circle has no end otherwise.
 pub(in crate::pipeline) struct Steps(Cell<usize>);
@@ -123,6 +122,17 @@ impl Node {
     /// The only value that is taken.
     pub(super) fn constant(&self) -> Option<&Value> {
         self.constants.as_ref().filter(|constants| constants.len() == 1).map(|constants| &constants[0])
+    }
+
+    /// The schema of a key of the table.
+    pub(super) fn of_key(&self, key: &str) -> Option<Id> {
+        let of_others = if let Others::Of(id) = self.others { Some(id) } else { None };
+        self.properties.get(key).copied().or(of_others)
+    }
+
+    /// The schema of an element of the array.
+    pub(super) fn of_element(&self, at: usize) -> Option<Id> {
+        self.first.get(at).copied().or(self.items)
     }
 
     /// All schemas of which the value is, or may be, one.
@@ -224,14 +234,10 @@ impl<'s> Compiler<'s> {
             refused: false,
             refers: target.map(|target| self.id(target)),
             types: if names_null { vec![Type::Null] } else { types(object) },
-            notation: match text("format") {
-                Some("duration") => Some(Notation::Duration),
-                Some("bytes") => Some(Notation::Bytes),
-                _ => None,
-            },
+            notation: NOTATIONS.into_iter().find(|known| text("format") == Some(known.0)),
             constants,
-            bounds: Bounds::of(object),
-            length: Count::of(object, "minLength", "maxLength"),
+            bounds: bounds(object),
+            length: count(object, "minLength", "maxLength"),
             all: self.ids_at(object, "allOf"),
             any: ["anyOf", "oneOf"]
                 .into_iter()
@@ -244,7 +250,7 @@ impl<'s> Compiler<'s> {
             required: texts(object.get("required")).map(str::to_owned).collect(),
             first: self.ids_at(object, "prefixItems"),
             items: object.get("items").map(|items| self.id(items)),
-            elements: Count::of(object, "minItems", "maxItems"),
+            elements: count(object, "minItems", "maxItems"),
             about: text("description").map(str::to_owned),
             unit: text("x-unit").map(str::to_owned),
             default: object.get("default").filter(|default| !default.is_null()).cloned(),
@@ -261,18 +267,7 @@ fn texts(array: Option<&Value>) -> impl Iterator<Item = &str> {
 fn types(object: &Map<String, Value>) -> Vec<Type> {
     let names = object.get("type");
     let names = names.and_then(Value::as_str).into_iter().chain(texts(names));
-    names
-        .map(|name| match name {
-            "string" => Type::Text,
-            "integer" => Type::Integer,
-            "number" => Type::Number,
-            "boolean" => Type::Boolean,
-            "object" => Type::Table,
-            "array" => Type::Array,
-            "null" => Type::Null,
-            other => Type::Other(other.to_owned()),
-        })
-        .collect()
+    names.filter_map(|name| TYPES.iter().find(|known| known.1 == name)).map(|known| known.0).collect()
 }
 
 /// The values that `const` or `enum` name; null is none that TOML has.
@@ -285,35 +280,26 @@ fn constants(object: &Map<String, Value>) -> Option<Vec<Value>> {
     Some(values.iter().filter(|value| !value.is_null()).cloned().collect())
 }
 
-impl Bounds {
-    fn of(object: &Map<String, Value>) -> Self {
-        let number = |key: &str| object.get(key).and_then(Value::as_f64);
-        // The ranges of types that `schemars` leaves to the format.
-        let (low, high) = match object.get("format").and_then(Value::as_str) {
-            Some("uint8") => (Some(0.0), Some(f64::from(u8::MAX))),
-            Some("int8") => (Some(f64::from(i8::MIN)), Some(f64::from(i8::MAX))),
-            Some("uint16") => (Some(0.0), Some(f64::from(u16::MAX))),
-            Some("int16") => (Some(f64::from(i16::MIN)), Some(f64::from(i16::MAX))),
-            Some("uint32") => (Some(0.0), Some(f64::from(u32::MAX))),
-            Some("int32") => (Some(f64::from(i32::MIN)), Some(f64::from(i32::MAX))),
-            Some("uint64" | "uint") => (Some(0.0), None),
-            Some("int64" | "int") => (None, Some(9.223_372_036_854_775e18)),
-            _ => (None, None),
-        };
-        Self {
-            low: number("minimum").or(low),
-            high: number("maximum").or(high),
-            above: number("exclusiveMinimum"),
-            below: number("exclusiveMaximum"),
-        }
-    }
+fn bounds(object: &Map<String, Value>) -> Bounds {
+    let number = |key: &str| object.get(key).and_then(Value::as_f64);
+    // The ranges of types that `schemars` leaves to the format.
+    let (low, high) = match object.get("format").and_then(Value::as_str).unwrap_or_default() {
+        "uint8" => (Some(0.0), Some(f64::from(u8::MAX))),
+        "int8" => (Some(f64::from(i8::MIN)), Some(f64::from(i8::MAX))),
+        "uint16" => (Some(0.0), Some(f64::from(u16::MAX))),
+        "int16" => (Some(f64::from(i16::MIN)), Some(f64::from(i16::MAX))),
+        "uint32" => (Some(0.0), Some(f64::from(u32::MAX))),
+        "int32" => (Some(f64::from(i32::MIN)), Some(f64::from(i32::MAX))),
+        "uint64" | "uint" => (Some(0.0), None),
+        "int64" | "int" => (None, Some(9.223_372_036_854_775e18)),
+        _ => (None, None),
+    };
+    let [above, below] = ["exclusiveMinimum", "exclusiveMaximum"].map(number);
+    [number("minimum").or(low), number("maximum").or(high), above, below]
 }
 
-impl Count {
-    fn of(object: &Map<String, Value>, min: &str, max: &str) -> Self {
-        let number = |key: &str| {
-            object.get(key).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok())
-        };
-        Self { min: number(min).unwrap_or(0), max: number(max) }
-    }
+/// The least and the largest count that two keys name.
+fn count(object: &Map<String, Value>, min: &str, max: &str) -> Count {
+    let number = |key: &str| usize::try_from(object.get(key)?.as_u64()?).ok();
+    (number(min).unwrap_or(0), number(max))
 }

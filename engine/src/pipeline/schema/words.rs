@@ -1,8 +1,10 @@
 //! What to call the values that a schema takes, in a sentence. Judges no value.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::tree::{Id, Node, Notation, Schema, Steps, Type};
+use super::tree::{Id, Node, Schema, Steps, TYPES, Type};
 use crate::pipeline::suggest::list;
 
 /// How deep a text goes into arrays and choices.
@@ -30,21 +32,12 @@ impl Node {
 
     /// How to write a value of the type.
     pub(super) fn hint(&self, expected: &str) -> String {
-        match (&self.example, self.notation) {
-            (Some(example), _) => format!("write for example `{example}`"),
-            (None, Some(Notation::Duration)) => {
-                "write a number and a unit, for example `\"250ms\"`".to_owned()
-            }
-            (None, Some(Notation::Bytes)) => "write a number and a unit, for example `\"64MiB\"`".to_owned(),
-            (None, None) => match self.types.first() {
-                Some(Type::Text) => "write it in quotation marks".to_owned(),
-                Some(Type::Integer) => "write it without quotation marks and without a point".to_owned(),
-                Some(Type::Number) => "write it without quotation marks".to_owned(),
-                Some(Type::Boolean) => "write `true` or `false`".to_owned(),
-                Some(Type::Array) => "write it in brackets: `[…]`".to_owned(),
-                Some(Type::Table) => "write it as a table: `{ … }`, or under a header of its own".to_owned(),
-                _ => format!("write {expected}"),
-            },
+        let known = TYPES.iter().find(|known| self.types.first() == Some(&known.0));
+        match (&self.example, self.notation, known) {
+            (Some(example), ..) => format!("write for example `{example}`"),
+            (_, Some((.., text)), _) => format!("write a number and a unit, for example `\"{text}\"`"),
+            (.., Some((.., hint))) => (*hint).to_owned(),
+            _ => format!("write {expected}"),
         }
     }
 }
@@ -110,36 +103,24 @@ impl Schema {
         } else if node.constants.as_ref().is_some_and(|constants| !constants.is_empty()) {
             texts.push(one_of(&node.constant_texts()));
         } else {
-            for name in node.types.iter().filter(|name| **name != Type::Null) {
+            for &name in node.types.iter().filter(|name| **name != Type::Null) {
                 add(&mut texts, self.type_text(node, name, depth - 1, steps));
             }
             if texts.is_empty() {
                 texts.push("anything".to_owned());
             }
         }
-        short(texts.join(" or "))
+        short(&texts.join(" or "), LENGTH_MAX).into_owned()
     }
 
-    fn type_text(&self, node: &Node, name: &Type, depth: usize, steps: &Steps) -> String {
-        let text = match (name, node.notation) {
-            (Type::Text, Some(Notation::Duration)) => "a duration",
-            (Type::Text, Some(Notation::Bytes)) => "a size",
-            (Type::Text, None) => "a string",
-            (Type::Integer, _) => "an integer",
-            (Type::Number, _) => "a number",
-            (Type::Boolean, _) => "a boolean",
-            (Type::Table, _) => "a table",
-            (Type::Array, _) => {
-                let items = node.items.map(|items| self.text_within(items, depth, steps));
-                return match items.filter(|items| items != "anything") {
-                    Some(items) => format!("an array of {}", plural(&items)),
-                    None => "an array".to_owned(),
-                };
-            }
-            (Type::Null, _) => "null",
-            (Type::Other(name), _) => name,
-        };
-        text.to_owned()
+    fn type_text(&self, node: &Node, name: Type, depth: usize, steps: &Steps) -> String {
+        let items = node.items.filter(|_| name == Type::Array);
+        let items = items.map(|items| self.text_within(items, depth, steps));
+        match (items.filter(|items| items != "anything"), node.notation) {
+            (Some(items), _) => format!("an array of {}", plural(&items)),
+            (None, Some((_, text, _))) if name == Type::Text => text.to_owned(),
+            _ => TYPES.iter().filter(|known| known.0 == name).map(|known| known.2).collect(),
+        }
     }
 }
 
@@ -149,10 +130,11 @@ fn add(texts: &mut Vec<String>, text: String) {
     }
 }
 
-fn short(text: String) -> String {
-    match text.char_indices().nth(LENGTH_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+/// The text, cut after so many characters.
+pub(super) fn short(text: &str, length: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     // A plugin's panic is told in the report, with its place.
     tapedeck_sdk::panics::hide_caught();
     let arguments = Arguments::parse();
+    let _ours = ExpectExit;
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
         Command::Run(run) => run::run(&run, plugin_path),
@@ -57,6 +58,15 @@ fn survive_file_size_limit() {
     let reached = std::sync::Arc::default();
     // Where it can't be had, the limit ends the process as it does by default.
     drop(signal_hook::flag::register(signal_hook::consts::SIGXFSZ, reached));
+}
+
+/// When it is dropped the program ends by itself, even by a panic.
+struct ExpectExit;
+
+impl Drop for ExpectExit {
+    fn drop(&mut self) {
+        tapedeck_dynamic::exit_is_expected();
+    }
 }
 
 fn completions(shell: clap_complete::Shell) -> u8 {

@@ -117,12 +117,17 @@ pub(crate) fn open(
                         output::word(folder.display())
                     ));
                 }
+                tapedeck_dynamic::exit_is_expected();
                 std::process::exit(i32::from(FAILED));
             }
         })
     });
     let session = begin(pipeline, registry, options)?;
     begun.has(&session);
+    tapedeck_dynamic::exit_is_unexpected(format!(
+        "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {}\n",
+        session.folder().display()
+    ));
     if let Err(error) = started {
         output::print_error_text(&format!(
             "warning: Ctrl-C will end this program without finishing the files: {error}\n"

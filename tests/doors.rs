@@ -321,6 +321,23 @@ fn a_library_that_crashes_is_a_message_and_not_a_crash() {
 }
 
 #[test]
+fn a_library_that_calls_exit_does_not_make_the_recording_look_complete() {
+    let dir = Dir::new();
+    let hostile = example("libhostile.so");
+    let pipeline = format!(
+        "[sources.a]\nplugin = \"synthetic\"\nrate = 200\n[transforms.t]\nplugin = \"{}\"\ninputs = [\"a\"]\n\
+         fault = \"exit\"\nat = 20\n[sinks.x]\nplugin = \"csv\"\ninputs = [\"t\"]\n",
+        hostile.display()
+    );
+    dir.write("p.toml", &pipeline);
+    let run = ["run", "p.toml", "--directory", "out", "--session", "s", "--quiet", "--duration", "20s"];
+    says(&dir.tapedeck(&run).run(), 70, &["calling `exit`", "hint: tapedeck recover out/s"]);
+    let manifest = std::fs::read_to_string(dir.path("out/s/session.json")).unwrap();
+    assert!(manifest.contains("\"status\": \"recording\""), "{manifest}");
+    assert_eq!(dir.tapedeck(&["recover", "out/s"]).run().code, 3);
+}
+
+#[test]
 fn what_is_no_plugin_is_told_apart() {
     let dir = Dir::new();
     dir.write("no.wasm", "rubbish");

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod budget;
+mod check;
 mod doors;
 mod engine;
 mod hop;
@@ -59,6 +60,7 @@ const GROUPS: &[Group] = &[
     ("mcap", mcap::measure),
     ("peers", peers::measure),
     ("start", start::measure),
+    ("check", check::measure),
     ("rate", rate::measure),
     ("budget", budget::measure),
     ("doors", doors::measure),

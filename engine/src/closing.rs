@@ -1,5 +1,6 @@
 //! What is written down of a session: the manifest at its start and its end, and the report.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -149,11 +150,10 @@ pub(crate) fn close(
     ended: &Ended,
 ) -> Result<Report, Error> {
     let (folder, parts) = (opened.folder().path().to_owned(), watch.parts());
-    let whole = |node: usize| {
-        let sink = ended.sinks.iter().find(|(sink, _)| *sink == node);
-        sink.is_some_and(|(_, finished)| finished.as_ref().is_some_and(|finished| finished.whole))
-    };
-    let all_whole = parts.sinks.iter().all(|(node, _)| whole(*node));
+    let is_whole = |finished: &Option<FinishedSink>| finished.as_ref().is_some_and(|sink| sink.whole);
+    let whole = ended.sinks.iter().filter(|(_, finished)| is_whole(finished));
+    let whole: HashSet<&str> = whole.map(|(node, _)| pipeline.nodes[*node].id.as_str()).collect();
+    let all_whole = parts.sinks.iter().all(|(node, _)| whole.contains(pipeline.nodes[*node].id.as_str()));
     manifest.status = if all_whole { Status::Complete } else { Status::Interrupted };
     // A session that is as recorded ends when its recording did.
     let as_recorded = pipeline.session.as_recorded;
@@ -175,9 +175,7 @@ pub(crate) fn close(
     if !ended.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
     }
-    drop_journals(pipeline, &folder, &mut manifest, &|id| {
-        pipeline.nodes.iter().position(|node| node.id == id).is_some_and(whole)
-    });
+    drop_journals(pipeline, &folder, &mut manifest, &whole);
     let report = report(opened, parts, ended, &manifest, &folder);
     manifest.write(&folder)?;
     if manifest.status == Status::Complete {
@@ -199,13 +197,13 @@ pub(crate) fn measure(folder: &Path, artifact: &mut ManifestArtifact) {
 }
 
 /// A journal is there for a kill: when its sink's file is whole, it goes (unless the pipeline keeps it).
-fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, whole: &dyn Fn(&str) -> bool) {
+fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, whole: &HashSet<&str>) {
     if pipeline.session.journal == Journal::Keep {
         return;
     }
-    manifest
-        .journals
-        .retain(|journal| !(whole(&journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok()));
+    manifest.journals.retain(|journal| {
+        !(whole.contains(&*journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok())
+    });
     if manifest.journals.is_empty() {
         // Fails where there is none, or where somebody else put a file: both are fine.
         drop(fs::remove_dir(folder.join(JOURNAL)));
@@ -214,11 +212,19 @@ fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, wh
 
 fn report(opened: &Opened, parts: &Parts, ended: &Ended, manifest: &Manifest, folder: &Path) -> Report {
     let loss = manifest.loss;
-    let sinks: Vec<SinkReport> = parts
-        .sinks
-        .iter()
-        .zip(&manifest.sinks)
-        .map(|((node, _), sink)| sink_report(*node, sink, ended, manifest))
+    let finished: HashMap<usize, &FinishedSink> =
+        ended.sinks.iter().filter_map(|(node, finished)| Some((*node, finished.as_ref()?))).collect();
+    let mut files: HashMap<&str, Vec<(String, u64)>> = HashMap::new();
+    for artifact in &manifest.artifacts {
+        let file = (artifact.path.clone(), artifact.bytes.unwrap_or(0));
+        files.entry(&artifact.sink).or_default().push(file);
+    }
+    let sinks = parts.sinks.iter().zip(&manifest.sinks);
+    let sinks: Vec<SinkReport> = sinks
+        .map(|((node, _), sink)| {
+            let files = files.remove(sink.id.as_str()).unwrap_or_default();
+            sink_report(sink, finished.get(node).copied(), files)
+        })
         .collect();
     let stages = parts.stages.iter().filter_map(|stage| {
         let remarks = stage.remarks();
@@ -245,9 +251,11 @@ fn report(opened: &Opened, parts: &Parts, ended: &Ended, manifest: &Manifest, fo
 }
 
 fn stream_reports(opened: &Opened, ended: &Ended, manifest: &Manifest) -> Vec<StreamReport> {
+    let feeds = ended.feeds.iter();
+    let feeds: HashMap<&str, &FeedTimes> =
+        feeds.map(|(node, times)| (opened.nodes[*node].stats.id.as_str(), times)).collect();
     let times = |source: &str, pick: fn(&FeedTimes) -> &Histogram<u64>| {
-        let of = |(node, _): &&(usize, FeedTimes)| opened.nodes[*node].stats.id == source;
-        ended.feeds.iter().find(of).and_then(|(_, times)| Percentiles::of(pick(times)))
+        feeds.get(source).and_then(|times| Percentiles::of(pick(times)))
     };
     let report = |stream: &ManifestStream| StreamReport {
         name: stream.name.clone(),
@@ -271,10 +279,11 @@ pub(crate) fn rate(frames: u64, timestamps: Option<(i64, i64)>) -> f64 {
     if seconds > 0.0 { count(frames.saturating_sub(1)) / seconds } else { 0.0 }
 }
 
-fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manifest) -> SinkReport {
-    let finished =
-        ended.sinks.iter().find(|(other, _)| *other == node).and_then(|(_, finished)| finished.as_ref());
-    let files = manifest.artifacts.iter().filter(|artifact| artifact.sink == sink.id);
+fn sink_report(
+    sink: &ManifestSink,
+    finished: Option<&FinishedSink>,
+    files: Vec<(String, u64)>,
+) -> SinkReport {
     SinkReport {
         id: sink.id.clone(),
         plugin: sink.plugin.clone(),
@@ -282,7 +291,7 @@ fn sink_report(node: usize, sink: &ManifestSink, ended: &Ended, manifest: &Manif
         loss: sink.inputs.iter().fold(Loss::default(), |loss, input| loss + input.loss),
         latency: finished.and_then(|finished| Percentiles::of(&finished.latency)),
         call: finished.and_then(|finished| Percentiles::of(&finished.busy)),
-        files: files.map(|artifact| (artifact.path.clone(), artifact.bytes.unwrap_or(0))).collect(),
+        files,
         error: sink.error.clone(),
     }
 }

@@ -39,6 +39,7 @@ pub mod session;
 pub mod sessions;
 mod sink_stage;
 mod stats;
+mod stream_names;
 pub mod tap;
 pub mod threads;
 mod watch;

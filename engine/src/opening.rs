@@ -1,10 +1,12 @@
 //! Opens a checked pipeline: sources first, then transforms, and only when all of them stand is a folder made and a sink opened.
 //! A pipeline that can't run touches no file.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tapedeck_sdk::names::glob_matches;
 use tapedeck_sdk::{
     Context, Error, ErrorKind, OpenSinkFn, Opener, PluginKind, SessionInfo, Sink, Source, StreamSchema,
     Transform,
@@ -19,6 +21,7 @@ use crate::remarks::Remarks;
 use crate::replay;
 use crate::session::{Events, JOURNAL, SessionFolder, StageHost, check_name, free_name};
 use crate::stats::{StageStats, guarded};
+use crate::stream_names::{check_names, part};
 
 /// What the command line says beyond the pipeline.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +74,8 @@ pub(crate) struct OpenNode {
     pub(crate) stage: Option<Stage>,
     pub(crate) inputs: Vec<OpenInput>,
     pub(crate) outputs: Vec<Arc<StreamSchema>>,
+    /// What an input calls the outputs: the stream's name without the stage's.
+    parts: HashMap<String, Vec<usize>>,
     pub(crate) host: Arc<StageHost>,
     pub(crate) stats: Arc<StageStats>,
 }
@@ -207,7 +212,14 @@ fn blank(
         accounts: OnceLock::new(),
         marks: OnceLock::new(),
     };
-    OpenNode { stage: None, inputs: Vec::new(), outputs: Vec::new(), host: Arc::new(host), stats }
+    OpenNode {
+        stage: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        parts: HashMap::new(),
+        host: Arc::new(host),
+        stats,
+    }
 }
 
 /// The replays of a pipeline, with their options.
@@ -267,7 +279,12 @@ impl Opening<'_> {
         if !declared.factory.descriptor().recorded {
             check_names(&declared.id, &outputs)?;
         }
+        let recorded = declared.factory.descriptor().recorded;
+        let name = |schema: &Arc<StreamSchema>| part(&declared.id, recorded, schema.name()).to_owned();
         let open = &mut self.opened.nodes[node];
+        for (output, schema) in outputs.iter().enumerate() {
+            open.parts.entry(name(schema)).or_default().push(output);
+        }
         (open.stage, open.outputs) = (Some(stage), outputs);
         Ok(())
     }
@@ -275,6 +292,7 @@ impl Opening<'_> {
     /// Which streams a stage reads. The file named stages and patterns; now the streams are known.
     fn resolve(&self, node: usize) -> Result<Vec<OpenInput>, Error> {
         let mut found: Vec<OpenInput> = Vec::new();
+        let mut known = HashSet::new();
         let declared = &self.pipeline.nodes[node].inputs;
         for entry in declared.chunk_by(|one, other| one.span == other.span) {
             // One entry of the file: a glob on ids stands for several stages, of which some may have no such stream.
@@ -282,7 +300,7 @@ impl Opening<'_> {
             for input in entry {
                 for (output, schema) in self.matching(input) {
                     matched = true;
-                    if !found.iter().any(|other| (other.from, other.output) == (input.from, output)) {
+                    if known.insert((input.from, output)) {
                         found.push(OpenInput { from: input.from, output, queue: input.queue, schema });
                     }
                 }
@@ -296,21 +314,17 @@ impl Opening<'_> {
 
     /// The streams of the stage above that an input names.
     fn matching(&self, input: &Input) -> Vec<(usize, Arc<StreamSchema>)> {
-        let from = &self.pipeline.nodes[input.from].id;
-        let recorded = self.pipeline.nodes[input.from].factory.descriptor().recorded;
-        let part = |name: &str| {
-            // A recorded stream keeps its name, whatever the source is called.
-            let part = if recorded { name } else { name.strip_prefix(from.as_str()).unwrap_or_default() };
-            part.strip_prefix('.').unwrap_or(part).to_owned()
+        let above = &self.opened.nodes[input.from];
+        let mut found: Vec<usize> = match (&input.stream, input.stream_name()) {
+            (None, _) => (0..above.outputs.len()).collect(),
+            (_, Some(name)) => above.parts.get(name).cloned().unwrap_or_default(),
+            (Some(glob), None) => {
+                let named = above.parts.iter().filter(|(part, _)| glob_matches(glob, part));
+                named.flat_map(|(_, outputs)| outputs.clone()).collect()
+            }
         };
-        let named = |schema: &StreamSchema| {
-            input
-                .stream
-                .as_ref()
-                .is_none_or(|pattern| tapedeck_sdk::names::glob_matches(pattern, &part(schema.name())))
-        };
-        let outputs = self.opened.nodes[input.from].outputs.iter().enumerate();
-        outputs.filter(|(_, schema)| named(schema)).map(|(output, schema)| (output, schema.clone())).collect()
+        found.sort_unstable();
+        found.into_iter().map(|output| (output, above.outputs[output].clone())).collect()
     }
 
     fn no_such_stream(&self, input: &Input) -> Error {
@@ -377,18 +391,4 @@ impl Opening<'_> {
         let context = Context { host: Arc::new(host), ..self.context(node) };
         guarded(&own.stats.id, "open the journal", || open(&serde_json::json!({}), schemas, context))
     }
-}
-
-/// Streams are named after their stage, so that `inputs` can name them.
-fn check_names(id: &str, outputs: &[Arc<StreamSchema>]) -> Result<(), Error> {
-    for (index, schema) in outputs.iter().enumerate() {
-        let name = schema.name();
-        let ours = name == id || name.strip_prefix(id).is_some_and(|rest| rest.starts_with('.'));
-        if !ours || outputs[..index].iter().any(|other| other.name() == name) {
-            return Err(Error::plugin(format!(
-                "\"{id}\" gives a stream called \"{name}\", not \"{id}\" or \"{id}.…\""
-            )));
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a session says of itself: while it runs ([`Progress`]) and when it has ended ([`Report`]).
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use hdrhistogram::Histogram;
@@ -127,8 +128,8 @@ impl Report {
     /// How the session came out.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let is_sink = |stage: &StageReport| self.sinks.iter().any(|sink| sink.id == stage.id);
-        let other_ended = self.stages.iter().any(|stage| stage.ended && !is_sink(stage));
+        let sinks: HashSet<&str> = self.sinks.iter().map(|sink| sink.id.as_str()).collect();
+        let other_ended = self.stages.iter().any(|stage| stage.ended && !sinks.contains(&*stage.id));
         let failed = |sink: &SinkReport| sink.error.is_some();
         if self.ended_by == EndedBy::Failure || other_ended || self.sinks.iter().all(failed) {
             return Outcome::Failed;

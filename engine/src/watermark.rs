@@ -37,12 +37,12 @@ struct Told {
 #[derive(Default)]
 pub(crate) struct Mark {
     follower: OnceLock<Mutex<Told>>,
-    ends: OnceLock<(Vec<End>, Vec<Arc<StreamStats>>)>,
+    ends: OnceLock<(Vec<End>, Arc<[Arc<StreamStats>]>)>,
 }
 
 impl Mark {
     /// Says where the stream ends up.
-    pub(crate) fn connect(&self, ends: Vec<End>, streams: Vec<Arc<StreamStats>>) {
+    pub(crate) fn connect(&self, ends: Vec<End>, streams: Arc<[Arc<StreamStats>]>) {
         drop(self.ends.set((ends, streams)));
     }
 

@@ -1,6 +1,6 @@
 //! Connects opened stages: who hands to whom on the same thread, who over an edge, and which losses lie on whose way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,33 +38,57 @@ pub(crate) struct Wired {
     pub(crate) counts: Vec<Vec<LedgerCounts>>,
 }
 
+/// The most edges and stages on the ways of all inputs of sinks together.
+const WAYS_MAX: usize = 4_000_000;
+
 /// Where a stream has been: what can be lost on its way.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Way {
     origins: Vec<usize>,
     edges: Vec<Arc<EdgeCounters>>,
     stages: Vec<Arc<StageStats>>,
 }
 
-impl Way {
-    fn join(ways: &[Self]) -> Self {
-        let mut joined = Self::default();
-        for way in ways {
-            joined.origins.extend(
-                way.origins.iter().filter(|origin| !joined.origins.contains(origin)).collect::<Vec<_>>(),
-            );
-            for edge in &way.edges {
-                if !joined.edges.iter().any(|other| Arc::ptr_eq(other, edge)) {
-                    joined.edges.push(edge.clone());
-                }
-            }
-            for stage in &way.stages {
-                if !joined.stages.iter().any(|other| Arc::ptr_eq(other, stage)) {
-                    joined.stages.push(stage.clone());
-                }
+/// One place that streams pass. It knows the places above it by their numbers, which are lower, and not the whole way.
+#[derive(Default)]
+struct Place {
+    above: Vec<usize>,
+    origin: Option<usize>,
+    edge: Option<Arc<EdgeCounters>>,
+    stage: Option<Arc<StageStats>>,
+}
+
+/// The places that streams pass, from the sources down.
+#[derive(Default)]
+struct Places(Vec<Place>);
+
+impl Places {
+    fn add(&mut self, place: Place) -> usize {
+        self.0.push(place);
+        self.0.len() - 1
+    }
+
+    /// Everything above some places, and they themselves, from the sources down.
+    fn way(&self, to: impl IntoIterator<Item = usize>) -> Way {
+        let mut passed = HashSet::new();
+        let mut next: Vec<usize> = to.into_iter().collect();
+        while let Some(place) = next.pop() {
+            if passed.insert(place) {
+                next.extend(&self.0[place].above);
             }
         }
-        joined
+        let mut passed: Vec<usize> = passed.into_iter().collect();
+        passed.sort_unstable();
+        let mut way = Way::default();
+        let mut stages = HashSet::new();
+        for place in passed.into_iter().map(|place| &self.0[place]) {
+            way.origins.extend(place.origin);
+            way.edges.extend(place.edge.clone());
+            // A stage is passed once for each of its outputs.
+            let stage = place.stage.iter().filter(|stage| stages.insert(Arc::as_ptr(stage)));
+            way.stages.extend(stage.cloned());
+        }
+        way
     }
 }
 
@@ -74,7 +98,7 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
     wiring.number_streams(opened);
     let order = layout::topological(pipeline);
     for &node in &order {
-        wiring.connect_inputs(opened, node);
+        wiring.connect_inputs(opened, node)?;
     }
     wiring.connect_marks(opened);
     let (ledger, counts) = wiring.keep_counts(&opened.folder().path().join(LEDGER))?;
@@ -83,33 +107,39 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
     let feeds = order.iter().filter(|&&node| pipeline.nodes[node].kind == PluginKind::Source);
     let feeds = feeds.map(|&node| (node, wiring.feed(pipeline, opened, node, &ledger, stop))).collect();
     let stages = opened.nodes.iter().map(|node| node.stats.clone()).collect();
-    let parts = Parts { streams: wiring.streams, sinks: wiring.sinks, stages, taps: wiring.taps };
+    let parts = Parts { streams: wiring.streams.to_vec(), sinks: wiring.sinks, stages, taps: wiring.taps };
     Ok(Wired { feeds, workers, parts, counts })
 }
 
 struct Wiring {
     threads: Vec<Vec<usize>>,
     /// Thread and slot of each node below the sources.
-    places: HashMap<usize, (usize, usize)>,
-    streams: Vec<Arc<StreamStats>>,
+    slots: HashMap<usize, (usize, usize)>,
+    streams: Arc<[Arc<StreamStats>]>,
     /// The watermark of each stream.
     marks: Vec<Arc<Mark>>,
     /// The first stream of each source.
     first_stream: HashMap<usize, usize>,
     routes: Vec<Vec<Route>>,
     taps: Vec<(Arc<StreamSchema>, Arc<TapPoint>)>,
-    /// Node and input → the receiving end.
-    receivers: Vec<(usize, usize, EdgeReceiver)>,
-    ways: HashMap<(usize, usize), Way>,
+    /// For each thread: node and input, the place that the stream comes from, and the receiving end.
+    receivers: Vec<Vec<(usize, usize, usize, EdgeReceiver)>>,
+    places: Places,
+    /// Where each output of each node is.
+    place_of: HashMap<(usize, usize), usize>,
     sinks: Vec<(usize, Vec<Arc<InputStats>>)>,
+    /// Where each sink is among the sinks.
+    sink_of: HashMap<usize, usize>,
+    /// How many edges and stages there are on the ways to sinks.
+    passed: usize,
 }
 
 impl Wiring {
     fn new(pipeline: &Pipeline, opened: &Opened) -> Self {
         let threads = layout::threads(pipeline);
-        let mut places = HashMap::new();
+        let mut slots = HashMap::new();
         for (thread, nodes) in threads.iter().enumerate() {
-            places.extend(nodes.iter().enumerate().map(|(slot, &node)| (node, (thread, slot))));
+            slots.extend(nodes.iter().enumerate().map(|(slot, &node)| (node, (thread, slot))));
         }
         let route = |schema: &Arc<_>| {
             let tap = Arc::default();
@@ -118,28 +148,30 @@ impl Wiring {
         let routes: Vec<Vec<Route>> =
             opened.nodes.iter().map(|node| node.outputs.iter().map(route).collect()).collect();
         let taps = routes.iter().flatten().map(|route| (route.schema.clone(), route.tap.clone())).collect();
+        let receivers = threads.iter().map(|_| Vec::new()).collect();
         Self {
             threads,
-            places,
-            streams: Vec::new(),
+            slots,
+            streams: Arc::default(),
             marks: Vec::new(),
             first_stream: HashMap::new(),
             routes,
             taps,
-            receivers: Vec::new(),
-            ways: HashMap::new(),
+            receivers,
+            places: Places::default(),
+            place_of: HashMap::new(),
             sinks: Vec::new(),
+            sink_of: HashMap::new(),
+            passed: 0,
         }
     }
 
     /// Makes the ledger and keeps each count of losses in it: every edge, transform and input of a sink has one.
     fn keep_counts(&self, path: &Path) -> io::Result<(Arc<Ledger>, Vec<Vec<LedgerCounts>>)> {
-        let (mut edges, mut stages, mut inputs) = (Vec::new(), Vec::new(), 0);
-        let place = |known: &mut Vec<*const ()>, count: *const ()| {
-            known.iter().position(|other| *other == count).unwrap_or_else(|| {
-                known.push(count);
-                known.len() - 1
-            })
+        let (mut edges, mut stages, mut inputs) = (HashMap::new(), HashMap::new(), 0);
+        let place = |known: &mut HashMap<*const (), usize>, count: *const ()| {
+            let next = known.len();
+            *known.entry(count).or_insert(next)
         };
         // Numbered by kind first, since how many there are of the others is not known yet.
         let mut of_input = |input: &Arc<InputStats>| {
@@ -169,29 +201,34 @@ impl Wiring {
     }
 
     fn number_streams(&mut self, opened: &Opened) {
+        let mut streams = Vec::new();
         for (index, node) in opened.nodes.iter().enumerate() {
             if !matches!(node.stage, Some(Stage::Source(_))) {
                 continue;
             }
-            self.first_stream.insert(index, self.streams.len());
+            self.first_stream.insert(index, streams.len());
             for (output, schema) in node.outputs.iter().enumerate() {
-                let way = Way { origins: vec![self.streams.len()], ..Way::default() };
-                self.ways.insert((index, output), way);
-                self.streams.push(Arc::new(StreamStats::new(schema.clone(), &node.stats.id)));
+                let place = Place { origin: Some(streams.len()), ..Place::default() };
+                self.place_of.insert((index, output), self.places.add(place));
+                streams.push(Arc::new(StreamStats::new(schema.clone(), &node.stats.id)));
                 self.marks.push(Arc::default());
             }
         }
+        self.streams = streams.into();
     }
 
     /// Tells the watermarks where their streams end up, and the sources where they find them.
     fn connect_marks(&self, opened: &Opened) {
-        for (stream, mark) in self.marks.iter().enumerate() {
-            let of_sink = |(node, inputs): &(usize, Vec<Arc<InputStats>>)| {
-                let sink = opened.nodes[*node].stats.clone();
-                let reached = inputs.iter().filter(|input| input.origins.contains(&stream));
-                reached.map(|input| End { input: input.clone(), sink: sink.clone() }).collect::<Vec<_>>()
-            };
-            mark.connect(self.sinks.iter().flat_map(of_sink).collect(), self.streams.clone());
+        let mut ends: Vec<Vec<End>> = self.marks.iter().map(|_| Vec::new()).collect();
+        for (node, inputs) in &self.sinks {
+            let sink = &opened.nodes[*node].stats;
+            for input in inputs {
+                let end = || End { input: input.clone(), sink: sink.clone() };
+                input.origins.iter().for_each(|&stream| ends[stream].push(end()));
+            }
+        }
+        for (mark, ends) in self.marks.iter().zip(ends) {
+            mark.connect(ends, self.streams.clone());
         }
         for (&node, &first) in &self.first_stream {
             let marks = self.marks[first..first + opened.nodes[node].outputs.len()].to_vec();
@@ -199,54 +236,61 @@ impl Wiring {
         }
     }
 
-    /// The watermarks of all streams that come to a stage.
-    fn marks_at(&self, opened: &Opened, node: usize) -> impl Iterator<Item = usize> {
-        let ways = opened.nodes[node].inputs.iter().map(|input| &self.ways[&(input.from, input.output)]);
-        ways.flat_map(|way| way.origins.clone()).collect::<Vec<_>>().into_iter()
-    }
-
     /// Connects a stage to those above it, which were connected before.
-    fn connect_inputs(&mut self, opened: &Opened, node: usize) {
+    fn connect_inputs(&mut self, opened: &Opened, node: usize) -> io::Result<()> {
         let inputs = &opened.nodes[node].inputs;
-        let mut ways: Vec<Way> = Vec::with_capacity(inputs.len());
+        let mut places: Vec<usize> = Vec::with_capacity(inputs.len());
         for (index, input) in inputs.iter().enumerate() {
-            ways.push(self.connect(node, index, input));
+            places.push(self.connect(node, index, input));
         }
         match opened.nodes[node].stage {
-            Some(Stage::Transform(_)) => self.pass_on(opened, node, &ways),
-            Some(Stage::Sink { .. }) => self.account(opened, node, ways),
+            Some(Stage::Transform(_)) => self.pass_on(opened, node, &places),
+            Some(Stage::Sink { .. }) => self.account(opened, node, &places)?,
             _ => {}
         }
+        Ok(())
     }
 
-    fn connect(&mut self, node: usize, index: usize, input: &OpenInput) -> Way {
-        let mut way = self.ways[&(input.from, input.output)].clone();
-        let (thread, slot) = self.places[&node];
+    /// Connects one input. Returns the place that its stream comes from.
+    fn connect(&mut self, node: usize, index: usize, input: &OpenInput) -> usize {
+        let above = self.place_of[&(input.from, input.output)];
+        let (thread, slot) = self.slots[&node];
         let targets = &mut self.routes[input.from][input.output].targets;
-        if self.places.get(&input.from).is_some_and(|&(above, _)| above == thread) {
+        if self.slots.get(&input.from).is_some_and(|&(above, _)| above == thread) {
             targets.push(Target::Local { slot, input: index });
-        } else {
-            let (sender, receiver) = edge(input.queue);
-            way.edges.push(sender.counters().clone());
-            targets.push(Target::Edge(sender));
-            self.receivers.push((node, index, receiver));
+            return above;
         }
-        way
+        let (sender, receiver) = edge(input.queue);
+        let edge = Some(sender.counters().clone());
+        let place = self.places.add(Place { above: vec![above], edge, ..Place::default() });
+        targets.push(Target::Edge(sender));
+        self.receivers[thread].push((node, index, place, receiver));
+        place
     }
 
     /// A transform with as many outputs as inputs is taken to map one to one; else each output may hold of every input.
-    fn pass_on(&mut self, opened: &Opened, node: usize, ways: &[Way]) {
+    fn pass_on(&mut self, opened: &Opened, node: usize, places: &[usize]) {
         let outputs = opened.nodes[node].outputs.len();
+        let joined = (outputs != places.len())
+            .then(|| self.places.add(Place { above: places.to_vec(), ..Place::default() }));
         for output in 0..outputs {
-            let mut way = if outputs == ways.len() { ways[output].clone() } else { Way::join(ways) };
-            way.stages.push(opened.nodes[node].stats.clone());
-            self.ways.insert((node, output), way);
+            let above = vec![joined.unwrap_or_else(|| places[output])];
+            let stage = Some(opened.nodes[node].stats.clone());
+            let place = self.places.add(Place { above, stage, ..Place::default() });
+            self.place_of.insert((node, output), place);
         }
     }
 
-    fn account(&mut self, opened: &Opened, node: usize, ways: Vec<Way>) {
-        let inputs = opened.nodes[node].inputs.iter().zip(ways).map(|(input, way)| {
-            Arc::new(InputStats {
+    fn account(&mut self, opened: &Opened, node: usize, places: &[usize]) -> io::Result<()> {
+        let mut inputs = Vec::with_capacity(places.len());
+        for (input, &place) in opened.nodes[node].inputs.iter().zip(places) {
+            let way = self.places.way([place]);
+            self.passed += way.edges.len() + way.stages.len();
+            if self.passed > WAYS_MAX {
+                let message = format!("the ways to all sinks have more than {WAYS_MAX} stages together");
+                return Err(io::Error::other(message));
+            }
+            inputs.push(Arc::new(InputStats {
                 stream: input.schema.name().to_owned(),
                 origins: way.origins,
                 edges: way.edges,
@@ -256,27 +300,25 @@ impl Wiring {
                 failed: LossCount::default(),
                 refused: LossCount::default(),
                 reach: Reach::default(),
-            })
-        });
-        self.sinks.push((node, inputs.collect()));
+            }));
+        }
+        self.sink_of.insert(node, self.sinks.len());
+        self.sinks.push((node, inputs));
+        Ok(())
     }
 
     fn worker(&mut self, pipeline: &Pipeline, opened: &mut Opened, nodes: &[usize]) -> (usize, Worker) {
         let slots = nodes.iter().map(|&node| self.slot(pipeline, opened, node)).collect();
-        let mut inlets = Vec::new();
-        let (mine, others) =
-            std::mem::take(&mut self.receivers).into_iter().partition(|(node, ..)| nodes.contains(node));
-        self.receivers = others;
-        let mine: Vec<_> = mine;
-        for (node, input, receiver) in mine {
-            inlets.push(Inlet { receiver, slot: self.places[&node].1, input });
-        }
-        let flush_interval = if opened.untimed { UNTIMED } else { pipeline.session.flush_interval };
-        let mut streams: Vec<usize> = nodes.iter().flat_map(|&node| self.marks_at(opened, node)).collect();
-        streams.sort_unstable();
-        streams.dedup();
-        let marks = streams.into_iter().map(|stream| self.marks[stream].clone()).collect();
         let last = *nodes.last().expect("a thread has at least one stage");
+        let receivers = std::mem::take(&mut self.receivers[self.slots[&last].0]);
+        // All that comes to the thread comes over its edges.
+        let streams = self.places.way(receivers.iter().map(|&(_, _, place, _)| place)).origins;
+        let marks = streams.into_iter().map(|stream| self.marks[stream].clone()).collect();
+        let inlets = receivers.into_iter();
+        let inlets = inlets
+            .map(|(node, input, _, receiver)| Inlet { receiver, slot: self.slots[&node].1, input })
+            .collect();
+        let flush_interval = if opened.untimed { UNTIMED } else { pipeline.session.flush_interval };
         (last, Worker { slots, inlets, marks, flush_interval, time: opened.time.clone() })
     }
 
@@ -290,9 +332,8 @@ impl Wiring {
                 stats,
             },
             Some(Stage::Sink { sink, journal }) => {
-                let inputs =
-                    self.sinks.iter().find(|(sink, _)| *sink == node).map(|(_, inputs)| inputs.clone());
-                let inputs = inputs.expect("each sink was accounted for when it was connected");
+                // Each sink was accounted for when it was connected.
+                let inputs = self.sinks[self.sink_of[&node]].1.clone();
                 let accounts =
                     crate::session::Accounts { inputs: inputs.clone(), streams: self.streams.clone() };
                 drop(opened.nodes[node].host.accounts.set(accounts));

@@ -5,6 +5,7 @@
 //! can't be checked here, everything else is.
 
 mod elf;
+mod exit;
 mod native;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tapedeck_sdk::{Error, Factory};
 
+pub use exit::{PLUGIN_EXIT, exit_is_expected, exit_is_unexpected};
 use native::Library;
 
 /// The libraries that are loaded, by their canonical paths. They are never unloaded: threads and thread-local values of theirs may outlive

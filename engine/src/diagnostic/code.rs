@@ -35,7 +35,7 @@ macro_rules! codes {
 codes! {
     /// The file can't be read.
     Unreadable = "E001",
-    /// The text is no TOML.
+    /// The text is invalid TOML.
     Syntax = "E002",
     /// A key is given twice in one table.
     DuplicateKey = "E003",
@@ -85,6 +85,8 @@ codes! {
     FileOutside = "E025",
     /// A plugin that is there and can't be used.
     UnusablePlugin = "E026",
+    /// More of something than a pipeline may have.
+    TooLarge = "E027",
     /// The world is not as the pipeline expects: found when a stage was opened.
     Environment = "E030",
     /// Data that a stage can't take: found when it was opened.

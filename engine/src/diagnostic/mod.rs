@@ -6,6 +6,7 @@ mod code;
 mod render;
 mod source;
 
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub use render::Style;
 pub use source::{Position, SourceText, Span};
 
 /// One thing that is wrong, or at least odd.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// The kind of trouble; it decides the severity.
     pub code: Code,
@@ -69,22 +70,25 @@ impl Diagnostic {
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
     source: Arc<SourceText>,
-    list: Vec<Diagnostic>,
+    /// By their place, and at one place in the order in which they came.
+    list: BTreeMap<(usize, usize), Arc<Diagnostic>>,
+    /// The same ones: none is said twice.
+    known: HashSet<Arc<Diagnostic>>,
 }
 
 impl Diagnostics {
     /// None yet.
     #[must_use]
     pub fn new(source: Arc<SourceText>) -> Self {
-        Self { source, list: Vec::new() }
+        Self { source, list: BTreeMap::new(), known: HashSet::new() }
     }
 
     /// Adds one, at its place in the order.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let place = |diagnostic: &Diagnostic| diagnostic.span.as_ref().map_or(0, |span| span.start);
-        let at = self.list.partition_point(|other| place(other) <= place(&diagnostic));
-        if !self.list.contains(&diagnostic) {
-            self.list.insert(at, diagnostic);
+        let place = diagnostic.span.as_ref().map_or(0, |span| span.start);
+        let diagnostic = Arc::new(diagnostic);
+        if self.known.insert(diagnostic.clone()) {
+            self.list.insert((place, self.known.len()), diagnostic);
         }
     }
 
@@ -96,7 +100,7 @@ impl Diagnostics {
 
     /// All of them, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.list.iter()
+        self.list.values().map(|diagnostic| &**diagnostic)
     }
 
     /// Whether there is none.
@@ -108,7 +112,7 @@ impl Diagnostics {
     /// How many errors there are.
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.list.iter().filter(|diagnostic| diagnostic.code.severity() == Severity::Error).count()
+        self.iter().filter(|diagnostic| diagnostic.code.severity() == Severity::Error).count()
     }
 
     /// How many warnings there are.
@@ -126,7 +130,7 @@ impl Diagnostics {
     /// As JSON for programs: an array of objects with severity, code, message, file, position, label and hint.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        self.list.iter().map(|diagnostic| render::json(&self.source, diagnostic)).collect()
+        self.iter().map(|diagnostic| render::json(&self.source, diagnostic)).collect()
     }
 }
 

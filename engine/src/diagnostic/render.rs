@@ -6,10 +6,14 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde_json::{Value, json};
 use tapedeck_sdk::visible::{is_active, one_line, visible};
 
+use super::Span;
 use super::{Diagnostic, Diagnostics, Severity, SourceText};
 
 /// The most diagnostics that are shown as text. The JSON form has them all.
 const SHOWN_MAX: usize = 100;
+
+/// How many bytes of a line are shown behind a place.
+const REST_BYTES_MAX: usize = 512;
 
 /// How the text is made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,7 @@ fn count(diagnostics: &Diagnostics) -> String {
 
 fn one(renderer: &Renderer, source: &SourceText, diagnostic: &Diagnostic) -> String {
     let message = visible(&diagnostic.message);
-    let (name, text) = (one_line(&source.name), snippet(&source.text));
+    let name = one_line(&source.name);
     let other = diagnostic.other.as_ref().map(|(span, label)| (span, visible(label)));
     let label = diagnostic.label.as_deref().map(visible);
     let hint = diagnostic.hint.as_deref().map(visible);
@@ -64,17 +68,31 @@ fn one(renderer: &Renderer, source: &SourceText, diagnostic: &Diagnostic) -> Str
     group = match &diagnostic.span {
         None => group.element(Origin::path(&*name)),
         Some(span) => {
-            let primary = AnnotationKind::Primary.span(source.clamp(span)).label(label.as_deref());
-            let other = other
-                .as_ref()
-                .map(|(span, label)| AnnotationKind::Context.span(source.clamp(span)).label(&**label));
-            group.element(Snippet::source(&*text).path(&*name).annotation(primary).annotations(other))
+            let span = source.clamp(span);
+            let other = other.as_ref().map(|(span, label)| (source.clamp(span), label));
+            let shown = shown(source, &span, other.as_ref().map(|(span, _)| span));
+            let within = |span: Span| span.start - shown.start..span.end - shown.start;
+            let primary = AnnotationKind::Primary.span(within(span)).label(label.as_deref());
+            let other = other.map(|(span, label)| AnnotationKind::Context.span(within(span)).label(&**label));
+            let text = snippet(&source.text[shown.clone()]);
+            let line = source.position(shown.start).line;
+            let shown = Snippet::source(text.into_owned()).path(&*name).line_start(line);
+            group.element(shown.annotation(primary).annotations(other))
         }
     };
     if let Some(hint) = &hint {
         group = group.element(Level::HELP.with_name("hint").message(&**hint));
     }
     renderer.render(&[group])
+}
+
+/// The part of the text that is looked at: the lines of one or two places, and of a long line not all that follows.
+fn shown(source: &SourceText, span: &Span, other: Option<&Span>) -> Span {
+    let start = other.map_or(span.start, |other| other.start.min(span.start));
+    let end = other.map_or(span.end, |other| other.end.max(span.end));
+    let rest = source.text.ceil_char_boundary(end + REST_BYTES_MAX);
+    let rest = source.text[end..rest].find('\n').map_or(rest, |length| end + length);
+    source.line_start(start)..rest
 }
 
 /// The file's text for a snippet: each active character gives way to one of the same length, so that places stay right.

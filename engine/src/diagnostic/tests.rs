@@ -12,6 +12,19 @@ fn a_position_counts_lines_and_characters_from_one() {
 }
 
 #[test]
+fn positions_in_a_long_text_are_those_that_counting_gives() {
+    let text = "é\n".repeat(700) + &"xé".repeat(2_000) + "\nend";
+    let source = SourceText::new("x", text.clone());
+    for byte in (0..text.len() + 2).step_by(7) {
+        let before = &text[..text.floor_char_boundary(byte)];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let position = Position { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 };
+        assert_eq!(source.position(byte), position, "at byte {byte}");
+        assert_eq!(source.line_start(byte), before.len() - line.len(), "at byte {byte}");
+    }
+}
+
+#[test]
 fn a_span_is_cut_to_its_first_line_and_to_whole_characters() {
     let source = SourceText::new("x", "ab\r\n\u{e9}x");
     assert_eq!(source.clamp(&(0..100)), 0..2);

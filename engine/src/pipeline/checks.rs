@@ -13,6 +13,9 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::session::RESERVED;
 use tapedeck_sdk::names::list;
 
+/// How many stages of a circle a message names.
+const CYCLE_SHOWN_MAX: usize = 16;
+
 /// Checks what no stage can check alone.
 pub(super) fn check(root: &Table, stages: &[Stage], inputs: &[Vec<Input>], diagnostics: &mut Diagnostics) {
     for (table, kind) in KINDS.iter().filter(|(_, kind)| *kind != PluginKind::Transform) {
@@ -41,7 +44,7 @@ fn none_of(root: &Table, table: &str, kind: PluginKind) -> Diagnostic {
 
 fn check_read(stages: &[Stage], inputs: &[Vec<Input>], diagnostics: &mut Diagnostics) {
     // A reader whose inputs could not be read, or match nothing, may have meant any stage.
-    let about_inputs = [Code::NoInput, Code::UnknownInput, Code::DuplicateInput];
+    let about_inputs = [Code::NoInput, Code::UnknownInput, Code::DuplicateInput, Code::TooLarge];
     if stages.iter().any(|stage| !stage.inputs_sound)
         || diagnostics.iter().any(|one| about_inputs.contains(&one.code))
     {
@@ -91,11 +94,13 @@ fn order(inputs: &[Vec<Input>]) -> Result<Vec<usize>, Vec<usize>> {
     }
     let Some(start) = (0..inputs.len()).find(|node| waiting[*node] > 0) else { return Ok(order) };
     let mut walk = vec![start];
+    let mut places = vec![None; inputs.len()];
     loop {
         let at = walk[walk.len() - 1];
         let above = inputs[at].iter().map(|input| input.from).find(|from| waiting[*from] > 0);
         let above = above.expect("what is left waits for something that is left");
-        if let Some(first) = walk.iter().position(|node| *node == above) {
+        places[at] = Some(walk.len() - 1);
+        if let Some(first) = places[above] {
             let mut circle = walk.split_off(first);
             circle.reverse();
             return Err(circle);
@@ -109,7 +114,10 @@ fn cycle(stages: &[Stage], inputs: &[Vec<Input>], circle: &[usize]) -> Diagnosti
     let begin = (0..circle.len()).min_by_key(|at| circle[*at]).unwrap_or(0);
     let rotated = circle[begin..].iter().chain(&circle[..begin]);
     let nodes: Vec<usize> = rotated.copied().collect();
-    let path: Vec<&str> = nodes.iter().chain(nodes.first()).map(|node| stages[*node].id.as_str()).collect();
+    let shown = nodes.len().min(CYCLE_SHOWN_MAX);
+    let mut path: Vec<&str> = nodes[..shown].iter().map(|node| stages[*node].id.as_str()).collect();
+    path.extend((shown < nodes.len()).then_some("…"));
+    path.push(&stages[nodes[0]].id);
     let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
     let closing = inputs[first].iter().find(|input| input.from == last);
     let span: Span = closing.map_or(stages[first].id_span.clone(), |input| input.span.clone());
@@ -132,11 +140,14 @@ fn check_kinds(stages: &[Stage], inputs: &[Vec<Input>], order: &[usize], diagnos
                 coming = None;
                 continue;
             };
-            let taken = kinds.iter().filter(|kind| descriptor.takes.contains(kind)).copied();
+            let taken: Vec<Kind> =
+                kinds.iter().filter(|kind| descriptor.takes.contains(kind)).copied().collect();
             if let Some(coming) = coming.as_mut() {
-                coming.extend(taken.clone());
+                // Each kind once: through layers of stages that read all of the one above, they would double in each.
+                let news: Vec<Kind> = taken.iter().filter(|kind| !coming.contains(kind)).copied().collect();
+                coming.extend(news);
             }
-            if taken.count() == 0 && !kinds.is_empty() {
+            if taken.is_empty() && !kinds.is_empty() {
                 diagnostics.push(refused(stages, node, input, kinds, &descriptor.takes));
             }
         }

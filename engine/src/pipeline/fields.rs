@@ -1,9 +1,10 @@
 //! Reads the engine's own keys with their types and limits. Knows notations and ranges, not what a key is for.
 
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 use tapedeck_sdk::options::{ByteSize, DurationText, FrequencyText};
 
 use super::tree::{Entry, Located, Table, Tree, readings};
@@ -32,47 +33,43 @@ pub(super) fn unknown_key(entry: &Entry, known: &[&str], place: &str) -> Diagnos
     ))
 }
 
-/// Whether the value is there at all: a variable without a value is not, and was reported.
-fn is_missing(entry: &Entry) -> bool {
-    entry.value.tree == Tree::Missing
+/// What was found, or a message that the value is of another type. A variable without a value was reported before.
+fn expect<T>(
+    entry: &Entry,
+    found: Option<T>,
+    expected: &str,
+    hint: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    if found.is_none() && entry.value.tree != Tree::Missing {
+        diagnostics.push(wrong_type(entry, expected, hint));
+    }
+    found
 }
 
 /// `true` or `false`.
 pub(super) fn truth(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<bool> {
-    match &entry.value.tree {
+    let found = match &entry.value.tree {
         Tree::Scalar(Value::Bool(truth)) => Some(*truth),
-        Tree::Variable(text) if matches!(text.as_str(), "true" | "false") => Some(text == "true"),
-        Tree::Missing => None,
-        _ => {
-            diagnostics.push(wrong_type(entry, "a boolean", "write `true` or `false`"));
-            None
-        }
-    }
+        Tree::Variable(text) => text.parse().ok(),
+        _ => None,
+    };
+    expect(entry, found, "a boolean", "write `true` or `false`", diagnostics)
 }
 
 /// A table.
 pub(super) fn table<'e>(entry: &'e Entry, diagnostics: &mut Diagnostics) -> Option<&'e Table> {
-    match &entry.value.tree {
-        Tree::Table(table) => Some(table),
-        Tree::Missing => None,
-        _ => {
-            diagnostics.push(wrong_type(entry, "a table", &format!("write `[{}]` or `{{ … }}`", entry.key)));
-            None
-        }
-    }
+    let found = if let Tree::Table(table) = &entry.value.tree { Some(table) } else { None };
+    expect(entry, found, "a table", &format!("write `[{}]` or `{{ … }}`", entry.key), diagnostics)
 }
 
 /// Text.
 pub(super) fn text<'e>(entry: &'e Entry, diagnostics: &mut Diagnostics) -> Option<&'e str> {
-    let text = entry.value.as_text();
-    if text.is_none() && !is_missing(entry) {
-        diagnostics.push(wrong_type(entry, "a string", "write it in quotation marks"));
-    }
-    text
+    expect(entry, entry.value.as_text(), "a string", "write it in quotation marks", diagnostics)
 }
 
 /// The number that a value is, or that a variable as a whole gave.
-fn as_number(value: &Located) -> Option<serde_json::Number> {
+fn as_number(value: &Located) -> Option<Number> {
     let numeric = |value: Value| if let Value::Number(number) = value { Some(number) } else { None };
     match &value.tree {
         Tree::Scalar(value) => numeric(value.clone()),
@@ -98,10 +95,7 @@ pub(super) fn frequency(
             }
         },
         (None, None) => {
-            if !is_missing(entry) {
-                diagnostics.push(wrong_type(entry, "a frequency", &example));
-            }
-            return None;
+            return expect(entry, None, "a frequency", &example, diagnostics);
         }
     };
     if number > above && number <= maximum {
@@ -118,17 +112,9 @@ pub(super) fn integer(
     range: RangeInclusive<u64>,
     diagnostics: &mut Diagnostics,
 ) -> Option<u64> {
-    let number = as_number(&entry.value).filter(|number| !number.is_f64());
-    let Some(number) = number else {
-        if !is_missing(entry) {
-            diagnostics.push(wrong_type(
-                entry,
-                "an integer",
-                &format!("write for example `{} = {}`", entry.key, range.end()),
-            ));
-        }
-        return None;
-    };
+    let found = as_number(&entry.value).filter(|number| !number.is_f64());
+    let hint = format!("write for example `{} = {}`", entry.key, range.end());
+    let number = expect(entry, found, "an integer", &hint, diagnostics)?;
     let within = number.as_u64().filter(|number| range.contains(number));
     if within.is_none() {
         let message =
@@ -145,22 +131,25 @@ pub(super) fn duration(
     diagnostics: &mut Diagnostics,
 ) -> Option<Duration> {
     let parsed = notation::<DurationText>(entry, "a duration", "5s", diagnostics)?.0;
-    if range.contains(&parsed) {
-        return Some(parsed);
-    }
-    let message = format!(
-        "\"{}\" must be {:?} to {}, found {}",
-        entry.key,
-        range.start(),
-        long(*range.end()),
-        as_written(entry)
-    );
-    diagnostics.push(bad_value(entry, message).hint("choose a duration within the limits"));
-    None
+    let limits = || format!("{:?} to {}", range.start(), long(*range.end()));
+    within(entry, parsed, range.contains(&parsed), limits, "a duration", diagnostics)
 }
 
-fn as_written(entry: &Entry) -> &str {
-    entry.value.as_text().unwrap_or_default()
+/// The value, or a message that it is out of its limits.
+fn within<T>(
+    entry: &Entry,
+    value: T,
+    is_within: bool,
+    limits: impl FnOnce() -> String,
+    what: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    if !is_within {
+        let found = entry.value.as_text().unwrap_or_default();
+        let message = format!("\"{}\" must be {}, found {found}", entry.key, limits());
+        diagnostics.push(bad_value(entry, message).hint(format!("choose {what} within the limits")));
+    }
+    is_within.then_some(value)
 }
 
 fn long(duration: Duration) -> String {
@@ -170,38 +159,22 @@ fn long(duration: Duration) -> String {
 
 /// A size in bytes within a range.
 pub(super) fn bytes(entry: &Entry, range: RangeInclusive<u64>, diagnostics: &mut Diagnostics) -> Option<u64> {
-    let parsed = notation::<ByteSize>(entry, "a size", "64MiB", diagnostics)?;
-    if range.contains(&parsed.0) {
-        return Some(parsed.0);
-    }
-    let (minimum, maximum) = (ByteSize(*range.start()), ByteSize(*range.end()));
-    let message = format!("\"{}\" must be {minimum} to {maximum}, found {}", entry.key, as_written(entry));
-    diagnostics.push(bad_value(entry, message).hint("choose a size within the limits"));
-    None
+    let parsed = notation::<ByteSize>(entry, "a size", "64MiB", diagnostics)?.0;
+    let limits = || format!("{} to {}", ByteSize(*range.start()), ByteSize(*range.end()));
+    within(entry, parsed, range.contains(&parsed), limits, "a size", diagnostics)
 }
 
-fn notation<T: std::str::FromStr<Err = String>>(
+fn notation<T: FromStr<Err = String>>(
     entry: &Entry,
     what: &str,
     example: &str,
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
-    let hint = || {
-        format!("write a number and a unit in quotation marks, for example `{} = \"{example}\"`", entry.key)
-    };
-    let Some(text) = entry.value.as_text() else {
-        if !is_missing(entry) {
-            diagnostics.push(wrong_type(entry, what, &hint()));
-        }
-        return None;
-    };
-    match text.parse() {
-        Ok(parsed) => Some(parsed),
-        Err(error) => {
-            diagnostics.push(bad_value(entry, error).hint(hint()));
-            None
-        }
-    }
+    let key = &entry.key;
+    let hint = format!("write a number and a unit in quotation marks, for example `{key} = \"{example}\"`");
+    let text = expect(entry, entry.value.as_text(), what, &hint, diagnostics)?;
+    let parsed = text.parse();
+    parsed.map_err(|error: String| diagnostics.push(bad_value(entry, error).hint(hint))).ok()
 }
 
 /// One of a few names.

@@ -56,7 +56,7 @@ pub fn read_from(name: &str, input: impl Read) -> Result<String, Diagnostics> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        let diagnostic = Diagnostic::new(Code::Syntax, at..at + 1, "this is no TOML: the text is not UTF-8");
+        let diagnostic = Diagnostic::new(Code::Syntax, at..at + 1, "invalid TOML: the text is not UTF-8");
         only(SourceText::new(name, text), diagnostic.hint("save the file with the encoding UTF-8"))
     })
 }

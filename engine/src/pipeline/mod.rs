@@ -2,6 +2,7 @@
 
 mod checks;
 mod fields;
+mod hints;
 mod inputs;
 mod load;
 mod options_table;
@@ -132,6 +133,13 @@ pub enum WhenFull {
     DropNewest,
     /// The frames that wait longest are dropped and counted.
     DropOldest,
+}
+
+impl Input {
+    /// The one stream that it names, if it is no glob.
+    pub(crate) fn stream_name(&self) -> Option<&str> {
+        self.stream.as_deref().filter(|stream| !tapedeck_sdk::names::is_glob(stream))
+    }
 }
 
 impl Default for SessionConfig {

@@ -2,15 +2,19 @@
 //!
 //! Knows the keys of the engine; of a plugin only its descriptor.
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tapedeck_sdk::{Factory, PluginKind};
 
+use super::hints::Hints;
 use super::references::{self, Reference};
+use super::schema::{self, Schema};
 use super::session::{QueuePatch, queue};
 use super::tree::{Entry, Located, Table, Tree};
-use super::{Span, fields, schema};
+use super::{Span, fields};
 use crate::Registry;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use tapedeck_sdk::names::{closest, did_you_mean, list};
@@ -50,8 +54,23 @@ pub(super) struct Declared {
     pub(super) queue: QueuePatch,
 }
 
+/// The plugins, with the schemas of those that were met: each is compiled once.
+struct Plugins<'r> {
+    registry: &'r Registry,
+    schemas: HashMap<*const Factory, Rc<Schema>>,
+    hints: Hints,
+}
+
+impl Plugins<'_> {
+    fn schema(&mut self, factory: &Arc<Factory>) -> Rc<Schema> {
+        let compile = || Rc::new(Schema::compile(&factory.descriptor().options));
+        self.schemas.entry(Arc::as_ptr(factory)).or_insert_with(compile).clone()
+    }
+}
+
 /// Reads all stages, in the order of the file.
 pub(super) fn read(root: &Table, registry: &Registry, diagnostics: &mut Diagnostics) -> Vec<Stage> {
+    let mut plugins = Plugins { registry, schemas: HashMap::new(), hints: Hints::new() };
     let mut stages = Vec::new();
     for (name, kind) in KINDS {
         let Some(entry) = root.get(name) else { continue };
@@ -59,7 +78,7 @@ pub(super) fn read(root: &Table, registry: &Registry, diagnostics: &mut Diagnost
         for entry in table.into_iter().flat_map(|table| &table.entries) {
             match &entry.value.tree {
                 Tree::Table(table) => {
-                    stages.push(stage(entry, table, *kind, registry, diagnostics));
+                    stages.push(stage(entry, table, *kind, &mut plugins, diagnostics));
                 }
                 Tree::Missing => {}
                 _ => {
@@ -79,10 +98,12 @@ fn stage(
     entry: &Entry,
     table: &Table,
     kind: PluginKind,
-    registry: &Registry,
+    plugins: &mut Plugins<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Stage {
-    let (factory, plugin_span) = plugin(entry, table, kind, registry, diagnostics);
+    let (factory, plugin_span) = plugin(entry, table, kind, plugins.registry, diagnostics);
+    let schema = factory.as_ref().map(|factory| plugins.schema(factory));
+    let has_option = |name: &str| schema.as_ref().is_some_and(|schema| schema.has_option(name));
     let mut stage = Stage {
         id: entry.key.clone(),
         id_span: entry.key_span.clone(),
@@ -110,20 +131,20 @@ fn stage(
             }
             ("inputs", PluginKind::Transform | PluginKind::Sink) => stage.read_inputs(key, diagnostics),
             ("queue", PluginKind::Transform | PluginKind::Sink) => shared = queue(key, diagnostics),
-            (name @ ("rate" | "inputs" | "queue"), _)
-                if !schema::has_option(stage.factory.as_deref(), name) =>
-            {
+            (name @ ("rate" | "inputs" | "queue"), _) if !has_option(name) => {
                 diagnostics.push(misplaced(key, kind));
             }
             _ => options.entries.push(key.clone()),
         }
     }
-    stage.forgive_typing_errors(&options);
+    stage.forgive_typing_errors(&options, has_option);
     for input in &mut stage.inputs {
         input.queue = input.queue.or(shared);
     }
     stage.options.tree = Tree::Table(options);
-    stage.check_options(diagnostics);
+    if let Some(schema) = &schema {
+        stage.check_options(schema, &plugins.hints, diagnostics);
+    }
     stage
 }
 
@@ -145,15 +166,13 @@ fn plugin(
     registry: &Registry,
     diagnostics: &mut Diagnostics,
 ) -> (Option<Arc<Factory>>, Span) {
-    let names = registry.names(kind);
-    let of_kind = || names.iter().map(String::as_str);
     let Some(key) = table.get("plugin") else {
         let near = table.entries.iter().find(|other| closest(&other.key, ["plugin"]).is_some());
         if let Some(other) = near {
             diagnostics.push(fields::unknown_key(other, &["plugin"], &format!("in a {kind}")));
             return (None, other.key_span.clone());
         }
-        let hint = format!("add `plugin = \"…\"`; {kind}s: {}", list(of_kind()));
+        let hint = format!("add `plugin = \"…\"`; {kind}s: {}", listed(registry, kind));
         let message = format!("the {kind} \"{}\" names no plugin", entry.key);
         diagnostics.push(Diagnostic::new(Code::MissingKey, entry.key_span.clone(), message).hint(hint));
         return (None, entry.key_span.clone());
@@ -184,24 +203,27 @@ fn plugin(
             let hint = format!(
                 "put it into `[{other_table}.{}]`, or choose one of the {kind}s: {}",
                 entry.key,
-                list(of_kind())
+                listed(registry, kind)
             );
             Diagnostic::new(Code::WrongPluginKind, span.clone(), message).hint(hint)
         }
         None => Diagnostic::new(Code::UnknownPlugin, span.clone(), format!("there is no {kind} \"{name}\""))
-            .hint(did_you_mean(name, of_kind(), &format!("{kind}s"))),
+            .hint(did_you_mean(name, registry.names(kind).iter().map(String::as_str), &format!("{kind}s"))),
     });
     (None, span)
 }
 
+/// The plugins of a kind, in a sentence.
+fn listed(registry: &Registry, kind: PluginKind) -> String {
+    list(registry.names(kind).iter().map(String::as_str))
+}
+
 impl Stage {
     /// A key that is nearly one of the engine's is reported as unknown; that the right one is missing need not be said too.
-    fn forgive_typing_errors(&mut self, options: &Table) {
-        let factory = self.factory.as_deref();
+    fn forgive_typing_errors(&mut self, options: &Table, has_option: impl Fn(&str) -> bool) {
         let nearly = |name: &str| {
-            options.entries.iter().any(|entry| {
-                !schema::has_option(factory, &entry.key) && closest(&entry.key, [name]).is_some()
-            })
+            let mut unknown = options.entries.iter().filter(|entry| !has_option(&entry.key));
+            unknown.any(|entry| closest(&entry.key, [name]).is_some())
         };
         self.inputs_sound &= !nearly("inputs");
         self.has_rate |= nearly("rate");
@@ -232,14 +254,14 @@ impl Stage {
     }
 
     /// Checks the plugin's options: first against the schema, which knows places, then by the plugin itself.
-    fn check_options(&mut self, diagnostics: &mut Diagnostics) {
+    fn check_options(&mut self, schema: &Schema, hints: &Hints, diagnostics: &mut Diagnostics) {
         let Some(factory) = &self.factory else { return };
         let engine_keys: &[&str] = if self.kind == PluginKind::Source {
             &["plugin", "rate"]
         } else {
             &["plugin", "inputs", "queue"]
         };
-        let sound = schema::check(&factory.descriptor().options, &mut self.options, engine_keys, diagnostics);
+        let sound = schema::check(schema, &mut self.options, engine_keys, hints, diagnostics);
         if !sound || self.options.is_incomplete() {
             return;
         }
@@ -322,7 +344,8 @@ fn declared(item: &Located, diagnostics: &mut Diagnostics) -> Option<Declared> {
 }
 
 fn check_ids(stages: &[Stage], diagnostics: &mut Diagnostics) {
-    for (at, stage) in stages.iter().enumerate() {
+    let mut first_of: HashMap<&str, &Stage> = HashMap::with_capacity(stages.len());
+    for stage in stages {
         let Stage { id, id_span, .. } = stage;
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if id.is_empty() || id.len() > ID_LENGTH_MAX || !id.chars().all(allowed) {
@@ -332,7 +355,8 @@ fn check_ids(stages: &[Stage], diagnostics: &mut Diagnostics) {
             );
             diagnostics.push(Diagnostic::new(Code::BadId, id_span.clone(), message).hint(hint));
         }
-        if let Some(first) = stages[..at].iter().find(|other| other.id == *id) {
+        let first = *first_of.entry(id).or_insert(stage);
+        if !std::ptr::eq(first, stage) {
             let message =
                 format!("the id \"{id}\" is given twice: to a {} and to a {}", first.kind, stage.kind);
             diagnostics.push(

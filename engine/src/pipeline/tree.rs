@@ -88,6 +88,15 @@ impl Located {
         }
     }
 
+    /// How many values there are inside, this one included.
+    pub(crate) fn count(&self) -> usize {
+        1 + match &self.tree {
+            Tree::Array(items) => items.iter().map(Self::count).sum(),
+            Tree::Table(table) => table.entries.iter().map(|entry| entry.value.count()).sum(),
+            Tree::Scalar(_) | Tree::Variable(_) | Tree::Missing => 0,
+        }
+    }
+
     /// The value as JSON, without places.
     pub(crate) fn to_json(&self) -> Value {
         match &self.tree {
@@ -156,8 +165,7 @@ pub(super) fn parse(source: &SourceText, diagnostics: &mut Diagnostics) -> Optio
 }
 
 fn duplicate(source: &SourceText, span: &Span) -> (Diagnostic, bool) {
-    let line_start = source.text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
-    let before = source.text[line_start..span.start].trim();
+    let before = source.text[source.line_start(span.start)..span.start].trim();
     let key = source.slice(span);
     let is_header = before.starts_with('[');
     let stage = ["[sources.", "[transforms.", "[sinks."].contains(&before);
@@ -191,8 +199,7 @@ fn syntax_error(source: &SourceText, span: &Span, message: &str) -> Diagnostic {
         }
         _ => "TOML is made of `[table]` headers and lines of `key = value`".to_owned(),
     };
-    let diagnostic =
-        Diagnostic::new(Code::Syntax, span.clone(), format!("this is no TOML: {what}")).hint(hint);
+    let diagnostic = Diagnostic::new(Code::Syntax, span.clone(), format!("invalid TOML: {what}")).hint(hint);
     match expected {
         Some(expected) if expected != "nothing" => diagnostic.label(format!("expected {expected}")),
         _ => diagnostic,

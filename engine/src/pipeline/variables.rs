@@ -4,16 +4,19 @@
 //! one variable and nothing else (`rate = "${RATE:-60}"`) may also stand where a number or a boolean is expected. `$${` is
 //! a plain `${`. A variable that is set but empty counts as missing where there is a default, as in a shell.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Span;
+use super::hints::Hints;
+use super::load::TEXT_BYTES_MAX;
 use super::tree::{Located, Table, Tree};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceText};
-use tapedeck_sdk::names::closest;
 
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// Where the values of variables come from.
 pub struct Variables {
-    settings: Vec<(String, String)>,
+    settings: BTreeMap<String, String>,
     lookup: Box<Lookup>,
 }
 
@@ -21,7 +24,7 @@ impl Variables {
     /// Variables that `lookup` (the environment) finds.
     #[must_use]
     pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { settings: Vec::new(), lookup: Box::new(lookup) }
+        Self { settings: BTreeMap::new(), lookup: Box::new(lookup) }
     }
 
     /// No variables at all.
@@ -33,7 +36,7 @@ impl Variables {
     /// Adds a setting, which counts more than what `lookup` finds. The last one of a name counts.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
+        self.settings.insert(name.into(), value.into());
         self
     }
 
@@ -51,13 +54,8 @@ impl Variables {
         }
     }
 
-    fn setting(&self, name: &str) -> Option<String> {
-        let setting = self.settings.iter().rev().find(|(key, _)| key == name);
-        setting.map(|(_, value)| value.clone())
-    }
-
     fn find(&self, name: &str) -> Option<String> {
-        self.setting(name).or_else(|| (self.lookup)(name))
+        self.settings.get(name).cloned().or_else(|| (self.lookup)(name))
     }
 
     /// A text with its variables replaced.
@@ -82,7 +80,7 @@ impl Variables {
     fn is_environment(&self, piece: &Piece<'_>) -> bool {
         let Piece::Variable { name, default } = *piece else { return false };
         let found = (self.lookup)(name).filter(|value| default.is_none() || !value.is_empty());
-        self.setting(name).is_none() && found.is_some()
+        !self.settings.contains_key(name) && found.is_some()
     }
 }
 
@@ -99,12 +97,13 @@ pub(super) fn replace(
     variables: &Variables,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut replacer = Replacer { source, variables, diagnostics, used: Vec::new() };
+    let (used, hints, left) = (BTreeSet::new(), Hints::new(), Some(TEXT_BYTES_MAX));
+    let mut replacer = Replacer { source, variables, diagnostics, used, hints, left };
     replacer.table(table);
-    let used = std::mem::take(&mut replacer.used);
-    for (name, _) in variables.settings.iter().filter(|(name, _)| !used.contains(name)) {
+    let Replacer { used, hints, .. } = replacer;
+    for name in variables.settings.keys().filter(|name| !used.contains(*name)) {
         let message = format!("the setting \"{name}\" is used nowhere in the pipeline");
-        let hint = match closest(name, used.iter().map(String::as_str)) {
+        let hint = match hints.closest(name, used.iter().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("the pipeline asks for it as `${{{name}}}`"),
         };
@@ -116,7 +115,10 @@ struct Replacer<'a> {
     source: &'a SourceText,
     variables: &'a Variables,
     diagnostics: &'a mut Diagnostics,
-    used: Vec<String>,
+    used: BTreeSet<String>,
+    hints: Hints,
+    /// How many bytes of values there may still be: a short text can ask for a long value many times. `None` after there were too many.
+    left: Option<usize>,
 }
 
 /// One piece of a string.
@@ -179,20 +181,35 @@ impl Replacer<'_> {
                 None
             }
             Piece::Variable { name, default } => {
-                self.used.push(name.to_owned());
+                self.used.insert(name.to_owned());
                 let span = self.place(&format!("${{{name}"), whole, rest);
-                let found = self.variables.value(name, default);
-                if found.is_none() {
+                let Some(found) = self.variables.value(name, default) else {
                     self.missing(name, span.start..span.end + 1);
-                }
-                found
+                    return None;
+                };
+                self.afford(found, span)
             }
         }
     }
 
+    /// The value, unless it is one too many.
+    fn afford(&mut self, value: String, span: Span) -> Option<String> {
+        self.left = self.left?.checked_sub(value.len());
+        if self.left.is_none() {
+            let message =
+                format!("the values of all variables have more than {TEXT_BYTES_MAX} bytes together");
+            self.diagnostics
+                .push(Diagnostic::new(Code::TooLarge, span, message).hint("use shorter values, or fewer"));
+        }
+        self.left.map(|_| value)
+    }
+
     fn missing(&mut self, name: &str, span: Span) {
-        let set = self.variables.settings.iter().map(|(key, _)| key.as_str());
-        let near = closest(name, set).map_or(String::new(), |near| format!("did you mean \"{near}\"? or "));
+        let set = self.variables.settings.keys().map(String::as_str);
+        let near = self
+            .hints
+            .closest(name, set)
+            .map_or(String::new(), |near| format!("did you mean \"{near}\"? or "));
         self.diagnostics.push(
             Diagnostic::new(Code::MissingVariable, span, format!("the variable \"{name}\" is not set")).hint(format!(
                 "{near}set it with `--set {name}=value` or in the environment, or give a default: `${{{name}:-value}}`"
@@ -200,9 +217,13 @@ impl Replacer<'_> {
         );
     }
 
-    /// Where the text stands in what is left of the string; the whole string if escapes hide it.
+    /// Where the text stands in what is left of the string; the whole string if escapes hide it. After one that is hidden all are taken
+    /// to be, or each would be looked for in all that is left.
     fn place(&self, text: &str, whole: &Span, rest: &mut Span) -> Span {
-        let Some(at) = self.source.slice(rest).find(text) else { return whole.clone() };
+        let Some(at) = self.source.slice(rest).find(text) else {
+            rest.start = rest.end;
+            return whole.clone();
+        };
         let found = rest.start + at..rest.start + at + text.len();
         rest.start = found.end;
         found

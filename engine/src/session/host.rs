@@ -31,7 +31,7 @@ pub(crate) struct StageHost {
 /// What a sink's inputs have lost, and the streams that they came from.
 pub(crate) struct Accounts {
     pub(crate) inputs: Vec<Arc<InputStats>>,
-    pub(crate) streams: Vec<Arc<StreamStats>>,
+    pub(crate) streams: Arc<[Arc<StreamStats>]>,
 }
 
 impl Host for StageHost {

@@ -66,6 +66,11 @@ impl Guess {
         }
     }
 
+    /// How many values there were, nulls included.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The type that all values have. Text, when they have no other in common, or there are none.
     pub(crate) fn data_type(&self) -> DataType {
         let only =

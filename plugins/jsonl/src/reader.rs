@@ -11,6 +11,11 @@ use crate::infer::Guess;
 use crate::parse;
 use crate::rows::JsonRows;
 
+/// How many different keys lines may have, however few each of them has.
+const SPARSE_KEYS_MAX: usize = 4_096;
+/// How many columns there may be for each value where there are more keys.
+const EMPTY_PER_VALUE_MAX: u64 = 64;
+
 /// JSON lines.
 pub struct JsonlFormat;
 
@@ -37,6 +42,7 @@ impl Format for JsonlFormat {
         if let (0, Some(Ending::Malformed(what))) = (rows, cursor.ending()) {
             return Err(Error::data(format!("not JSON lines: {what}: {}", path.display())));
         }
+        check_density(path, rows, &guesses)?;
         let schema = schema(&stream_name(path), cursor.rows().names(), &guesses, rows)?;
         Ok(Box::new(LineRecording::new(cursor, schema)?))
     }
@@ -60,6 +66,21 @@ fn survey(path: &Path) -> Result<(Cursor, Vec<Guess>), Error> {
     // Keys of a line that turned out to be none are there too.
     guesses.resize(cursor.rows().names().len(), Guess::default());
     Ok((cursor, guesses))
+}
+
+/// Refuses lines that are no table: a frame has all columns, so that few lines with keys of their own would become the product of both.
+fn check_density(path: &Path, rows: u64, guesses: &[Guess]) -> Result<(), Error> {
+    let (keys, values) = (guesses.len(), guesses.iter().map(Guess::count).sum::<u64>());
+    if keys <= SPARSE_KEYS_MAX || values >= rows.saturating_mul(keys as u64) / EMPTY_PER_VALUE_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "not a table: {rows} lines have {keys} different keys, and of these {values} values in all: {}",
+        path.display()
+    );
+    Err(Error::data(message).with_hint(format!(
+        "with more than {SPARSE_KEYS_MAX} keys a line must have one in {EMPTY_PER_VALUE_MAX} of them on average"
+    )))
 }
 
 fn schema(name: &str, keys: &[String], guesses: &[Guess], rows: u64) -> Result<Arc<StreamSchema>, Error> {

@@ -405,3 +405,27 @@ fn a_device_without_room_gives_an_error_with_its_path() {
     let error = sink.flush().unwrap_err();
     assert!(error.kind == ErrorKind::Io && error.message.ends_with("rows.jsonl"), "{error}");
 }
+
+/// Lines of which each has keys that no other has.
+fn lines_with_keys_of_their_own(lines: usize, keys: usize) -> String {
+    let line = |at: usize| {
+        let own = (0..keys).map(|key| format!("\"k{at}_{key}\":1")).collect::<Vec<_>>().join(",");
+        format!("{{{own}}}\n")
+    };
+    (0..lines).map(line).collect()
+}
+
+#[test]
+fn keys_that_grow_line_by_line_are_read_up_to_a_limit_and_then_refused() {
+    let rows = |text: &str| {
+        read_text(text.as_bytes()).map(|(_, batches)| batches.iter().map(Batch::rows).sum::<usize>())
+    };
+    assert_eq!(rows(&lines_with_keys_of_their_own(500, 1)).unwrap(), 500);
+    // Half of the columns are empty in each line: a wide table, but one.
+    assert_eq!(rows(&lines_with_keys_of_their_own(2, 4_000)).unwrap(), 2);
+    let error = rows(&lines_with_keys_of_their_own(5_000, 1)).unwrap_err();
+    assert!(error.message.starts_with("not a table: 5000 lines have 5000 different keys"), "{error}");
+    assert!(error.hint.is_some_and(|hint| hint.contains("4096")));
+    let error = rows(&lines_with_keys_of_their_own(70_000, 1)).unwrap_err();
+    assert!(error.message.contains("not a table"), "{error}");
+}

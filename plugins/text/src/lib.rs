@@ -8,6 +8,9 @@
 //! terminal's scrollback. Only output counts; what was typed shows where it was echoed.
 //!
 //! After each `flush` the file has everything up to the screen as it is; the screen's lines are written over as they change.
+//! A few bytes of output can fill a screen again and again. A character is repeated for one line at most, and where a frame makes more than 64
+//! times its bytes and 8 MiB, the lines above that are left out: the text says so, and the frame counts as failed.
+//!
 //! An asciicast has the recording itself: from a text nothing can be played.
 
 mod options;

@@ -1,7 +1,7 @@
 //! A terminal that nobody looks at: output goes in, lines come out as they leave the screen. Knows nothing of files.
 
 use avt::parser::Function;
-use avt::{Line, Observation, Observer, Operation, Terminal};
+use avt::{Line, Observation, Observer, Operation, Parser, Terminal};
 use tapedeck_kit::Utf8Joiner;
 use tapedeck_sdk::kinds::terminal::Size;
 
@@ -11,9 +11,16 @@ const CELLS_MAX: u16 = 2000;
 /// A line that was wrapped for longer than this is broken. Nobody reads it, but it has to be kept until it ends.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// How many bytes of text may leave the screen for each byte of output, and how many more at any time. A few bytes can fill a screen
+/// again and again; what people read never comes near.
+const TEXT_PER_BYTE_MAX: usize = 64;
+const TEXT_SPARE_BYTES: usize = 8 << 20;
+
 /// A screen and what has left it.
 pub(crate) struct Screen {
     terminal: Terminal,
+    parser: Parser,
+    columns: usize,
     joiner: Utf8Joiner,
     scrolled: Scrolled,
     /// Whether a terminal's driver has seen to it that each line begins on the left. What comes out of pipes has ends of lines only.
@@ -24,7 +31,14 @@ impl Screen {
     pub(crate) fn new(size: Size) -> Self {
         let (columns, rows) = cells(size);
         let terminal = Terminal::new(columns, rows).expect("a size has neither no columns nor no rows");
-        Self { terminal, joiner: Utf8Joiner::default(), scrolled: Scrolled::default(), driven: false }
+        Self {
+            terminal,
+            parser: Parser::new(),
+            columns,
+            joiner: Utf8Joiner::default(),
+            scrolled: Scrolled { room: TEXT_SPARE_BYTES, ..Scrolled::default() },
+            driven: false,
+        }
     }
 
     /// The output is that of a terminal.
@@ -34,25 +48,26 @@ impl Screen {
 
     pub(crate) fn resize(&mut self, size: Size) {
         let (columns, rows) = cells(size);
+        self.columns = columns;
         self.terminal.resize_with(columns, rows, &mut self.scrolled);
     }
 
     /// Shows output.
     pub(crate) fn show(&mut self, data: &[u8]) {
-        let (terminal, scrolled) = (&mut self.terminal, &mut self.scrolled);
-        let driven = self.driven;
-        self.joiner.push(data, |text| {
-            if driven {
-                terminal.feed_with(text, &mut *scrolled);
-                return;
-            }
-            for (index, line) in text.split('\n').enumerate() {
-                if index > 0 {
-                    terminal.feed_with("\r\n", &mut *scrolled);
-                }
-                terminal.feed_with(line, &mut *scrolled);
-            }
+        let Self { terminal, parser, columns, joiner, scrolled, driven } = self;
+        scrolled.room = scrolled.room.saturating_add(data.len().saturating_mul(TEXT_PER_BYTE_MAX));
+        joiner.push(data, |text| {
+            let returns = |character| (character == '\n' && !*driven).then_some('\r');
+            let characters =
+                text.chars().flat_map(|character| returns(character).into_iter().chain([character]));
+            let functions = characters.filter_map(|character| parser.feed(character));
+            terminal.execute_with(functions.map(|function| on_one_line(function, *columns)), &mut *scrolled);
         });
+    }
+
+    /// How many lines were left out since the last call, because a few bytes of output made too many of them.
+    pub(crate) fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.scrolled.left_out)
     }
 
     /// Gives `put` the lines that have left the screen since the last call.
@@ -62,10 +77,19 @@ impl Screen {
 
     /// The lines that are still on the screen, and so may change; empty ones at the end are left out.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut rest = Scrolled { pending: self.scrolled.pending.clone(), ready: Vec::new() };
+        let pending = self.scrolled.pending.clone();
+        let mut rest = Scrolled { pending, room: usize::MAX, ..Scrolled::default() };
         self.terminal.primary_screen().all_lines().for_each(|line| rest.push(line));
         rest.end();
         rest.ready
+    }
+}
+
+/// A character is repeated for the length of a line at most, as terminals do it.
+fn on_one_line(function: Function, columns: usize) -> Function {
+    match function {
+        Function::Rep(times) => Function::Rep(times.min(u16::try_from(columns).unwrap_or(u16::MAX))),
+        other => other,
     }
 }
 
@@ -78,11 +102,26 @@ fn cells(size: Size) -> (usize, usize) {
 struct Scrolled {
     pending: String,
     ready: Vec<String>,
+    /// How many bytes may still leave the screen.
+    room: usize,
+    left_out: u64,
 }
 
 impl Scrolled {
     fn push(&mut self, row: &Line) {
+        let start = self.pending.len();
         self.pending.extend(row.chars());
+        // What is blank at the end of a line costs nothing in the file.
+        let length = self.pending[start..].trim_end().len();
+        if let Some(room) = self.room.checked_sub(length) {
+            self.room = room;
+        } else {
+            self.left_out += 1;
+            self.pending.truncate(start);
+            if start == 0 {
+                return;
+            }
+        }
         if !row.is_wrapped() || self.pending.len() > LINE_BYTES_MAX {
             self.ready.push(self.pending.trim_end().to_owned());
             self.pending.clear();
@@ -106,10 +145,12 @@ impl Observer for Scrolled {
     fn before(&mut self, context: &mut Observation<'_>, operation: &Operation) {
         // A reset clears the screen without scrolling it away; what was on it was seen all the same.
         if matches!(operation, Operation::Function(Function::Ris)) {
-            let mut shown = Self { pending: std::mem::take(&mut self.pending), ready: Vec::new() };
+            let pending = std::mem::take(&mut self.pending);
+            let mut shown = Self { pending, room: self.room, ..Self::default() };
             context.terminal().primary_screen().all_lines().for_each(|line| shown.push(line));
             shown.end();
             self.ready.append(&mut shown.ready);
+            (self.room, self.left_out) = (shown.room, self.left_out + shown.left_out);
         }
     }
 

@@ -5,7 +5,7 @@ use tapedeck_sdk::kinds::terminal::Columns;
 use tapedeck_sdk::prelude::*;
 
 use crate::options::TextOptions;
-use crate::transcript::Transcript;
+use crate::transcript::{Style, Transcript};
 
 /// Writes what each connection showed into a file of its own.
 pub(crate) struct TextSink(Recordings<Transcript>);
@@ -43,7 +43,8 @@ impl OpenSink for TextSink {
         let mut recordings = Recordings::new(context.host.clone());
         for schema in inputs {
             let files = Files::new(schema, inputs.len(), options.path.as_deref(), &context, "txt");
-            recordings.add_stream(Columns::of(schema)?, files, options.size());
+            let style = Style { size: options.size(), host: context.host.clone() };
+            recordings.add_stream(Columns::of(schema)?, files, style);
         }
         Ok(Self(recordings))
     }

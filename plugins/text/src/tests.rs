@@ -179,6 +179,39 @@ fn bytes_of_a_transfer_are_not_shown() {
         ("a", "c", br#"{"output_as":"bytes"}"#),
         ("a", "o", b"\0\xffnoise"),
     ]);
-    desk.sink.finish().unwrap();
+    desk.finish();
     assert_eq!(desk.text("demo.txt"), "text\n");
+}
+
+#[test]
+fn a_character_is_repeated_for_one_line_at_most() {
+    assert_eq!(text("10x3", b"x\x1b[65535b\r\nend"), format!("{}\nend\n", "x".repeat(11)));
+    let mut desk = Desk::new(&json!({}), true);
+    let repeats = b"x\x1b[65535b".repeat(30_000);
+    desk.write(&[("a", "r", b"80x24"), ("a", "o", &repeats)]);
+    desk.finish();
+    assert!(desk.text("demo.txt").len() <= 81 * 30_000 + 1_000, "65535 characters for each 9 bytes");
+    assert_eq!(desk.refused, 0);
+}
+
+#[test]
+fn output_that_makes_too_much_text_is_left_out_and_counted() {
+    // Five bytes fill the screen and reset it: what was on it goes into the text.
+    let fills = b"\x1b#8\x1bc".repeat(1_000);
+    let mut desk = Desk::new(&json!({}), true);
+    desk.write(&[("a", "r", b"500x100"), ("a", "o", &fills), ("a", "o", b"the end\r\n")]);
+    desk.finish();
+    let text = desk.text("demo.txt");
+    assert!(text.len() < (9 << 20) && text.ends_with("the end\n"), "{} bytes", text.len());
+    let said = text.lines().find(|line| line.starts_with('[')).expect("the text says so");
+    assert!(said.ends_with("lines left out: a few bytes of output make too much text]"), "{said}");
+    assert_eq!(desk.refused, 1, "the frame that made too much");
+}
+
+#[test]
+fn empty_lines_on_a_wide_screen_are_not_too_much() {
+    let mut desk = Desk::new(&json!({}), true);
+    desk.write(&[("a", "r", b"2000x3"), ("a", "o", &b"\r\n".repeat(20_000)), ("a", "o", b"end")]);
+    desk.finish();
+    assert_eq!((desk.text("demo.txt").len(), desk.refused), (20_004, 0));
 }

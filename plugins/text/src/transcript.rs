@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tapedeck_kit::terminal::{Recording, Taken};
 use tapedeck_sdk::kinds::terminal::{Code, Size};
@@ -23,6 +24,8 @@ pub(crate) struct Transcript {
     /// Bytes of the file that will not change any more.
     length: u64,
     changed: bool,
+    /// Whether it was said that lines are left out.
+    said: bool,
     /// Whether the output is bytes of a transfer, which are not shown.
     bytes: bool,
 }
@@ -33,7 +36,27 @@ fn is_bytes(facts: &[u8]) -> bool {
         .is_ok_and(|facts| facts.get("output_as").is_some_and(|value| value == "bytes"))
 }
 
+/// What all transcripts of a stream have in common.
+pub(crate) struct Style {
+    pub(crate) size: Size,
+    pub(crate) host: Arc<dyn Host>,
+}
+
 impl Transcript {
+    /// Says in the text where lines are left out, and once to the user. Whether some are.
+    fn leave_out(&mut self, host: &dyn Host) -> bool {
+        let count = self.screen.take_left_out();
+        if count == 0 {
+            return false;
+        }
+        let what = format!("{count} lines left out: a few bytes of output make too much text");
+        self.lines.extend_from_slice(format!("[{what}]\n").as_bytes());
+        if !std::mem::replace(&mut self.said, true) {
+            host.warn(&format!("{what}: {}", self.path.display()));
+        }
+        true
+    }
+
     fn gather(&mut self) -> Result<(), Error> {
         let lines = &mut self.lines;
         self.screen.take_scrolled(|line| {
@@ -66,7 +89,7 @@ impl Transcript {
 }
 
 impl Recording for Transcript {
-    type Style = Size;
+    type Style = Style;
 
     fn begin(
         input: usize,
@@ -74,16 +97,17 @@ impl Recording for Transcript {
         _at: Timestamp,
         stem: &Path,
         _open: usize,
-        style: &Size,
+        style: &Style,
         host: &dyn Host,
     ) -> Result<Self, Error> {
         let path = host.artifact(&stem.with_added_extension("txt"), Role::RecordingOf(input))?;
         let file = File::create(&path).map_err(|error| Error::io("make the file", &path, &error))?;
-        let screen = Screen::new(*style);
-        Ok(Self { file, path, screen, lines: Vec::new(), length: 0, changed: false, bytes: false })
+        let screen = Screen::new(style.size);
+        let lines = Vec::new();
+        Ok(Self { file, path, screen, lines, length: 0, changed: false, bytes: false, said: false })
     }
 
-    fn take(&mut self, _at: Timestamp, code: Code, data: &[u8], _style: &Size) -> Result<Taken, Error> {
+    fn take(&mut self, _at: Timestamp, code: Code, data: &[u8], style: &Style) -> Result<Taken, Error> {
         match code {
             Code::Output if self.bytes => return Ok(Taken::LeftOut),
             Code::Output => self.screen.show(data),
@@ -102,14 +126,15 @@ impl Recording for Transcript {
             Code::Input | Code::Mark | Code::Echo => return Ok(Taken::LeftOut),
         }
         self.changed = true;
-        self.gather().map(|()| Taken::Yes)
+        let (gathered, left_out) = (self.gather(), self.leave_out(style.host.as_ref()));
+        gathered.map(|()| if left_out { Taken::No } else { Taken::Yes })
     }
 
     fn flush(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.changed) { self.write() } else { Ok(()) }
     }
 
-    fn finish(mut self, _error: Option<&Error>, _style: &Size) -> Result<(), Error> {
+    fn finish(mut self, _error: Option<&Error>, _style: &Style) -> Result<(), Error> {
         self.write()
     }
 }

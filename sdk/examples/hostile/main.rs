@@ -46,6 +46,7 @@ impl Hostile {
                 self.hoard.push(vec![1; 1 << 20]);
             },
             "trap" => panic!("as I was told"),
+            "exit" => std::process::exit(0),
             "schema" => {
                 let schema = StreamSchema::builder(&self.context.id, Kind::Attributes)
                     .field("another", DataType::Int8)

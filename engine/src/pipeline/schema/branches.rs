@@ -1,102 +1,97 @@
 //! `anyOf` and `oneOf`: finds out which branch was meant, so that the message is about that one and not about all.
 
-use serde_json::Value;
-
-use super::scalar::{all_constants, no_choice};
-use super::view::{constant_text, example, types};
-use super::{Checker, Fault, Faults, Path};
+use super::scalar::no_choice;
+use super::tree::{Id, Node, Type};
+use super::words::constant_text;
+use super::{Checker, Fault, Path, wrong_type};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::pipeline::tree::{Located, Tree};
 
+/// A branch, and what is wrong with the value if it was meant.
+type Attempt = (Id, Vec<Fault>);
+
 impl Checker<'_> {
     /// Checks a value against branches of which one must take it.
-    pub(super) fn branches(&self, branches: &[Value], value: &Located, path: &Path, faults: &mut Faults) {
-        let branches: Vec<&Value> = branches.iter().map(|branch| self.view.resolve(branch)).collect();
-        if branches.iter().any(|branch| self.is_sound(branch, value)) {
+    pub(super) fn branches(&self, group: &[Id], value: &Located, path: &Path, faults: &mut Vec<Fault>) {
+        let mut attempts: Vec<Attempt> = Vec::with_capacity(group.len());
+        for branch in group.iter().map(|branch| self.schema.resolve(*branch)) {
+            let found = self.faults(branch, value, &path.deeper());
+            if found.is_empty() {
+                return;
+            }
+            attempts.push((branch, found));
+        }
+        attempts.retain(|(branch, _)| !self.schema.node(*branch).is_null());
+        if self.tagged(&mut attempts, value, path, faults) {
             return;
         }
-        // A TOML value is never null: such a branch only says that the option may be left out.
-        let meant: Vec<&Value> =
-            branches.into_iter().filter(|branch| branch.get("type") != Some(&Value::from("null"))).collect();
-        if let Some(found) = self.tagged(&meant, value, path) {
-            faults.list.extend(found);
+        let names = value.as_text().and_then(|_| self.text_choices(&attempts));
+        if let Some(names) = names {
+            faults.push(no_choice(&names, value, path));
             return;
         }
-        if value.as_text().is_some()
-            && let Some(names) = all_constants(&of_type(&meant, "string"))
-        {
-            faults.push(path, no_choice(&names, value, path));
-            return;
-        }
-        let mut attempts: Vec<Vec<Fault>> =
-            meant.iter().map(|branch| self.attempt(branch, value, path)).collect();
+        let meant: Vec<Id> = attempts.iter().map(|(branch, _)| *branch).collect();
         attempts
-            .retain(|attempt| !attempt.iter().any(|fault| fault.is_type && fault.depth <= path.depth + 1));
-        let best = attempts.into_iter().min_by_key(|attempt| {
-            (attempt.len(), std::cmp::Reverse(attempt.iter().map(|fault| fault.depth).max()))
+            .retain(|(_, found)| !found.iter().any(|fault| fault.is_type && fault.depth <= path.depth + 1));
+        let best = attempts.into_iter().min_by_key(|(_, found)| {
+            (found.len(), std::cmp::Reverse(found.iter().map(|fault| fault.depth).max()))
         });
         match best {
-            Some(attempt) => faults.list.extend(attempt),
-            None => faults.push(path, self.none_fits(&meant, value, path)),
+            Some((_, found)) => faults.extend(found),
+            None => faults.push(Fault::new(path, self.none_fits(&meant, value, path))),
         }
     }
 
-    fn attempt(&self, schema: &Value, value: &Located, path: &Path) -> Vec<Fault> {
-        let mut faults = Faults::default();
-        self.value(schema, value, &path.deeper(), &mut faults);
-        faults.list
+    /// The names that the branches for texts take, if they take nothing else.
+    fn text_choices(&self, attempts: &[Attempt]) -> Option<Vec<String>> {
+        let nodes = attempts.iter().map(|(branch, _)| self.schema.node(*branch));
+        let of_text = nodes.filter(|node| {
+            node.types.contains(&Type::Text) || (node.types.is_empty() && node.constants.is_some())
+        });
+        let each: Vec<Vec<String>> = of_text.map(|node| node.constant_texts()).collect();
+        (!each.is_empty() && !each.iter().any(Vec::is_empty)).then(|| each.concat())
     }
 
-    fn none_fits(&self, meant: &[&Value], value: &Located, path: &Path) -> Diagnostic {
-        let mut texts: Vec<String> = meant.iter().map(|branch| self.view.text_of(branch)).collect();
+    fn none_fits(&self, meant: &[Id], value: &Located, path: &Path) -> Diagnostic {
+        let mut texts: Vec<String> = meant.iter().map(|branch| self.schema.text(*branch)).collect();
         texts.dedup();
-        let expected = texts.join(" or ");
-        let hint = match meant.first().and_then(|first| first.as_object()) {
-            Some(first) => example(first, &expected),
-            None => format!("write {expected}"),
-        };
-        let message = format!("\"{}\" must be {expected}, found {}", path.text, value.type_name());
-        Diagnostic::new(Code::WrongType, value.span.clone(), message)
-            .label(format!("expected {expected}"))
-            .hint(hint)
+        let nothing = Node::default();
+        let first = meant.first().map_or(&nothing, |first| self.schema.node(*first));
+        wrong_type(value, path, &texts.join(" or "), first)
     }
 
     /// Branches that a key with a constant tells apart (`type = "…"`): the one that the key names, or what is wrong with the key.
-    fn tagged(&self, meant: &[&Value], value: &Located, path: &Path) -> Option<Vec<Fault>> {
-        let Tree::Table(table) = &value.tree else { return None };
-        let constant = |branch: &Value, tag: &str| -> Option<Value> {
-            branch.get("properties")?.get(tag)?.get("const").cloned()
+    /// Whether they are such branches.
+    fn tagged(
+        &self,
+        attempts: &mut [Attempt],
+        value: &Located,
+        path: &Path,
+        faults: &mut Vec<Fault>,
+    ) -> bool {
+        let Tree::Table(table) = &value.tree else { return false };
+        let constant = |branch: Id, tag: &str| {
+            let property = *self.schema.node(branch).properties.get(tag)?;
+            self.schema.node(property).constant()
         };
-        let first = meant.first()?.get("properties")?.as_object()?;
-        let tag = first.keys().find(|tag| meant.iter().all(|branch| constant(branch, tag).is_some()))?;
-        let names: Vec<String> =
-            meant.iter().filter_map(|branch| constant(branch, tag)).map(|c| constant_text(&c)).collect();
-        let mut faults = Faults::default();
+        let Some(&(first, _)) = attempts.first() else { return false };
+        let mut tags = self.schema.node(first).properties.keys();
+        let tells = |tag: &&String| attempts.iter().all(|(branch, _)| constant(*branch, tag).is_some());
+        let Some(tag) = tags.find(tells) else { return false };
+        let constants = attempts.iter().filter_map(|(branch, _)| constant(*branch, tag));
+        let names: Vec<String> = constants.map(constant_text).collect();
         let Some(entry) = table.get(tag) else {
-            let message = format!("the option \"{tag}\" is missing in \"{}\"", path.text);
+            let message = format!("the option \"{tag}\" is missing in \"{path}\"");
             let hint = format!("add `{tag} = \"{}\"`, or another of: {}", names[0], names.join(", "));
-            faults.push(path, Diagnostic::new(Code::MissingKey, value.span.clone(), message).hint(hint));
-            return Some(faults.list);
+            let missing = Diagnostic::new(Code::MissingKey, value.span.clone(), message).hint(hint);
+            faults.push(Fault::new(path, missing));
+            return true;
         };
         let found = entry.value.to_json();
-        match meant.iter().find(|branch| constant(branch, tag).as_ref() == Some(&found)) {
-            Some(branch) => Some(self.attempt(branch, value, path)),
-            None => {
-                faults.push(path, no_choice(&names, &entry.value, &path.key(tag)));
-                Some(faults.list)
-            }
+        match attempts.iter_mut().find(|(branch, _)| constant(*branch, tag) == Some(&found)) {
+            Some((_, found)) => faults.append(found),
+            None => faults.push(no_choice(&names, &entry.value, &path.key(tag))),
         }
+        true
     }
-}
-
-/// The branches that take values of the type.
-fn of_type<'v>(branches: &[&'v Value], name: &str) -> Vec<&'v Value> {
-    let takes = |branch: &Value| {
-        branch.as_object().is_some_and(|branch| {
-            let types = types(branch);
-            types.contains(&name)
-                || (types.is_empty() && (branch.contains_key("const") || branch.contains_key("enum")))
-        })
-    };
-    branches.iter().filter(|branch| takes(branch)).copied().collect()
 }

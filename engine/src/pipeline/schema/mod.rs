@@ -8,71 +8,92 @@
 
 mod branches;
 mod scalar;
-mod view;
+mod tree;
+mod words;
 
-use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
 
 use serde_json::Value;
-use tapedeck_sdk::Factory;
 
-pub(super) use view::View;
+pub(super) use tree::{Id, Node, Others, Schema, Steps};
 
+use super::hints::Hints;
 use super::tree::{Entry, Located, Table, Tree, readings};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use tapedeck_sdk::names::{closest, did_you_mean};
 
 /// How deep a schema and its value are followed. TOML itself ends at 80.
 const DEPTH_MAX: usize = 160;
 
-/// How many steps a check takes at most: a schema that refers to itself must not hang the engine.
-const STEPS_MAX: u64 = 5_000_000;
+/// How many steps a check takes at most, and how many more for each value: a schema that refers to itself has no end.
+const STEPS_MAX: usize = 10_000;
+const VALUE_STEPS_MAX: usize = 500;
+
+/// How many characters of a key a message shows.
+const KEY_SHOWN_MAX: usize = 128;
 
 /// Checks the options, turns variables into the type that the schema asks for, and reports what is wrong. `engine_keys` are what
 /// may stand beside the options.
 pub(super) fn check(
-    schema: &Value,
+    schema: &Schema,
     options: &mut Located,
     engine_keys: &[&str],
+    hints: &Hints,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let steps = Cell::new(STEPS_MAX);
-    let checker = Checker { view: View::new(schema), steps: &steps, engine_keys };
-    checker.turn_variables(schema, options, 0);
-    let mut faults = Faults::default();
-    checker.value(schema, options, &Path::default(), &mut faults);
-    let sound = faults.list.is_empty();
-    faults.list.into_iter().for_each(|fault| diagnostics.push(fault.diagnostic));
+    let steps = Steps::new(STEPS_MAX + VALUE_STEPS_MAX * options.count());
+    let checker = Checker { schema, steps, engine_keys, hints };
+    checker.turn_variables(Schema::ROOT, options, 0);
+    let faults = checker.faults(Schema::ROOT, options, &Path::default());
+    let sound = faults.is_empty();
+    faults.into_iter().for_each(|fault| diagnostics.push(fault.diagnostic));
     sound
 }
 
-/// Whether the plugin has an option of that name.
-pub(super) fn has_option(factory: Option<&Factory>, name: &str) -> bool {
-    factory.is_some_and(|factory| {
-        let schema = &factory.descriptor().options;
-        View::new(schema).properties(schema).any(|(property, _)| property == name)
-    })
-}
-
-/// The way to a value, for messages.
-#[derive(Debug, Clone, Default)]
-struct Path {
-    text: String,
+/// The way to a value. Its text is made when a message needs it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Path<'p> {
+    above: Option<&'p Path<'p>>,
+    key: Option<&'p str>,
+    index: Option<usize>,
     depth: usize,
 }
 
-impl Path {
-    fn key(&self, key: &str) -> Self {
-        let text = if self.text.is_empty() { key.to_owned() } else { format!("{}.{key}", self.text) };
-        Self { text, depth: self.depth + 1 }
+impl<'p> Path<'p> {
+    fn key(&'p self, key: &'p str) -> Self {
+        Self { key: Some(key), ..self.deeper() }
     }
 
-    fn index(&self, at: usize) -> Self {
-        Self { text: format!("{}[{at}]", self.text), depth: self.depth + 1 }
+    fn index(&'p self, at: usize) -> Self {
+        Self { index: Some(at), ..self.deeper() }
     }
 
     /// The same place, one schema deeper.
-    fn deeper(&self) -> Self {
-        Self { text: self.text.clone(), depth: self.depth + 1 }
+    fn deeper(&'p self) -> Self {
+        Self { above: Some(self), depth: self.depth + 1, ..Self::default() }
+    }
+
+    /// Where something is, for the end of a sentence; nothing at the root.
+    fn place(&self) -> String {
+        let text = self.to_string();
+        if text.is_empty() { text } else { format!(" in \"{text}\"") }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps: Vec<&Self> = std::iter::successors(Some(self), |path| path.above).collect();
+        let mut dot = "";
+        for step in steps.into_iter().rev() {
+            if let Some(key) = step.key {
+                write!(formatter, "{dot}{}", words::short(key, KEY_SHOWN_MAX))?;
+                dot = ".";
+            }
+            if let Some(index) = step.index {
+                write!(formatter, "[{index}]")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -84,67 +105,66 @@ struct Fault {
     diagnostic: Diagnostic,
 }
 
-#[derive(Default)]
-struct Faults {
-    list: Vec<Fault>,
-}
+impl Fault {
+    fn new(path: &Path, diagnostic: Diagnostic) -> Self {
+        Self { depth: path.depth, is_type: diagnostic.code == Code::WrongType, diagnostic }
+    }
 
-impl Faults {
-    fn push(&mut self, path: &Path, diagnostic: Diagnostic) {
-        self.list.push(Fault { depth: path.depth, is_type: diagnostic.code == Code::WrongType, diagnostic });
+    fn bad_value(path: &Path, value: &Located, message: String, hint: impl Into<String>) -> Self {
+        Self::new(path, Diagnostic::new(Code::BadValue, value.span.clone(), message).hint(hint))
     }
 }
 
 struct Checker<'s> {
-    view: View<'s>,
-    steps: &'s Cell<u64>,
+    schema: &'s Schema,
+    steps: Steps,
     engine_keys: &'s [&'s str],
+    hints: &'s Hints,
 }
 
 impl Checker<'_> {
-    /// Takes a step; `false` when there were too many, or the way is too deep.
-    fn step(&self, depth: usize) -> bool {
-        let left = self.steps.get();
-        self.steps.set(left.saturating_sub(1));
-        left > 0 && depth < DEPTH_MAX
-    }
-
-    fn is_sound(&self, schema: &Value, value: &Located) -> bool {
-        let mut faults = Faults::default();
-        self.value(schema, value, &Path::default(), &mut faults);
-        faults.list.is_empty()
+    /// What is wrong with a value.
+    fn faults(&self, id: Id, value: &Located, path: &Path) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.value(id, value, path, &mut faults);
+        faults
     }
 
     /// Gives each variable the first meaning (text, integer, float, boolean) that the schema takes.
-    fn turn_variables(&self, schema: &Value, value: &mut Located, depth: usize) {
-        if !self.step(depth) {
+    fn turn_variables(&self, id: Id, value: &mut Located, depth: usize) {
+        if depth >= DEPTH_MAX || !self.steps.take(1) {
             return;
         }
         match &mut value.tree {
             Tree::Variable(text) => {
                 let text = text.clone();
                 let meanings = std::iter::once(Value::String(text.clone())).chain(readings(&text));
-                let span = value.span.clone();
                 let mut meanings = meanings.map(|meaning| Located {
-                    span: span.clone(),
+                    span: value.span.clone(),
                     tree: Tree::Scalar(meaning),
                     environment: None,
                 });
-                if let Some(meant) = meanings.find(|meaning| self.type_is_right(schema, meaning)) {
+                // That a number is in range is said later, in the words of the type that was meant.
+                let is_meant = |meaning: &Located| {
+                    !self.faults(id, meaning, &Path::default()).iter().any(|fault| fault.is_type)
+                };
+                if let Some(meant) = meanings.find(is_meant) {
                     value.tree = meant.tree;
                 }
             }
             Tree::Table(table) => {
-                for entry in &mut table.entries {
-                    for schema in self.view.schemas_of(schema, &entry.key) {
-                        self.turn_variables(schema, &mut entry.value, depth + 1);
+                let parts = self.schema.parts(id);
+                for entry in table.entries.iter_mut().filter(|_| self.steps.take(parts.len())) {
+                    for id in parts.iter().filter_map(|part| self.schema.node(*part).of_key(&entry.key)) {
+                        self.turn_variables(id, &mut entry.value, depth + 1);
                     }
                 }
             }
             Tree::Array(items) => {
-                for (at, item) in items.iter_mut().enumerate() {
-                    for schema in self.view.schemas_of_item(schema, at) {
-                        self.turn_variables(schema, item, depth + 1);
+                let parts = self.schema.parts(id);
+                for (at, item) in items.iter_mut().enumerate().filter(|_| self.steps.take(parts.len())) {
+                    for id in parts.iter().filter_map(|part| self.schema.node(*part).of_element(at)) {
+                        self.turn_variables(id, item, depth + 1);
                     }
                 }
             }
@@ -152,156 +172,114 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether the type is right; that the value is in range is said later, in the words of the type that was meant.
-    fn type_is_right(&self, schema: &Value, value: &Located) -> bool {
-        let mut faults = Faults::default();
-        self.value(schema, value, &Path::default(), &mut faults);
-        !faults.list.iter().any(|fault| fault.is_type)
-    }
-
-    fn value(&self, schema: &Value, value: &Located, path: &Path, faults: &mut Faults) {
-        if !self.step(path.depth) || value.tree == Tree::Missing {
+    fn value(&self, id: Id, value: &Located, path: &Path, faults: &mut Vec<Fault>) {
+        if value.tree == Tree::Missing || path.depth >= DEPTH_MAX || !self.steps.take(1) {
             return;
         }
-        let schema = match schema {
-            Value::Bool(false) => {
-                let message = format!("\"{}\" is not taken here", path.text);
-                faults.push(
-                    path,
-                    Diagnostic::new(Code::BadValue, value.span.clone(), message).hint("remove it"),
-                );
-                return;
-            }
-            Value::Object(schema) => schema,
-            _ => return,
-        };
-        if let Some(target) =
-            schema.get("$ref").and_then(Value::as_str).and_then(|target| self.view.target(target))
-        {
+        let node = self.schema.node(id);
+        if node.refused {
+            let message = format!("\"{path}\" is not taken here");
+            faults.push(Fault::bad_value(path, value, message, "remove it"));
+            return;
+        }
+        if let Some(target) = node.refers {
             self.value(target, value, &path.deeper(), faults);
         }
-        if !self.type_fits(schema, value, path, faults) {
+        if !node.types.is_empty() && !node.types.iter().any(|name| name.takes(value)) {
+            let expected = self.schema.text(id);
+            faults.push(Fault::new(path, wrong_type(value, path, &expected, node)));
             return;
         }
-        for branch in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            self.value(branch, value, &path.deeper(), faults);
-        }
-        for key in ["anyOf", "oneOf"] {
-            if let Some(branches) = schema.get(key).and_then(Value::as_array) {
-                self.branches(branches, value, path, faults);
-            }
-        }
+        node.all.iter().for_each(|&branch| self.value(branch, value, &path.deeper(), faults));
+        node.any.iter().for_each(|group| self.branches(group, value, path, faults));
         match &value.tree {
-            Tree::Table(table) => self.table(schema, table, value, path, faults),
-            Tree::Array(items) => self.array(schema, items, value, path, faults),
-            _ => scalar::check(schema, value, path, faults),
+            Tree::Table(table) => self.table(id, table, value, path, faults),
+            Tree::Array(items) => self.array(id, items, value, path, faults),
+            _ if self.steps.take(node.constants.as_ref().map_or(0, Vec::len)) => {
+                scalar::check(node, value, path, faults);
+            }
+            _ => {}
         }
     }
 
-    fn type_fits(&self, schema: &view::Object, value: &Located, path: &Path, faults: &mut Faults) -> bool {
-        let types = view::types(schema);
-        if types.is_empty() || types.iter().any(|name| scalar::is_type(value, name)) {
-            return true;
-        }
-        let expected = self.view.text_of_object(schema);
-        faults.push(path, wrong_type(value, path, &expected, schema));
-        false
-    }
-
-    fn table(&self, schema: &view::Object, table: &Table, value: &Located, path: &Path, faults: &mut Faults) {
-        let properties = schema.get("properties").and_then(Value::as_object);
-        let others = schema.get("additionalProperties");
+    fn table(&self, id: Id, table: &Table, value: &Located, path: &Path, faults: &mut Vec<Fault>) {
+        let node = self.schema.node(id);
+        let named: HashSet<&str> =
+            if node.closed { self.schema.names_of(id).collect() } else { HashSet::new() };
+        self.steps.take(named.len());
+        // A key that was meant is reported under the name it has.
+        let mut meant = HashSet::new();
         for entry in &table.entries {
             let inner = path.key(&entry.key);
-            match (properties.and_then(|properties| properties.get(&entry.key)), others) {
-                (Some(schema), _) => self.value(schema, &entry.value, &inner, faults),
-                (None, Some(Value::Bool(false))) => {
-                    let known = properties.into_iter().flat_map(|properties| properties.keys());
-                    faults.push(&inner, self.unknown_key(entry, known.map(String::as_str).collect(), path));
+            match (node.properties.get(&entry.key), node.others) {
+                (Some(&id), _) | (None, Others::Of(id)) => self.value(id, &entry.value, &inner, faults),
+                (None, Others::Refused) => {
+                    let names = || node.properties.keys().map(String::as_str);
+                    meant.extend(self.hints.closest(&entry.key, names()));
+                    faults.push(Fault::new(&inner, self.unknown_key(entry, names(), path)));
                 }
-                (None, Some(schema)) => self.value(schema, &entry.value, &inner, faults),
-                (None, None) => {}
+                (None, Others::Taken) => {}
+            }
+            if node.closed && !named.contains(entry.key.as_str()) {
+                faults.push(Fault::new(&inner, self.unknown_key(entry, named.iter().copied(), path)));
             }
         }
-        if schema.get("unevaluatedProperties") == Some(&Value::Bool(false)) {
-            let known: Vec<&str> = self.view.all_properties(schema);
-            for entry in table.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-                faults.push(&path.key(&entry.key), self.unknown_key(entry, known.clone(), path));
-            }
-        }
-        let known = || properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
-        let unknown = |entry: &&Entry| !known().any(|name| name == entry.key);
-        let meant: Vec<&str> = if others == Some(&Value::Bool(false)) {
-            table.entries.iter().filter(unknown).filter_map(|entry| closest(&entry.key, known())).collect()
-        } else {
-            Vec::new()
-        };
-        for name in
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        let there: HashSet<&str> = table.entries.iter().map(|entry| entry.key.as_str()).collect();
+        for name in node.required.iter().filter(|name| !there.contains(&***name) && !meant.contains(&***name))
         {
-            // A key that was meant is reported under the name it has.
-            if table.get(name).is_none() && !meant.contains(&name) {
-                let property = properties.and_then(|properties| properties.get(name));
-                faults.push(&path.deeper(), self.missing_key(name, property, value, path));
-            }
+            let missing = self.missing_key(name, node.properties.get(name).copied(), value, path);
+            faults.push(Fault::new(&path.deeper(), missing));
         }
     }
 
-    fn unknown_key(&self, entry: &Entry, known: Vec<&str>, path: &Path) -> Diagnostic {
-        let place = if path.text.is_empty() { String::new() } else { format!(" in \"{}\"", path.text) };
-        let beside = self.engine_keys.iter().copied().filter(|_| path.text.is_empty());
-        let known: Vec<&str> = known.into_iter().chain(beside).collect();
+    fn unknown_key<'n>(
+        &'n self,
+        entry: &Entry,
+        known: impl Iterator<Item = &'n str>,
+        path: &Path,
+    ) -> Diagnostic {
+        let place = path.place();
+        let beside = self.engine_keys.iter().copied().filter(|_| place.is_empty());
         Diagnostic::new(
             Code::UnknownKey,
             entry.key_span.clone(),
             format!("unknown option \"{}\"{place}", entry.key),
         )
-        .hint(did_you_mean(&entry.key, known, "options here"))
+        .hint(self.hints.did_you_mean(&entry.key, known.chain(beside), "options here"))
     }
 
-    fn missing_key(&self, name: &str, property: Option<&Value>, value: &Located, path: &Path) -> Diagnostic {
-        let place = if path.text.is_empty() { String::new() } else { format!(" in \"{}\"", path.text) };
-        let text = property.map(|property| self.view.text_of(property));
-        let hint = match (text, property.and_then(|property| self.view.description(property))) {
-            (Some(text), Some(about)) => format!("add `{name}` ({text}): {about}"),
-            (Some(text), None) => format!("add `{name}` ({text})"),
-            (None, _) => format!("add `{name}`"),
-        };
-        let message = format!("the option \"{name}\" is missing{place}");
+    fn missing_key(&self, name: &str, property: Option<Id>, value: &Located, path: &Path) -> Diagnostic {
+        let text = property.map_or(String::new(), |property| format!(" ({})", self.schema.text(property)));
+        let about = property.and_then(|property| self.schema.sentence_about(property));
+        let hint = format!("add `{name}`{text}{}", about.map_or(String::new(), |about| format!(": {about}")));
+        let message = format!("the option \"{name}\" is missing{}", path.place());
         Diagnostic::new(Code::MissingKey, value.span.clone(), message).hint(hint)
     }
 
-    fn array(
-        &self,
-        schema: &view::Object,
-        items: &[Located],
-        value: &Located,
-        path: &Path,
-        faults: &mut Faults,
-    ) {
-        let first = schema.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    fn array(&self, id: Id, items: &[Located], value: &Located, path: &Path, faults: &mut Vec<Fault>) {
+        let node = self.schema.node(id);
         for (at, item) in items.iter().enumerate() {
-            if let Some(schema) = first.get(at).or_else(|| schema.get("items")) {
-                self.value(schema, item, &path.index(at), faults);
+            if let Some(id) = node.of_element(at) {
+                self.value(id, item, &path.index(at), faults);
             }
         }
-        let limit =
-            |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-        let (minimum, maximum) = (limit("minItems").unwrap_or(0), limit("maxItems").unwrap_or(usize::MAX));
-        if !(minimum..=maximum).contains(&items.len()) {
-            let (bound, count) =
-                if items.len() < minimum { ("at least", minimum) } else { ("at most", maximum) };
-            let message =
-                format!("\"{}\" must have {bound} {count} elements, found {}", path.text, items.len());
-            let hint = self.view.hint_of_object(schema);
-            faults.push(path, Diagnostic::new(Code::BadValue, value.span.clone(), message).hint(hint));
+        let (min, max) = (node.elements.0, node.elements.1.unwrap_or(usize::MAX));
+        if !(min..=max).contains(&items.len()) {
+            let (bound, count) = if items.len() < min { ("at least", min) } else { ("at most", max) };
+            let message = format!("\"{path}\" must have {bound} {count} elements, found {}", items.len());
+            let text = self.schema.text(id);
+            let hint = match &node.about {
+                Some(about) => format!("it is {text}: {}", about.lines().next().unwrap_or_default()),
+                None => node.hint(&text),
+            };
+            faults.push(Fault::bad_value(path, value, message, hint));
         }
     }
 }
 
-fn wrong_type(value: &Located, path: &Path, expected: &str, schema: &view::Object) -> Diagnostic {
-    let message = format!("\"{}\" must be {expected}, found {}", path.text, value.type_name());
+fn wrong_type(value: &Located, path: &Path, expected: &str, node: &Node) -> Diagnostic {
+    let message = format!("\"{path}\" must be {expected}, found {}", value.type_name());
     Diagnostic::new(Code::WrongType, value.span.clone(), message)
         .label(format!("expected {expected}"))
-        .hint(view::example(schema, expected))
+        .hint(node.hint(expected))
 }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn text_that_is_no_toml_is_shown_with_its_place() {
     insta::assert_snapshot!(refused("[sources.game]\nplugin = memory\nrate = \nhello\n[sinks\n"), @r#"
-    error[E002]: this is no TOML: string values must be quoted
+    error[E002]: invalid TOML: string values must be quoted
      --> game.toml:2:10
       |
     2 | plugin = memory
@@ -13,7 +13,7 @@ fn text_that_is_no_toml_is_shown_with_its_place() {
       |
       = hint: write `"memory"`
 
-    error[E002]: this is no TOML: the value is missing
+    error[E002]: invalid TOML: the value is missing
      --> game.toml:3:8
       |
     3 | rate = 
@@ -21,7 +21,7 @@ fn text_that_is_no_toml_is_shown_with_its_place() {
       |
       = hint: write a value behind the `=`
 
-    error[E002]: this is no TOML: key with no value
+    error[E002]: invalid TOML: key with no value
      --> game.toml:4:6
       |
     4 | hello
@@ -29,7 +29,7 @@ fn text_that_is_no_toml_is_shown_with_its_place() {
       |
       = hint: TOML is made of `[table]` headers and lines of `key = value`
 
-    error[E002]: this is no TOML: unclosed table
+    error[E002]: invalid TOML: unclosed table
      --> game.toml:5:7
       |
     5 | [sinks
@@ -44,7 +44,7 @@ fn text_that_is_no_toml_is_shown_with_its_place() {
 #[test]
 fn an_unclosed_string_is_shown_with_its_place() {
     insta::assert_snapshot!(refused("[sources.game]\nplugin = \"memory\nrate = 60\n"), @r#"
-    error[E002]: this is no TOML: invalid basic string
+    error[E002]: invalid TOML: invalid basic string
      --> game.toml:2:17
       |
     2 | plugin = "memory
@@ -1146,7 +1146,7 @@ fn a_file_that_is_not_there_or_not_text() {
     "#);
     std::fs::write(folder.path().join("latin.toml"), b"[session]\n# gr\xfc\xdfe\n").unwrap();
     insta::assert_snapshot!(shown(load("latin.toml").err().unwrap()), @r#"
-    error[E002]: this is no TOML: the text is not UTF-8
+    error[E002]: invalid TOML: the text is not UTF-8
      --> FOLDER/latin.toml:2:5
       |
     2 | # gr��e

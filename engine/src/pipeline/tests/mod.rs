@@ -1,6 +1,7 @@
 //! Pipelines and what is said about them. The toy plugins here have options of every shape; none of them runs.
 
 mod diagnostics;
+mod large;
 mod options;
 mod properties;
 mod valid;

@@ -160,7 +160,7 @@ fn a_process_that_becomes_another_program_is_read_again() {
         Next::End => panic!("it is waited for"),
     });
     assert!(absent > 0);
-    assert_eq!((reader.host.absent_ticks(), reader.host.failed_frames()), (absent, 0));
+    assert_eq!((reader.host.absent_ticks(), reader.host.partial_frames()), (absent, 0));
     let told = reader.host.warnings();
     assert!(told.contains("has become another program: ") && told.contains("is there again ("), "{told}");
 }
@@ -184,7 +184,7 @@ fn without_reattach_the_stream_ends_and_says_why() {
         told.contains("has become another program: ") && told.ends_with("the stream \"game\" ends"),
         "{told}"
     );
-    assert_eq!(reader.host.failed_frames(), 0);
+    assert_eq!(reader.host.partial_frames(), 0);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tapedeck_sdk::testing::{FakeHost, samples};
 use tapedeck_sdk::{
-    Batch, DataType, Factory, Host, Kind, Next, Opener, Outputs, Role, Source, Timestamp, Told, Watermark, Written,
+    Batch, DataType, Factory, Host, Kind, Next, Opener, Outputs, Role, Source, Timestamp, Told, Watermark,
+    Written,
 };
 use tapedeck_wasm::WasmDoor;
 
@@ -141,7 +142,8 @@ fn a_source_is_told_follows_and_winds_up_through_three_doors() {
         host.reach(0, Watermark { written: 9, flushed: 7, lost: 3 });
         tell("give", json!(null));
         given.extend(drained(source.as_mut()));
-        for (name, value) in [("mark", json!("here — ö")), ("pause", json!(0)), ("sing", json!({ "a": [1] }))] {
+        for (name, value) in [("mark", json!("here — ö")), ("pause", json!(0)), ("sing", json!({ "a": [1] }))]
+        {
             tell(name, value);
             given.extend(drained(source.as_mut()));
         }
@@ -271,6 +273,32 @@ fn what_is_hostile_costs_its_own_frames_and_nobody_elses() {
         assert_eq!(written + lost, 1500, "{fault}: {through}");
         assert_eq!(sink(&report, "beside")["loss"]["failed"], 0, "{fault}");
     }
+}
+
+#[test]
+fn a_panic_in_a_library_is_told_in_the_report_and_printed_nowhere() {
+    let dir = Dir::new();
+    std::fs::copy(example("libhostile.so"), dir.path("libhostile.so")).unwrap();
+    let pipeline = "[sources.made]\nplugin = \"synthetic\"\nframes = 100\nrate = 1000\n\
+         [transforms.bad]\nplugin = \"./libhostile.so\"\ninputs = [\"made\"]\nfault = \"trap\"\nat = 40\n\
+         [sinks.through]\nplugin = \"arrow\"\ninputs = [\"bad\"]\n\
+         [sinks.beside]\nplugin = \"arrow\"\ninputs = [\"made\"]\n";
+    dir.write("p.toml", pipeline);
+    let done = dir.tapedeck(&["run", "p.toml", "--directory", "out", "--session", "s"]).run();
+    says(
+        &done,
+        1,
+        &["\"bad\" ended before its time: panicked: as I was told, at sdk/examples/hostile/main.rs:"],
+    );
+    assert!(!done.stderr.contains("thread '"), "{done:?}");
+    let rows = dir.tapedeck(&["inspect", "out/s", "--json"]).run().stdout;
+    let inspection: Value = serde_json::from_str(&rows).unwrap();
+    let frames = |sink: &str| {
+        let files = inspection["files"].as_array().unwrap().iter();
+        let mut files = files.filter(|file| file["path"].as_str().unwrap().contains(sink));
+        files.next().unwrap()["streams"][0]["frames"].as_u64().unwrap()
+    };
+    assert_eq!((frames("through"), frames("beside")), (39, 100));
 }
 
 /// Compiles C source to a library.

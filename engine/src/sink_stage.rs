@@ -158,7 +158,8 @@ impl SinkStage {
         };
         if stats.refused.get() == 0 {
             let (stream, reason) = (&stats.stream, &refused.reason);
-            self.stats.remark(format!("refused frames of \"{stream}\", the first with seq {first}: {reason}"));
+            self.stats
+                .remark(format!("refused frames of \"{stream}\", the first with seq {first}: {reason}"));
         }
         stats.written.store(left, Ordering::Relaxed);
         stats.refused.add(frames);
@@ -173,7 +174,8 @@ impl SinkStage {
 
     fn write_journal(&mut self, input: usize, batch: &Batch) {
         let Some(journal) = &mut self.journal else { return };
-        if let Err(error) = kept(guarded(&self.stats.id, "the journal", || journal.write(input, batch.clone())))
+        if let Err(error) =
+            kept(guarded(&self.stats.id, "the journal", || journal.write(input, batch.clone())))
         {
             self.lose_journal(&error);
         }

@@ -86,7 +86,10 @@ mod tests {
         let written = written.and(Written::refusing(0, 4, 1..=4, Error::data("no room")));
         assert_eq!(written.refused_frames(), 7);
         let [one, other] = written.refused() else { panic!("{written:?}") };
-        assert_eq!((one.input, one.frames, one.seqs, one.reason.message.as_str()), (1, 3, (3, 9), "too long"));
+        assert_eq!(
+            (one.input, one.frames, one.seqs, one.reason.message.as_str()),
+            (1, 3, (3, 9), "too long")
+        );
         assert_eq!((other.input, other.frames), (0, 4));
     }
 }

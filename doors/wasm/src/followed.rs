@@ -28,10 +28,7 @@ impl Followed {
         }
         let newest = Arc::new(Mutex::new(Newest::default()));
         let kept = newest.clone();
-        host.follow(
-            output as usize,
-            Box::new(move |mark| *locked(&kept) = Newest { mark, is_new: true }),
-        )?;
+        host.follow(output as usize, Box::new(move |mark| *locked(&kept) = Newest { mark, is_new: true }))?;
         followed.insert(output, newest);
         Ok(())
     }

@@ -40,12 +40,9 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         }
         Ok(())
     })?;
-    host.func_wrap(
-        "artifact",
-        |store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
-            Ok((artifact(store.data(), Path::new(&name), role).map_err(told),))
-        },
-    )?;
+    host.func_wrap("artifact", |store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
+        Ok((artifact(store.data(), Path::new(&name), role).map_err(told),))
+    })?;
     host.func_wrap("loss", |store: StoreContextMut<'_, State>, (stream,): (String,)| {
         let loss = store.data().host.as_ref().map(|host| host.loss(&stream)).unwrap_or_default();
         let Loss { late, dropped, failed, partial } = loss;
@@ -104,7 +101,8 @@ fn following(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     })?;
     host.func_wrap("reached", |store: StoreContextMut<'_, State>, (output,): (u32,)| {
         let mark = store.data().followed.reached(output);
-        let mark = mark.map(|Watermark { written, flushed, lost }| types::Watermark { written, flushed, lost });
+        let mark =
+            mark.map(|Watermark { written, flushed, lost }| types::Watermark { written, flushed, lost });
         Ok((mark,))
     })
 }

@@ -86,11 +86,8 @@ impl Sink for Hdf5Sink {
 
     fn finish(self: Box<Self>) -> Result<Written, Error> {
         let Self { recording, is_broken, host, .. } = *self;
-        let closed = if is_broken {
-            recording.abandon()
-        } else {
-            recording.finish(|stream| host.loss(stream))
-        };
+        let closed =
+            if is_broken { recording.abandon() } else { recording.finish(|stream| host.loss(stream)) };
         closed.map(|()| Written::ALL)
     }
 }

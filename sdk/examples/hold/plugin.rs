@@ -33,7 +33,8 @@ impl Transform for Hold {
         };
         let streams = inputs.iter().map(renamed).collect::<Result<Vec<_>, _>>()?;
         let pairs = inputs.iter().zip(&streams);
-        let relabel = |(input, stream): (&Arc<_>, &Arc<_>)| Relabel::new(Arc::clone(input), Arc::clone(stream));
+        let relabel =
+            |(input, stream): (&Arc<_>, &Arc<_>)| Relabel::new(Arc::clone(input), Arc::clone(stream));
         self.outputs = pairs.map(relabel).collect::<Result<_, Error>>()?;
         Ok(streams)
     }
@@ -52,7 +53,8 @@ impl Transform for Hold {
 
     fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
         self.hand_on(out);
-        let flushed = self.flushed.map_or("never flushed".to_owned(), |at| format!("flushed at {}", at.nanos()));
+        let flushed =
+            self.flushed.map_or("never flushed".to_owned(), |at| format!("flushed at {}", at.nanos()));
         Ok((self.batches > 0).then(|| format!("{} batches held back, {flushed}", self.batches)))
     }
 }

@@ -100,8 +100,7 @@ impl Host for Engine {
             abi::Follower { data: Box::into_raw(Box::new(follower)).cast(), moved, release: Some(unfollow) };
         let mut error = abi::Error::EMPTY;
         // SAFETY: as in `now`; the follower is handed over, and both places live during the call.
-        let status =
-            unsafe { (self.0.follow)(self.0.context, output, &raw const follower, &raw mut error) };
+        let status = unsafe { (self.0.follow)(self.0.context, output, &raw const follower, &raw mut error) };
         // SAFETY: `error` is what this call has put there.
         unsafe { hear(status, &mut error) }
     }

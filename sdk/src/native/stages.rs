@@ -9,9 +9,7 @@ use super::shown::Shown;
 use super::slab::give;
 use super::text::tell;
 use crate::door::{read_streams, streams_text};
-use crate::{
-    Batch, Error, Host, Next, Outputs, Sink, Source, StreamSchema, Timestamp, Transform, Written,
-};
+use crate::{Batch, Error, Host, Next, Outputs, Sink, Source, StreamSchema, Timestamp, Transform, Written};
 
 /// An opened plugin of one of the three traits.
 pub(super) struct Opened<T: ?Sized> {

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use super::heard;
 use super::source::tapedeck::plugin::host;
 use crate::native::ForeignSlab;
-use crate::{
-    Batch, Error, Follower, Host, Loss, Outputs, Role, StreamSchema, Timestamp, Told, Watermark,
-};
+use crate::{Batch, Error, Follower, Host, Loss, Outputs, Role, StreamSchema, Timestamp, Told, Watermark};
 
 struct Engine;
 

@@ -275,6 +275,32 @@ fn what_is_hostile_costs_its_own_frames_and_nobody_elses() {
     }
 }
 
+#[test]
+fn a_panic_in_a_library_is_told_in_the_report_and_printed_nowhere() {
+    let dir = Dir::new();
+    std::fs::copy(example("libhostile.so"), dir.path("libhostile.so")).unwrap();
+    let pipeline = "[sources.made]\nplugin = \"synthetic\"\nframes = 100\nrate = 1000\n\
+         [transforms.bad]\nplugin = \"./libhostile.so\"\ninputs = [\"made\"]\nfault = \"trap\"\nat = 40\n\
+         [sinks.through]\nplugin = \"arrow\"\ninputs = [\"bad\"]\n\
+         [sinks.beside]\nplugin = \"arrow\"\ninputs = [\"made\"]\n";
+    dir.write("p.toml", pipeline);
+    let done = dir.tapedeck(&["run", "p.toml", "--directory", "out", "--session", "s"]).run();
+    says(
+        &done,
+        1,
+        &["\"bad\" ended before its time: panicked: as I was told, at sdk/examples/hostile/main.rs:"],
+    );
+    assert!(!done.stderr.contains("thread '"), "{done:?}");
+    let rows = dir.tapedeck(&["inspect", "out/s", "--json"]).run().stdout;
+    let inspection: Value = serde_json::from_str(&rows).unwrap();
+    let frames = |sink: &str| {
+        let files = inspection["files"].as_array().unwrap().iter();
+        let mut files = files.filter(|file| file["path"].as_str().unwrap().contains(sink));
+        files.next().unwrap()["streams"][0]["frames"].as_u64().unwrap()
+    };
+    assert_eq!((frames("through"), frames("beside")), (39, 100));
+}
+
 /// Compiles C source to a library.
 fn library(dir: &Dir, name: &str, source: &str) -> String {
     dir.write(&format!("{name}.c"), source);

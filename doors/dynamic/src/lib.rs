@@ -16,6 +16,7 @@ use tapedeck_sdk::{Error, Factory};
 
 pub use exit::{PLUGIN_EXIT, exit_is_expected, exit_is_unexpected};
 use native::Library;
+use tapedeck_sdk::native::abi::Plugin;
 
 /// The libraries that are loaded, by their canonical paths. They are never unloaded: threads and thread-local values of theirs may outlive
 /// every instance, and so may batches.
@@ -43,4 +44,18 @@ pub fn load(path: &Path) -> Result<Factory, Error> {
         }
     };
     library.factory()
+}
+
+/// The plugin behind a table that is linked into this program: as [`load`] does it, without a file. The tests pass the built-in plugins
+/// through the door this way.
+///
+/// # Errors
+/// As for [`load`], of kind `Plugin` only.
+///
+/// # Safety
+/// The table keeps the contract of `tapedeck_plugin.h`, as those of [`Plugin::made_sink`] and its like do.
+#[expect(unsafe_code, reason = "the table's functions are called")]
+pub unsafe fn linked(table: &'static Plugin) -> Result<Factory, Error> {
+    // SAFETY: the caller promises it.
+    unsafe { Library::linked(table) }?.factory()
 }

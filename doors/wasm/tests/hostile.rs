@@ -176,14 +176,14 @@ fn an_import_that_the_engine_does_not_give_is_named() {
         (core instance $i (instantiate $m))
         (func $f (canon lift (core func $i "f")))
         (instance $t (export "describe" (func $f)))
-        (export "tapedeck:plugin/transform@0.1.0" (instance $t)))"#;
+        (export "tapedeck:plugin/transform@0.2.0" (instance $t)))"#;
     let error = refused("import.wasm", &wat::parse_str(text).unwrap());
     assert!(error.message.contains("vendor:database/query@1.0.0"), "{error}");
 }
 
 #[test]
 fn another_version_of_the_contract_is_named() {
-    for version in ["0.2.0", "1.0.0", "0.0.9"] {
+    for version in ["0.1.0", "1.0.0", "0.0.9"] {
         let text = format!(
             r#"(component
             (core module $m (func (export "f")))
@@ -206,7 +206,7 @@ fn a_plugin_that_lacks_a_function_is_refused() {
         (core instance $i (instantiate $m))
         (func $f (canon lift (core func $i "f")))
         (instance $t (export "describe" (func $f)))
-        (export "tapedeck:plugin/transform@0.1.0" (instance $t)))"#;
+        (export "tapedeck:plugin/transform@0.2.0" (instance $t)))"#;
     let error = refused("lacking.wasm", &wat::parse_str(text).unwrap());
     assert!(error.message.contains("asks for what the engine does not give"), "{error}");
 }

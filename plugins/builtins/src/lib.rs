@@ -1,11 +1,14 @@
 //! The only place that lists the built-in plugins: for the program, a service and a Python wheel alike. Knows nothing of what they do.
+//! Built for WASM it lists nothing: its examples are components of the plugins that can be one.
 
+#[cfg(not(target_family = "wasm"))]
 use tapedeck_sdk::Factory;
 
 /// The sink that keeps journals.
 pub const JOURNAL: &str = "arrow";
 
 /// Every plugin that is built in.
+#[cfg(not(target_family = "wasm"))]
 #[must_use]
 pub fn factories() -> Vec<Factory> {
     vec![

@@ -52,6 +52,19 @@ impl Library {
         Ok(Self { common, calls, descriptor })
     }
 
+    /// Looks at a table that is linked into this program.
+    ///
+    /// # Safety
+    /// The table keeps the contract.
+    pub(crate) unsafe fn linked(table: &'static abi::Plugin) -> Result<Self, Error> {
+        // SAFETY: the caller promises it.
+        let (common, calls) = unsafe { table::read(table) }?;
+        // SAFETY: as above.
+        let text = unsafe { described(common.describe) }?;
+        let descriptor = read_descriptor(&text, calls.kind())?;
+        Ok(Self { common, calls, descriptor })
+    }
+
     /// The plugin behind the door.
     pub(crate) fn factory(&self) -> Result<Factory, Error> {
         let (common, check) = (self.common, self.common.check);

@@ -217,7 +217,7 @@ fn bytes_of_a_transfer_lie_beside_the_recording_and_make_no_events() {
     ];
     for (input, files) in [(true, 7), (false, 6)] {
         let run = record(&json!({ "input": input }), &frames);
-        assert_eq!((run.failed, run.files("demo").len()), (0, files), "{:?}", run.files("demo"));
+        assert_eq!((run.refused, run.files("demo").len()), (0, files), "{:?}", run.files("demo"));
         let bytes = |name: &str| std::fs::read(run.folder.path().join("demo").join(name)).unwrap();
         assert_eq!(bytes("a.out"), [noise, noise].concat());
         assert_eq!(bytes("b.out"), noise);

@@ -13,7 +13,7 @@ use super::*;
 fn record(folder: &Path, options: &serde_json::Value, batches: &[Batch]) -> String {
     let host = FakeHost::new(folder);
     let mut sink = open_sink(&factory(), options, &[batches[0].schema().clone()], &host, "rows").unwrap();
-    for batch in &batches {
+    for batch in batches {
         sink.write(0, batch.clone()).unwrap();
     }
     sink.flush().unwrap();

@@ -232,7 +232,7 @@ fn session_pipeline_and_loss_are_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let host = FakeHost::new(folder.path());
     host.failed(3);
-    let mut sink = open_sink(&factory(), &json!({}), &[all_types(true)], &host, "rows").unwrap();
+    let sink = open_sink(&factory(), &json!({}), &[all_types(true)], &host, "rows").unwrap();
     sink.finish().unwrap();
     let path = folder.path().join("rows.mcap");
     let bytes = std::fs::read(&path).unwrap();

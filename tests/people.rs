@@ -352,7 +352,7 @@ fn numbers_are_numbers_to_other_readers_and_nulls_are_known() {
         assert_eq!(done.code, 0, "{done:?}");
     }
     let lines = dir.path("x.jsonl");
-    let found = python("numbers.py", &[&lines, "a".as_ref(), &dir.path("x.h5"), "b".as_ref()]);
+    let found = python("non_finite.py", &[&lines, "a".as_ref(), &dir.path("x.h5"), "b".as_ref()]);
     let expected = serde_json::json!({ "type": "double", "rows": 4, "nulls": 2, "counted": 2 });
     assert_eq!(found, expected);
 }

@@ -67,6 +67,11 @@ impl<'a> Gateway<'a> {
         Self::start_with(dir, [session, ""])
     }
 
+    /// The same with all output taken for text.
+    pub(crate) fn start_as_text(dir: &'a Dir) -> Self {
+        Self::start_with(dir, ["", "transfers = \"text\""])
+    }
+
     /// The same in strict mode.
     pub(crate) fn start_strict(dir: &'a Dir, session: &str) -> Self {
         Self::start_with(dir, [session, STRICT])

@@ -176,7 +176,8 @@ fn a_recording_that_was_interrupted_is_not_in_the_way_and_comes_to_its_place() {
             "{again:?}"
         );
         let recovered = dir.tapedeck(&["recover", if by_folder { &folder } else { name }]).run();
-        assert_eq!(recovered.code, 0, "{recovered:?}");
+        // How much of a cast is lost is not known, and not taken for none.
+        assert_eq!(recovered.code, 3, "{recovered:?}");
         assert!(dir.path(name).exists() && !dir.path(&folder).exists(), "{recovered:?}");
         assert_eq!(dir.tapedeck(&["inspect", name]).run().code, 0);
     }

@@ -199,11 +199,6 @@ fn streams_of_several_recordings_are_merged_in_the_order_of_time() {
     );
 }
 
-/// How far apart frames of different streams may be given from what was recorded.
-const APART_NS_MAX: u64 = 1_000_000;
-/// A machine that pauses us makes frames late: the engine's own measurement must be good in one of so many replays.
-const TRIES: usize = 20;
-
 #[test]
 fn streams_of_three_formats_are_played_on_one_clock() {
     let dir = Dir::new();
@@ -222,18 +217,16 @@ fn streams_of_three_formats_are_played_on_one_clock() {
     let times = |streams: &Value| -> BTreeSet<String> {
         streams.as_array().unwrap().iter().map(|stream| stream["timestamps"].to_string()).collect()
     };
-    // How late frames are on the clock that all three share. None is early, so two are no further apart than the later one is late.
-    let late = |attempt: usize| {
-        let session = format!("again-{attempt}");
-        let report = run(&dir, &replay("out/first", "", "", "jsonl"), &session, &[0]);
-        assert_eq!(times(&shown(&session)), times(&recorded));
-        let streams = report["streams"].as_array().unwrap();
-        assert_eq!(streams.len(), 3, "{report}");
-        streams.iter().map(|stream| stream["tick_lateness"]["p99"].as_u64().unwrap()).max().unwrap()
-    };
-    let mut tries = (0..TRIES).map(late);
-    let good = tries.find(|&late| late <= APART_NS_MAX);
-    assert!(good.is_some(), "in {TRIES} replays more than 1 % of the frames are more than 1 ms late");
+    // How late they are given on the clock that all three share is measured by the bench group `replay`.
+    let report = run(&dir, &replay("out/first", "", "", "jsonl"), "again", &[0]);
+    assert_eq!(times(&shown("again")), times(&recorded));
+    let streams = report["streams"].as_array().unwrap();
+    assert!(
+        streams.len() == 3 && streams.iter().all(|stream| !stream["tick_lateness"].is_null()),
+        "{report}"
+    );
+    let given: u64 = streams.iter().map(|stream| stream["frames"].as_u64().unwrap()).sum();
+    assert_eq!(given, 60 + 97 + 250, "{report}");
 }
 
 #[test]

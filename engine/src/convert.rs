@@ -84,7 +84,7 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
     let mut options = with_path(factory, &wish.options, name.to_string_lossy().into_owned());
     recorded::keep(factory, &mut options);
     factory.check(&options)?;
-    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = to.parent().unwrap_or(Path::new(""));
     let folder = above.join(format!(".{}.converting", name.to_string_lossy()));
     let session = SessionInfo {
         id: stem.to_string_lossy().into_owned(),

@@ -1,7 +1,7 @@
 """What others make of numbers and nulls in a session's files, as JSON: the type that pyarrow finds for a column of JSON lines, and for a
 dataset of an HDF5 file its attribute `nulls` beside the nulls that its attribute `validity` leads to.
 
-    python numbers.py LINES.jsonl COLUMN FILE.h5 DATASET
+    python non_finite.py LINES.jsonl COLUMN FILE.h5 DATASET
 """
 
 import json

@@ -590,7 +590,7 @@ fn what_is_no_asciicast_says_so() {
         assert!(error.message.contains(reason) && error.message.ends_with(".cast"), "{error}");
     }
     for (line, reason) in [
-        ("[0.5, \"o\"", "expected `,` or `]` at column 10"),
+        ("[0.5, \"o\"", "EOF while parsing a list at column 9"),
         ("[0.5, \"o\"]", "it has no data at column 10"),
         (" [\"a\", \"o\", \"b\"]", "its time is not a number at column 3"),
         ("[0.5, \"o\", 7]", "its data is not text at column 12"),

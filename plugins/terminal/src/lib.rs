@@ -21,6 +21,7 @@
 //! The recording ends when the command does: what it has written by then is given, what its children write later is not. A source that
 //! is dropped before hangs up, and kills a command that takes no notice. Knows nothing of files or formats.
 
+mod frames;
 mod keys;
 mod options;
 mod poll;

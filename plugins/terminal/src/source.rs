@@ -6,6 +6,7 @@ use std::time::Duration;
 use tapedeck_sdk::kinds::terminal::{self, Code, SINGLE_KEY, Size};
 use tapedeck_sdk::prelude::*;
 
+use crate::frames::Frames;
 use crate::options::{Keys, TerminalOptions};
 use crate::poll::{self, Ready, Wanted};
 use crate::pty::{Read, Session};
@@ -15,9 +16,6 @@ use crate::user::{Seat, User};
 /// The most bytes of an `o` frame. Whoever shows and writes it is to have something to do while more is read: larger and smaller ones took
 /// longer for the same output.
 const FRAME_BYTES_MAX: usize = 8 << 10;
-
-/// The most frames of a batch. Each call makes fewer.
-const BATCH_ROWS_MAX: usize = 16;
 
 /// So much output may wait for the user's terminal, and so much input for the command, before no more is read.
 const BACKLOG_BYTES_MAX: usize = 64 << 10;
@@ -31,39 +29,6 @@ const END_OF_INPUT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a kernel without process handles is asked whether the command has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-
-/// Frames on their way into a batch. Always the same memory.
-#[derive(Default)]
-struct Frames {
-    rows: Vec<(Timestamp, Code, usize)>,
-    /// The data of all rows, each up to the place that its row names.
-    data: Vec<u8>,
-}
-
-impl Frames {
-    fn push(&mut self, at: Timestamp, code: Code, data: &[u8]) {
-        self.data.extend_from_slice(data);
-        self.end(at, code);
-    }
-
-    /// Makes a row of what was added to `data` since the last one.
-    fn end(&mut self, at: Timestamp, code: Code) {
-        self.rows.push((at, code, self.data.len()));
-    }
-
-    fn take(&mut self, pool: &mut BatchPool) -> Batch {
-        let mut builder = pool.builder(BATCH_ROWS_MAX);
-        let mut begin = 0;
-        for (at, code, end) in self.rows.drain(..) {
-            let data = &self.data[begin..end];
-            let row = terminal::Row { connection: "local", code: code.letter(), data };
-            row.put(&mut builder.push_row(at));
-            begin = end;
-        }
-        self.data.clear();
-        builder.finish()
-    }
-}
 
 /// How far the recording is.
 enum Phase {

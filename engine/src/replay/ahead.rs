@@ -167,9 +167,10 @@ impl Passes {
         if let (Some(&first), Some(&last)) = (batch.seq().first(), batch.seq().last()) {
             self.seq[stream] = Some((self.seq[stream].map_or(first, |(first, _)| first), last));
         }
-        for &time in batch.timestamps() {
-            self.times =
-                Some(self.times.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+        let times = batch.timestamps();
+        if let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) {
+            let (earliest, latest) = self.times.unwrap_or((first, last));
+            self.times = Some((earliest.min(first), latest.max(last)));
         }
         self.frames += i64::try_from(batch.rows()).unwrap_or(i64::MAX);
         let (seq, time) = (self.seq_offset[stream], self.time_offset);

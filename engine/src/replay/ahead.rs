@@ -8,12 +8,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use tapedeck_sdk::{Batch, BatchPool, Error, StreamSchema};
 
-use super::options::Loop;
+use super::options::{Loop, Timing};
 use super::{Reel, Window};
 use crate::threads;
 
-/// The most bytes and the most batches that are read ahead.
-const AHEAD_BYTES_MAX: u64 = 64 << 20;
+/// The most bytes that are read ahead of a schedule, which a slow disk must not delay.
+const TIMED_BYTES_MAX: u64 = 64 << 20;
+/// The most bytes that are read ahead where frames go as fast as possible: more would only be memory that is out of the caches.
+const UNTIMED_BYTES_MAX: u64 = 8 << 20;
+/// The most batches that are read ahead.
 const AHEAD_BATCHES_MAX: usize = 4096;
 /// How long the reader waits for room before it looks whether somebody still wants to have it.
 const RECHECK: Duration = Duration::from_millis(5);
@@ -35,10 +38,21 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// Starts to read. The reel shows the window already.
-    pub(super) fn start(reel: Reel, window: Window, again: Loop, id: &str) -> io::Result<Self> {
+    pub(super) fn start(
+        reel: Reel,
+        window: Window,
+        again: Loop,
+        timing: Timing,
+        id: &str,
+    ) -> io::Result<Self> {
+        let bytes_max = match timing {
+            Timing::Recorded => TIMED_BYTES_MAX,
+            Timing::None => UNTIMED_BYTES_MAX,
+        };
         let (sender, receiver) = bounded(AHEAD_BATCHES_MAX);
         let shared = Arc::new(Shared::default());
-        let mut reader = Reader { passes: Passes::new(reel.streams()), reel, sender, shared: shared.clone() };
+        let passes = Passes::new(reel.streams());
+        let mut reader = Reader { reel, passes, sender, bytes_max, shared: shared.clone() };
         // It ends by itself when nobody receives any more.
         drop(threads::start(&format!("{id} ahead"), move || reader.run(window, again))?);
         Ok(Self { receiver, shared })
@@ -66,6 +80,7 @@ struct Reader {
     reel: Reel,
     passes: Passes,
     sender: Sender<(usize, Batch)>,
+    bytes_max: u64,
     shared: Arc<Shared>,
 }
 
@@ -104,7 +119,7 @@ impl Reader {
     fn send(&self, stream: usize, batch: Batch) -> bool {
         let bytes = batch.byte_len() as u64;
         // A batch that is larger than the limit goes alone.
-        while self.shared.bytes.load(Ordering::Relaxed) > AHEAD_BYTES_MAX.saturating_sub(bytes)
+        while self.shared.bytes.load(Ordering::Relaxed) > self.bytes_max.saturating_sub(bytes)
             && !self.sender.is_empty()
         {
             if Arc::strong_count(&self.shared) == 1 {
@@ -152,9 +167,10 @@ impl Passes {
         if let (Some(&first), Some(&last)) = (batch.seq().first(), batch.seq().last()) {
             self.seq[stream] = Some((self.seq[stream].map_or(first, |(first, _)| first), last));
         }
-        for &time in batch.timestamps() {
-            self.times =
-                Some(self.times.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+        let times = batch.timestamps();
+        if let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) {
+            let (earliest, latest) = self.times.unwrap_or((first, last));
+            self.times = Some((earliest.min(first), latest.max(last)));
         }
         self.frames += i64::try_from(batch.rows()).unwrap_or(i64::MAX);
         let (seq, time) = (self.seq_offset[stream], self.time_offset);

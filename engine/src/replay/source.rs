@@ -82,7 +82,7 @@ pub(crate) fn open(
     let speed = if options.timing == Timing::None { 0.0 } else { options.speed };
     let played = time.play(begin, speed)?;
     let streams = reel.streams().to_vec();
-    let ahead = Ahead::start(reel, window, options.r#loop, id)
+    let ahead = Ahead::start(reel, window, options.r#loop, options.timing, id)
         .map_err(|error| Error::environment(format!("can't start a thread: {error}")))?;
     Ok(ReplaySource {
         pools: streams.iter().map(|schema| BatchPool::new(schema.clone())).collect(),

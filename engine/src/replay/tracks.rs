@@ -98,14 +98,20 @@ impl Track {
         let batch = self.batch.as_ref()?;
         let times = &batch.timestamps()[self.row..];
         let within = |time: i64| if inclusive { time <= end } else { time < end };
-        let mut reached = self.reached;
-        let count = times.iter().take_while(|&&time| {
-            let fits = within(time.max(reached));
-            reached = if fits { time.max(reached) } else { reached };
-            fits
-        });
-        let count = count.count().max(1);
-        self.reached = times[..count].iter().copied().max().unwrap_or(reached).max(self.reached);
+        let latest = |times: &[i64]| times.iter().copied().fold(self.reached, i64::max);
+        // Most batches go whole; the rows of one whose last has to wait are looked at one by one.
+        let whole = times.last().is_some_and(|&last| within(last)) && within(latest(times));
+        let count = if whole {
+            times.len()
+        } else {
+            let mut reached = self.reached;
+            let due = times.iter().take_while(|&&time| {
+                reached = reached.max(time);
+                within(reached)
+            });
+            due.count().max(1)
+        };
+        self.reached = latest(&times[..count]);
         let rows = self.row..self.row + count;
         self.row += count;
         Some((batch, rows))

@@ -1,13 +1,19 @@
 //! The sessions of a folder, by their manifests alone: no recording is read, and no file but the manifest is opened.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tapedeck_sdk::{Error, Loss};
 
 use super::manifest::{parse, parse_if_there};
 use super::{LEDGER, MANIFEST, Status};
-use crate::ledger;
+use crate::{ledger, threads};
+
+/// The most threads that look at folders, and how many folders make one more worth its start.
+const THREADS_MAX: usize = 8;
+const FOLDERS_A_THREAD_MIN: usize = 256;
 
 /// What a manifest says of its session, in short.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,15 +74,44 @@ pub fn list(directory: &Path) -> Result<Vec<ListedSession>, Error> {
         }
         _ => Error::io("list the sessions", directory, &error),
     };
-    let mut sessions = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let folder = entry.map_err(failed)?.path();
-        sessions.extend(look_if_there(folder));
-    }
+    let folders = std::fs::read_dir(directory).map_err(failed)?.map(|entry| Ok(entry?.path()));
+    let folders: Vec<PathBuf> = folders.collect::<std::io::Result<_>>().map_err(failed)?;
+    let mut sessions = look_at_all(folders);
     sessions.sort_by_key(|session| {
         (session.started_at_ns.is_none(), session.started_at_ns, session.session.clone())
     });
     Ok(sessions)
+}
+
+/// Looks at folders, at as many at once as there are processors.
+fn look_at_all(folders: Vec<PathBuf>) -> Vec<ListedSession> {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let helpers = (folders.len() / FOLDERS_A_THREAD_MIN).min(processors.min(THREADS_MAX) - 1);
+    let queue = Arc::new(Folders { folders, next: AtomicUsize::new(0) });
+    // Where the system refuses a thread the others do its share.
+    let help = |_| {
+        let queue = queue.clone();
+        threads::start("sessions", move || queue.look()).ok()
+    };
+    let helpers: Vec<_> = (0..helpers).filter_map(help).collect();
+    let mut sessions = queue.look();
+    for helper in helpers {
+        sessions.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    }
+    sessions
+}
+
+/// Folders that several threads share out among themselves.
+struct Folders {
+    folders: Vec<PathBuf>,
+    next: AtomicUsize,
+}
+
+impl Folders {
+    fn look(&self) -> Vec<ListedSession> {
+        let next = || self.folders.get(self.next.fetch_add(1, Ordering::Relaxed));
+        std::iter::from_fn(next).filter_map(|folder| look_if_there(folder.clone())).collect()
+    }
 }
 
 /// What the manifest in a folder says. One that can't be read, or isn't there, is an error in what is returned.

@@ -1,6 +1,8 @@
 //! `at`: the frame of a recording that is nearest to a moment.
 
 use tapedeck_engine::at::at as nearest;
+use tapedeck_engine::replay::Reel;
+use tapedeck_sdk::ErrorKind;
 
 use crate::arguments::AtArguments;
 use crate::output::{print_error, print_error_text, print_json};
@@ -21,7 +23,10 @@ pub(crate) fn at(arguments: &AtArguments) -> u8 {
         }
         Err(error) => {
             print_error(&error, false);
-            exit::of(&error)
+            // It is a recording, and damaged: not one that is refused.
+            let opens =
+                || Reel::open(&builtins::registry(), std::slice::from_ref(&arguments.path), &[]).is_ok();
+            if error.kind == ErrorKind::Data && opens() { exit::FAILED } else { exit::of(&error) }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `convert`: from recordings to another format, whole or in part.
 
+use std::path::PathBuf;
+
 use tapedeck_engine::convert::{Conversion, Wish, convert as make};
 use tapedeck_engine::replay::Window;
 use tapedeck_sdk::Error;
@@ -45,7 +47,8 @@ fn wish(arguments: &ConvertArguments) -> Result<Wish, Error> {
 
 /// `out.cast: 8 frames read, 5 written, 3 left out`.
 fn text(done: &Conversion) -> String {
-    let files = some_of(done.files.iter().map(|file| file.display().to_string()));
+    let name = |file: &PathBuf| file.strip_prefix(".").unwrap_or(file).display().to_string();
+    let files = some_of(done.files.iter().map(name));
     let mut text =
         format!("{files}: {} frames read, {} written", thousands(done.frames), thousands(done.written));
     let counts = [("only in part", done.partial), ("left out", done.left_out), ("refused", done.refused)];

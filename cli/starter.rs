@@ -22,6 +22,9 @@ const COLUMNS_MAX: usize = 100;
 /// A rate for sources that need one.
 const RATE: &str = "60";
 
+/// The keys of a stage that are the engine's.
+const ENGINE_KEYS: &[&str] = &["plugin", "inputs", "queue", "rate"];
+
 /// `tapedeck new`.
 pub(crate) fn new(arguments: &NewArguments, plugin_path: &[PathBuf]) -> u8 {
     match write(arguments, &builtins::with_files(plugin_path)) {
@@ -142,35 +145,45 @@ fn stage(text: &mut String, path: &str, factory: &Factory) {
     if let Some(rate) = rate {
         text.push_str(&format!("# So often a second: a number of Hz, or such as \"1kHz\"\nrate = {rate}\n"));
     }
-    let rows = option_rows(&descriptor.options);
+    let mut rows = option_rows(&descriptor.options);
+    // A plugin's option of the same name as a key of the engine can't be set here.
+    rows.retain(|row| !ENGINE_KEYS.contains(&row.name.as_str()));
     table(text, path, "", &rows, &example);
 }
 
-/// The options of one table, and the tables below it that the example has.
+/// The options of one table, and the tables below it that the example has. Of tables with names of the user's the first one shows all
+/// options.
 fn table(text: &mut String, path: &str, prefix: &str, rows: &[OptionRow], example: &Map<String, Value>) {
-    let below = |row: &OptionRow| row.name.strip_prefix(prefix).map(str::to_owned);
-    let own = rows.iter().filter_map(|row| Some((below(row)?, row)));
-    let own: Vec<(String, &OptionRow)> = own.filter(|(key, _)| !key.contains(['.', '['])).collect();
-    for (key, row) in &own {
-        let value = example.get(key);
-        if value.is_some_and(Value::is_object) || key == "NAME" {
-            continue;
-        }
+    let own: Vec<(&str, &OptionRow)> = rows
+        .iter()
+        .filter_map(|row| Some((row.name.strip_prefix(prefix)?, row)))
+        .filter(|(key, _)| !key.contains(['.', '[']))
+        .collect();
+    let is_table = |key: &str| example.get(key).is_some_and(Value::is_object);
+    for (key, row) in own.iter().filter(|(key, _)| *key != "NAME" && !is_table(key)) {
         text.push_str(&comment(first_sentence(&row.doc)));
-        match value.and_then(toml_text) {
+        match example.get(*key).and_then(toml_text) {
             Some(value) => text.push_str(&format!("{key} = {value}\n")),
             None => text.push_str(&format!("# {key} = {}\n", shown(row))),
         }
     }
-    for (key, value) in example {
-        let Some(inner) = value.as_object() else { continue };
-        let named = own.iter().any(|(name, _)| name == key);
-        let prefix = format!("{prefix}{}.", if named { key } else { "NAME" });
+    let tables = example.iter().filter_map(|(key, value)| Some((key, value.as_object()?)));
+    for (at, (key, inner)) in tables.enumerate() {
+        let doc = own.iter().find(|(name, _)| name == key).map(|(_, row)| &row.doc);
+        let path = format!("{path}.{key}");
         if inner.values().any(|value| !value.is_object()) {
-            let doc = own.iter().find(|(name, _)| name == key).map_or("", |(_, row)| &row.doc);
-            text.push_str(&format!("\n{}[{path}.{key}]\n", comment(first_sentence(doc))));
+            text.push_str(&format!(
+                "\n{}[{path}]\n",
+                comment(first_sentence(doc.map_or("", String::as_str)))
+            ));
         }
-        table(text, &format!("{path}.{key}"), &prefix, rows, inner);
+        if doc.is_none() && at > 0 {
+            let set = inner.iter().filter_map(|(key, value)| Some((key, toml_text(value)?)));
+            set.for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
+        } else {
+            let prefix = format!("{prefix}{}.", if doc.is_some() { key } else { "NAME" });
+            table(text, &path, &prefix, rows, inner);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ fn help_is_as_it_was() {
     insta::assert_snapshot!("help", printed(&["--help"]));
     for command in [
         "run", "rec", "play", "check", "graph", "plugins", "inspect", "recover", "convert", "bench", "at",
-        "sessions",
+        "sessions", "new",
     ] {
         insta::assert_snapshot!(format!("help-{command}"), printed(&[command, "--help"]));
     }

@@ -108,8 +108,8 @@ fn exit_codes_are_the_same_for_all_that_read() {
         let to = format!("{file}.jsonl");
         for call in [&["inspect", file][..], &["play", file], &["at", file, at], &["convert", file, &to]] {
             let done = dir.tapedeck(call).run();
-            // `at` either gives a frame or does not: in a damaged recording it may be hidden.
-            let expected = if call[0] == "at" && code == 3 { 2 } else { code };
+            // What `at` is asked for may be what the damage hides: then it gives nothing.
+            let expected = if call[0] == "at" && code == 3 { 1 } else { code };
             assert_eq!(done.code, expected, "{call:?}: {done:?}");
             assert!(done.stderr.contains(words) || done.stdout.contains(words), "{call:?}: {done:?}");
         }
@@ -210,17 +210,17 @@ fn every_tick_is_in_a_count_whatever_signals_come() {
         let manifest = std::fs::read_to_string(folder.join("session.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         let stream = &manifest["streams"][0];
-        let frames = stream["frames"].as_u64().unwrap();
-        let ticks = frames + stream["loss"]["late"].as_u64().unwrap();
-        let (first, last) =
-            (manifest["started_at_ns"].as_i64().unwrap(), manifest["ended_at_ns"].as_i64().unwrap());
-        // The session ends a little after its last tick.
-        let passed = u64::try_from((last - first) / 10_000_000).unwrap();
-        assert!(ticks <= passed + 1 && ticks + 30 > passed, "{session}: {ticks} of {passed}: {manifest}");
+        let [frames, late] =
+            [&stream["frames"], &stream["loss"]["late"]].map(|count| count.as_u64().unwrap());
+        // 300 ms of 100 Hz went by while the process stood still; once it is told to end, no tick is due any more.
+        let missed = if session == "b" { 0 } else { 29 };
+        assert!(late >= missed, "{session}: {late} are late of {frames}: {manifest}");
+        let rows = std::fs::read_to_string(folder.join("x.csv")).unwrap().lines().count() as u64 - 1;
+        assert_eq!((rows, &manifest["status"]), (frames, &"complete".into()), "{session}");
     }
 }
 
-/// Five sinks, one of which reaches any limit first.
+/// Two sinks.
 const SINKS: &str = "[session]\ndisk_free_min = \"0B\"\n[sources.made]\nplugin = \"synthetic\"\nrate = 500\nbatch_rows = 8\ncolumns = 16\n\
     [sinks.text]\nplugin = \"csv\"\ninputs = [\"made\"]\n[sinks.rows]\nplugin = \"arrow\"\ninputs = [\"made\"]\n";
 

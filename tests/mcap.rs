@@ -128,7 +128,7 @@ fn what_a_kill_leaves_passes_the_doctor_once_it_is_mended() {
             let path = folder.path().join(format!("killed-{turn}-{cut}.mcap"));
             std::fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
             assert!(matches!(McapFormat.repair(&path).unwrap(), Repair::Mended(_)));
-            let frames = rows(&path).iter().flat_map(|(_, batches)| batches).map(Batch::rows).sum();
+            let frames: usize = rows(&path).iter().flat_map(|(_, batches)| batches).map(Batch::rows).sum();
             assert!(cut != 50 || ask("read", &path)["linear"] == frames);
             let given: usize = inputs.iter().flat_map(|input| &input[..=turn]).map(Batch::rows).sum();
             assert!(cut > 0 || frames == given, "{frames} of {given}");

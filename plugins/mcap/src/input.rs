@@ -33,8 +33,7 @@ pub(crate) struct Input {
     base: u64,
     /// Channels by what tells them apart.
     channels: HashMap<Vec<u8>, u16>,
-    /// The channel of the row before, and what tells it apart.
-    last: Option<(Vec<u8>, u16)>,
+    recent: Recent,
     key: Vec<u8>,
     message: Vec<u8>,
 }
@@ -60,7 +59,7 @@ impl Input {
             schema: schema.clone(),
             base: 0,
             channels: HashMap::new(),
-            last: None,
+            recent: Recent::default(),
             key: Vec::new(),
             message: Vec::new(),
         })
@@ -71,15 +70,16 @@ impl Input {
         &self.json
     }
 
-    /// Writes a batch. Rows that can't be are handed to `refuse`.
+    /// Writes a batch. Rows that can't be written are handed to `refuse`.
     pub(crate) fn write(
         &mut self,
         batch: &Batch,
         output: &mut Output,
         mut refuse: impl FnMut(Refused),
     ) -> Result<(), Error> {
+        let columns = Columns::of(batch, &self.form, self.sensor_time);
         for row in 0..batch.rows() {
-            if let Some(refused) = self.write_row(batch, row, output)? {
+            if let Some(refused) = self.write_row(batch, &columns, row, output)? {
                 refuse(refused);
             }
         }
@@ -89,37 +89,39 @@ impl Input {
     fn write_row(
         &mut self,
         batch: &Batch,
+        columns: &Columns<'_>,
         row: usize,
         output: &mut Output,
     ) -> Result<Option<Refused>, Error> {
-        let time = batch.timestamps()[row];
+        let time = columns.times[row];
         let Ok(log_time) = u64::try_from(time) else { return Ok(Some(Refused::Early)) };
-        let seq = batch.seq()[row];
+        let seq = columns.seq[row];
         if seq >> 32 != self.base >> 32 {
             self.base = seq >> 32 << 32;
             self.channels.clear();
-            self.last = None;
+            self.recent.clear();
         }
-        let Some(channel) = self.channel(batch, row, output)? else { return Ok(Some(Refused::Channels)) };
-        let sensor_time = self.sensor_time.filter(|&column| !batch.column(column).is_null(row));
-        let publish_time =
-            sensor_time.map_or(log_time, |column| batch.column(column).values::<i64>()[row].cast_unsigned());
+        let Some(channel) = self.channel(batch, columns, row, output)? else {
+            return Ok(Some(Refused::Channels));
+        };
+        let sensor_time = columns.sensor_time(row);
+        let publish_time = sensor_time.map_or(log_time, i64::cast_unsigned);
         self.message.clear();
-        let data = match &self.form {
-            Form::Raw(columns) => batch.column(columns.data).bytes_at(row),
-            Form::Image(images) => {
-                let taken = sensor_time.map_or(time, |column| batch.column(column).values::<i64>()[row]);
-                images.encode(batch, row, taken, &mut self.message);
+        let data = match (&self.form, &columns.raw) {
+            (Form::Raw(_), Some(raw)) => raw.data.bytes_at(row),
+            (Form::Image(images), _) => {
+                images.encode(batch, row, sensor_time.unwrap_or(time), &mut self.message);
                 &self.message[..]
             }
-            Form::Rows(rows) => {
-                rows.encode(batch, row, &mut self.message);
-                &self.message[..]
-            }
-            Form::Json(objects) => {
+            (Form::Json(objects), _) => {
                 objects.encode(batch, row, &mut self.message);
                 &self.message[..]
             }
+            (Form::Rows(rows), _) => {
+                rows.encode(batch, row, &mut self.message);
+                &self.message[..]
+            }
+            (Form::Raw(_), None) => &[],
         };
         if data.len() > MESSAGE_BYTES_MAX {
             return Ok(Some(Refused::Large));
@@ -131,17 +133,21 @@ impl Input {
     }
 
     /// The channel of a row.
-    fn channel(&mut self, batch: &Batch, row: usize, output: &mut Output) -> Result<Option<u16>, Error> {
+    fn channel(
+        &mut self,
+        batch: &Batch,
+        columns: &Columns<'_>,
+        row: usize,
+        output: &mut Output,
+    ) -> Result<Option<u16>, Error> {
         self.key.clear();
-        match &self.form {
-            Form::Raw(columns) => raw_key(columns, batch, row, &mut self.key),
-            Form::Image(images) => self.key.push(images.shape(batch, row) as u8),
-            Form::Rows(_) | Form::Json(_) => {}
+        match (&self.form, &columns.raw) {
+            (Form::Raw(_), Some(raw)) => raw.key(row, columns.sensor_time(row).is_some(), &mut self.key),
+            (Form::Image(images), _) => self.key.push(images.shape(batch, row) as u8),
+            (Form::Raw(_) | Form::Rows(_) | Form::Json(_), _) => {}
         }
-        if let Some((key, channel)) = &self.last
-            && *key == self.key
-        {
-            return Ok(Some(*channel));
+        if let Some(channel) = self.recent.find(&self.key) {
+            return Ok(Some(channel));
         }
         let channel = match self.channels.get(&self.key) {
             Some(&channel) => channel,
@@ -151,9 +157,7 @@ impl Input {
                 channel
             }
         };
-        let (mut key, _) = self.last.take().unwrap_or_default();
-        key.clone_from(&self.key);
-        self.last = Some((key, channel));
+        self.recent.put(&self.key, channel);
         Ok(Some(channel))
     }
 
@@ -238,21 +242,99 @@ impl Input {
     }
 }
 
-/// What tells the channel of a message apart.
-fn raw_key(columns: &MessageColumns, batch: &Batch, row: usize, key: &mut Vec<u8>) {
-    let put = |column: usize, key: &mut Vec<u8>| {
-        let bytes = batch.column(column).bytes_at(row);
-        key.extend_from_slice(&bytes.len().to_le_bytes());
-        key.extend_from_slice(bytes);
-    };
-    put(columns.topic, key);
-    put(columns.encoding, key);
-    for &column in &columns.labels {
-        key.push(u8::from(batch.column(column).is_null(row)));
-        put(column, key);
+/// The columns of a batch that are looked at in each row.
+struct Columns<'batch> {
+    seq: &'batch [u64],
+    times: &'batch [i64],
+    sensor_time: Option<(Column<'batch>, &'batch [i64])>,
+    raw: Option<RawColumns<'batch>>,
+}
+
+impl<'batch> Columns<'batch> {
+    fn of(batch: &'batch Batch, form: &Form, sensor_time: Option<usize>) -> Self {
+        let sensor_time = sensor_time.map(|column| batch.column(column));
+        Self {
+            seq: batch.seq(),
+            times: batch.timestamps(),
+            sensor_time: sensor_time.map(|column| (column, column.values::<i64>())),
+            raw: match form {
+                Form::Raw(columns) => Some(RawColumns {
+                    topic: batch.column(columns.topic),
+                    encoding: batch.column(columns.encoding),
+                    data: batch.column(columns.data),
+                    labels: columns.labels.iter().map(|&column| batch.column(column)).collect(),
+                }),
+                Form::Image(_) | Form::Rows(_) | Form::Json(_) => None,
+            },
+        }
     }
-    if let Some(column) = columns.sensor_time {
-        key.push(u8::from(batch.column(column).is_null(row)));
+
+    fn sensor_time(&self, row: usize) -> Option<i64> {
+        let (column, times) = self.sensor_time.as_ref()?;
+        (!column.is_null(row)).then(|| times[row])
+    }
+}
+
+/// The columns of a batch of opaque messages.
+struct RawColumns<'batch> {
+    topic: Column<'batch>,
+    encoding: Column<'batch>,
+    data: Column<'batch>,
+    labels: Vec<Column<'batch>>,
+}
+
+impl RawColumns<'_> {
+    /// What tells the channel of a message apart.
+    fn key(&self, row: usize, timed: bool, key: &mut Vec<u8>) {
+        key.push(u8::from(timed));
+        for column in [&self.topic, &self.encoding].into_iter().chain(&self.labels) {
+            let bytes = column.bytes_at(row);
+            key.push(u8::from(column.is_null(row)));
+            key.extend_from_slice(&bytes.len().to_le_bytes());
+            key.extend_from_slice(bytes);
+        }
+    }
+}
+
+/// The channels that came last, with what tells each apart. Topics tend to take turns: the search begins behind the last one found.
+#[derive(Default)]
+struct Recent {
+    channels: Vec<(Vec<u8>, u16)>,
+    next: usize,
+}
+
+impl Recent {
+    /// How many are kept: comparing more would take longer than looking one up.
+    const MAX: usize = 16;
+
+    fn find(&mut self, key: &[u8]) -> Option<u16> {
+        let (before, after) = self.channels.split_at(self.next.min(self.channels.len()));
+        let is_key = |(known, _): &&(Vec<u8>, u16)| known == key;
+        let (channel, at) = match after.iter().position(|known| is_key(&known)) {
+            Some(place) => (after[place].1, before.len() + place),
+            None => before.iter().position(|known| is_key(&known)).map(|place| (before[place].1, place))?,
+        };
+        self.next = (at + 1) % self.channels.len();
+        Some(channel)
+    }
+
+    fn put(&mut self, key: &[u8], channel: u16) {
+        if self.channels.len() < Self::MAX {
+            self.channels.push((key.to_vec(), channel));
+            return;
+        }
+        // The one whose turn would be next did not come.
+        let place = self.next.min(Self::MAX - 1);
+        let (known, number) = &mut self.channels[place];
+        known.clear();
+        known.extend_from_slice(key);
+        *number = channel;
+        self.next = (place + 1) % Self::MAX;
+    }
+
+    fn clear(&mut self) {
+        self.channels.clear();
+        self.next = 0;
     }
 }
 

@@ -13,6 +13,7 @@ use crate::form::{
 use crate::image::Shape;
 use crate::options::{McapOptions, Profile};
 use crate::output::Output;
+use crate::recent::{Key, Recent};
 use crate::{descriptor, names};
 
 /// The most bytes of a message. Readers take a whole chunk into memory.
@@ -35,6 +36,7 @@ pub(crate) struct Input {
     channels: HashMap<Vec<u8>, u16>,
     recent: Recent,
     key: Vec<u8>,
+    rest: Vec<u8>,
     message: Vec<u8>,
 }
 
@@ -61,6 +63,7 @@ impl Input {
             channels: HashMap::new(),
             recent: Recent::default(),
             key: Vec::new(),
+            rest: Vec::new(),
             message: Vec::new(),
         })
     }
@@ -108,7 +111,7 @@ impl Input {
         let publish_time = sensor_time.map_or(log_time, i64::cast_unsigned);
         self.message.clear();
         let data = match (&self.form, &columns.raw) {
-            (Form::Raw(_), Some(raw)) => raw.data.bytes_at(row),
+            (Form::Raw(_), Some(raw)) => raw.data.at(row),
             (Form::Image(images), _) => {
                 images.encode(batch, row, sensor_time.unwrap_or(time), &mut self.message);
                 &self.message[..]
@@ -140,15 +143,24 @@ impl Input {
         row: usize,
         output: &mut Output,
     ) -> Result<Option<u16>, Error> {
-        self.key.clear();
-        match (&self.form, &columns.raw) {
-            (Form::Raw(_), Some(raw)) => raw.key(row, columns.sensor_time(row).is_some(), &mut self.key),
-            (Form::Image(images), _) => self.key.push(images.shape(batch, row) as u8),
-            (Form::Raw(_) | Form::Rows(_) | Form::Json(_), _) => {}
-        }
-        if let Some(channel) = self.recent.find(&self.key) {
+        self.rest.clear();
+        let (topic, encoding) = match (&self.form, &columns.raw) {
+            (Form::Raw(_), Some(raw)) => {
+                raw.put_rest(row, columns.sensor_time(row).is_some(), &mut self.rest);
+                (raw.topic.at(row), raw.encoding.at(row))
+            }
+            (Form::Image(images), _) => {
+                self.rest.push(images.shape(batch, row) as u8);
+                Default::default()
+            }
+            (Form::Raw(_) | Form::Rows(_) | Form::Json(_), _) => Default::default(),
+        };
+        let key = Key { topic, encoding, rest: &self.rest };
+        if let Some(channel) = self.recent.find(key) {
             return Ok(Some(channel));
         }
+        self.key.clear();
+        key.put(&mut self.key);
         let channel = match self.channels.get(&self.key) {
             Some(&channel) => channel,
             None => {
@@ -157,7 +169,7 @@ impl Input {
                 channel
             }
         };
-        self.recent.put(&self.key, channel);
+        self.recent.put(Key { topic, encoding, rest: &self.rest }, channel);
         Ok(Some(channel))
     }
 
@@ -259,9 +271,9 @@ impl<'batch> Columns<'batch> {
             sensor_time: sensor_time.map(|column| (column, column.values::<i64>())),
             raw: match form {
                 Form::Raw(columns) => Some(RawColumns {
-                    topic: batch.column(columns.topic),
-                    encoding: batch.column(columns.encoding),
-                    data: batch.column(columns.data),
+                    topic: Bytes::of(batch.column(columns.topic)),
+                    encoding: Bytes::of(batch.column(columns.encoding)),
+                    data: Bytes::of(batch.column(columns.data)),
                     labels: columns.labels.iter().map(|&column| batch.column(column)).collect(),
                 }),
                 Form::Image(_) | Form::Rows(_) | Form::Json(_) => None,
@@ -275,66 +287,43 @@ impl<'batch> Columns<'batch> {
     }
 }
 
+/// The values of a column of varying length.
+#[derive(Clone, Copy)]
+struct Bytes<'batch> {
+    offsets: &'batch [i32],
+    bytes: &'batch [u8],
+}
+
+impl<'batch> Bytes<'batch> {
+    fn of(column: Column<'batch>) -> Self {
+        Self { offsets: column.offsets(), bytes: column.value_bytes() }
+    }
+
+    fn at(self, row: usize) -> &'batch [u8] {
+        // Offsets are never negative: batches are checked when they are made.
+        let [begin, end] = [self.offsets[row], self.offsets[row + 1]].map(i32::cast_unsigned);
+        &self.bytes[begin as usize..end as usize]
+    }
+}
+
 /// The columns of a batch of opaque messages.
 struct RawColumns<'batch> {
-    topic: Column<'batch>,
-    encoding: Column<'batch>,
-    data: Column<'batch>,
+    topic: Bytes<'batch>,
+    encoding: Bytes<'batch>,
+    data: Bytes<'batch>,
     labels: Vec<Column<'batch>>,
 }
 
 impl RawColumns<'_> {
-    /// What tells the channel of a message apart.
-    fn key(&self, row: usize, timed: bool, key: &mut Vec<u8>) {
-        key.push(u8::from(timed));
-        for column in [&self.topic, &self.encoding].into_iter().chain(&self.labels) {
+    /// What tells the channel of a message apart, but for topic and encoding.
+    fn put_rest(&self, row: usize, timed: bool, out: &mut Vec<u8>) {
+        out.push(u8::from(timed));
+        for column in &self.labels {
             let bytes = column.bytes_at(row);
-            key.push(u8::from(column.is_null(row)));
-            key.extend_from_slice(&bytes.len().to_le_bytes());
-            key.extend_from_slice(bytes);
+            out.push(u8::from(column.is_null(row)));
+            out.extend_from_slice(&bytes.len().to_le_bytes());
+            out.extend_from_slice(bytes);
         }
-    }
-}
-
-/// The channels that came last, with what tells each apart. Topics tend to take turns: the search begins behind the last one found.
-#[derive(Default)]
-struct Recent {
-    channels: Vec<(Vec<u8>, u16)>,
-    next: usize,
-}
-
-impl Recent {
-    /// How many are kept: comparing more would take longer than looking one up.
-    const MAX: usize = 16;
-
-    fn find(&mut self, key: &[u8]) -> Option<u16> {
-        let (before, after) = self.channels.split_at(self.next.min(self.channels.len()));
-        let is_key = |(known, _): &&(Vec<u8>, u16)| known == key;
-        let (channel, at) = match after.iter().position(|known| is_key(&known)) {
-            Some(place) => (after[place].1, before.len() + place),
-            None => before.iter().position(|known| is_key(&known)).map(|place| (before[place].1, place))?,
-        };
-        self.next = (at + 1) % self.channels.len();
-        Some(channel)
-    }
-
-    fn put(&mut self, key: &[u8], channel: u16) {
-        if self.channels.len() < Self::MAX {
-            self.channels.push((key.to_vec(), channel));
-            return;
-        }
-        // The one whose turn would be next did not come.
-        let place = self.next.min(Self::MAX - 1);
-        let (known, number) = &mut self.channels[place];
-        known.clear();
-        known.extend_from_slice(key);
-        *number = channel;
-        self.next = (place + 1) % Self::MAX;
-    }
-
-    fn clear(&mut self) {
-        self.channels.clear();
-        self.next = 0;
     }
 }
 

@@ -13,6 +13,7 @@ use crate::form::{
 use crate::image::Shape;
 use crate::options::{McapOptions, Profile};
 use crate::output::Output;
+use crate::recent::{Key, Recent};
 use crate::{descriptor, names};
 
 /// The most bytes of a message. Readers take a whole chunk into memory.
@@ -33,9 +34,9 @@ pub(crate) struct Input {
     base: u64,
     /// Channels by what tells them apart.
     channels: HashMap<Vec<u8>, u16>,
-    /// The channel of the row before, and what tells it apart.
-    last: Option<(Vec<u8>, u16)>,
+    recent: Recent,
     key: Vec<u8>,
+    rest: Vec<u8>,
     message: Vec<u8>,
 }
 
@@ -60,8 +61,9 @@ impl Input {
             schema: schema.clone(),
             base: 0,
             channels: HashMap::new(),
-            last: None,
+            recent: Recent::default(),
             key: Vec::new(),
+            rest: Vec::new(),
             message: Vec::new(),
         })
     }
@@ -71,15 +73,16 @@ impl Input {
         &self.json
     }
 
-    /// Writes a batch. Rows that can't be are handed to `refuse`, with their `seq`.
+    /// Writes a batch. Rows that can't be written are handed to `refuse`, with their `seq`.
     pub(crate) fn write(
         &mut self,
         batch: &Batch,
         output: &mut Output,
         mut refuse: impl FnMut(u64, Refused),
     ) -> Result<(), Error> {
+        let columns = Columns::of(batch, &self.form, self.sensor_time);
         for row in 0..batch.rows() {
-            if let Some(refused) = self.write_row(batch, row, output)? {
+            if let Some(refused) = self.write_row(batch, &columns, row, output)? {
                 refuse(batch.seq()[row], refused);
             }
         }
@@ -89,37 +92,39 @@ impl Input {
     fn write_row(
         &mut self,
         batch: &Batch,
+        columns: &Columns<'_>,
         row: usize,
         output: &mut Output,
     ) -> Result<Option<Refused>, Error> {
-        let time = batch.timestamps()[row];
+        let time = columns.times[row];
         let Ok(log_time) = u64::try_from(time) else { return Ok(Some(Refused::Early)) };
-        let seq = batch.seq()[row];
+        let seq = columns.seq[row];
         if seq >> 32 != self.base >> 32 {
             self.base = seq >> 32 << 32;
             self.channels.clear();
-            self.last = None;
+            self.recent.clear();
         }
-        let Some(channel) = self.channel(batch, row, output)? else { return Ok(Some(Refused::Channels)) };
-        let sensor_time = self.sensor_time.filter(|&column| !batch.column(column).is_null(row));
-        let publish_time =
-            sensor_time.map_or(log_time, |column| batch.column(column).values::<i64>()[row].cast_unsigned());
+        let Some(channel) = self.channel(batch, columns, row, output)? else {
+            return Ok(Some(Refused::Channels));
+        };
+        let sensor_time = columns.sensor_time(row);
+        let publish_time = sensor_time.map_or(log_time, i64::cast_unsigned);
         self.message.clear();
-        let data = match &self.form {
-            Form::Raw(columns) => batch.column(columns.data).bytes_at(row),
-            Form::Image(images) => {
-                let taken = sensor_time.map_or(time, |column| batch.column(column).values::<i64>()[row]);
-                images.encode(batch, row, taken, &mut self.message);
+        let data = match (&self.form, &columns.raw) {
+            (Form::Raw(_), Some(raw)) => raw.data.at(row),
+            (Form::Image(images), _) => {
+                images.encode(batch, row, sensor_time.unwrap_or(time), &mut self.message);
                 &self.message[..]
             }
-            Form::Rows(rows) => {
-                rows.encode(batch, row, &mut self.message);
-                &self.message[..]
-            }
-            Form::Json(objects) => {
+            (Form::Json(objects), _) => {
                 objects.encode(batch, row, &mut self.message);
                 &self.message[..]
             }
+            (Form::Rows(rows), _) => {
+                rows.encode(batch, row, &mut self.message);
+                &self.message[..]
+            }
+            (Form::Raw(_), None) => &[],
         };
         if data.len() > MESSAGE_BYTES_MAX {
             return Ok(Some(Refused::Large));
@@ -131,18 +136,31 @@ impl Input {
     }
 
     /// The channel of a row.
-    fn channel(&mut self, batch: &Batch, row: usize, output: &mut Output) -> Result<Option<u16>, Error> {
+    fn channel(
+        &mut self,
+        batch: &Batch,
+        columns: &Columns<'_>,
+        row: usize,
+        output: &mut Output,
+    ) -> Result<Option<u16>, Error> {
+        self.rest.clear();
+        let (topic, encoding) = match (&self.form, &columns.raw) {
+            (Form::Raw(_), Some(raw)) => {
+                raw.put_rest(row, columns.sensor_time(row).is_some(), &mut self.rest);
+                (raw.topic.at(row), raw.encoding.at(row))
+            }
+            (Form::Image(images), _) => {
+                self.rest.push(images.shape(batch, row) as u8);
+                Default::default()
+            }
+            (Form::Raw(_) | Form::Rows(_) | Form::Json(_), _) => Default::default(),
+        };
+        let key = Key { topic, encoding, rest: &self.rest };
+        if let Some(channel) = self.recent.find(key) {
+            return Ok(Some(channel));
+        }
         self.key.clear();
-        match &self.form {
-            Form::Raw(columns) => raw_key(columns, batch, row, &mut self.key),
-            Form::Image(images) => self.key.push(images.shape(batch, row) as u8),
-            Form::Rows(_) | Form::Json(_) => {}
-        }
-        if let Some((key, channel)) = &self.last
-            && *key == self.key
-        {
-            return Ok(Some(*channel));
-        }
+        key.put(&mut self.key);
         let channel = match self.channels.get(&self.key) {
             Some(&channel) => channel,
             None => {
@@ -151,9 +169,7 @@ impl Input {
                 channel
             }
         };
-        let (mut key, _) = self.last.take().unwrap_or_default();
-        key.clone_from(&self.key);
-        self.last = Some((key, channel));
+        self.recent.put(Key { topic, encoding, rest: &self.rest }, channel);
         Ok(Some(channel))
     }
 
@@ -238,21 +254,76 @@ impl Input {
     }
 }
 
-/// What tells the channel of a message apart.
-fn raw_key(columns: &MessageColumns, batch: &Batch, row: usize, key: &mut Vec<u8>) {
-    let put = |column: usize, key: &mut Vec<u8>| {
-        let bytes = batch.column(column).bytes_at(row);
-        key.extend_from_slice(&bytes.len().to_le_bytes());
-        key.extend_from_slice(bytes);
-    };
-    put(columns.topic, key);
-    put(columns.encoding, key);
-    for &column in &columns.labels {
-        key.push(u8::from(batch.column(column).is_null(row)));
-        put(column, key);
+/// The columns of a batch that are looked at in each row.
+struct Columns<'batch> {
+    seq: &'batch [u64],
+    times: &'batch [i64],
+    sensor_time: Option<(Column<'batch>, &'batch [i64])>,
+    raw: Option<RawColumns<'batch>>,
+}
+
+impl<'batch> Columns<'batch> {
+    fn of(batch: &'batch Batch, form: &Form, sensor_time: Option<usize>) -> Self {
+        let sensor_time = sensor_time.map(|column| batch.column(column));
+        Self {
+            seq: batch.seq(),
+            times: batch.timestamps(),
+            sensor_time: sensor_time.map(|column| (column, column.values::<i64>())),
+            raw: match form {
+                Form::Raw(columns) => Some(RawColumns {
+                    topic: Bytes::of(batch.column(columns.topic)),
+                    encoding: Bytes::of(batch.column(columns.encoding)),
+                    data: Bytes::of(batch.column(columns.data)),
+                    labels: columns.labels.iter().map(|&column| batch.column(column)).collect(),
+                }),
+                Form::Image(_) | Form::Rows(_) | Form::Json(_) => None,
+            },
+        }
     }
-    if let Some(column) = columns.sensor_time {
-        key.push(u8::from(batch.column(column).is_null(row)));
+
+    fn sensor_time(&self, row: usize) -> Option<i64> {
+        let (column, times) = self.sensor_time.as_ref()?;
+        (!column.is_null(row)).then(|| times[row])
+    }
+}
+
+/// The values of a column of varying length.
+#[derive(Clone, Copy)]
+struct Bytes<'batch> {
+    offsets: &'batch [i32],
+    bytes: &'batch [u8],
+}
+
+impl<'batch> Bytes<'batch> {
+    fn of(column: Column<'batch>) -> Self {
+        Self { offsets: column.offsets(), bytes: column.value_bytes() }
+    }
+
+    fn at(self, row: usize) -> &'batch [u8] {
+        // Offsets are never negative: batches are checked when they are made.
+        let [begin, end] = [self.offsets[row], self.offsets[row + 1]].map(i32::cast_unsigned);
+        &self.bytes[begin as usize..end as usize]
+    }
+}
+
+/// The columns of a batch of opaque messages.
+struct RawColumns<'batch> {
+    topic: Bytes<'batch>,
+    encoding: Bytes<'batch>,
+    data: Bytes<'batch>,
+    labels: Vec<Column<'batch>>,
+}
+
+impl RawColumns<'_> {
+    /// What tells the channel of a message apart, but for topic and encoding.
+    fn put_rest(&self, row: usize, timed: bool, out: &mut Vec<u8>) {
+        out.push(u8::from(timed));
+        for column in &self.labels {
+            let bytes = column.bytes_at(row);
+            out.push(u8::from(column.is_null(row)));
+            out.extend_from_slice(&bytes.len().to_le_bytes());
+            out.extend_from_slice(bytes);
+        }
     }
 }
 

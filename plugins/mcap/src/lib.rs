@@ -17,6 +17,7 @@ mod names;
 mod options;
 mod order;
 mod output;
+mod recent;
 mod recording;
 mod repair;
 mod rows;

@@ -6,7 +6,6 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use mcap::records::{MessageHeader, Metadata};
-use mcap::write::NoSeek;
 use mcap::{Attachment, McapError, WriteOptions, Writer};
 use tapedeck_sdk::prelude::*;
 
@@ -14,14 +13,14 @@ use crate::options::{Compression, McapOptions};
 use crate::{names, repair};
 
 /// What a write is gathered into.
-const WRITE_BYTES: usize = 256 << 10;
+const WRITE_BYTES: usize = 32 << 10;
 /// Bytes of a message record besides its data.
 const MESSAGE_HEAD_BYTES: u64 = 31;
 
 /// A file that is being written.
 pub(crate) struct Output {
     /// There is one until the file is finished or has failed.
-    writer: Option<Writer<NoSeek<BufWriter<File>>>>,
+    writer: Option<Writer<BufWriter<File>>>,
     path: PathBuf,
     chunk_bytes: u64,
     /// In nanoseconds.
@@ -45,10 +44,9 @@ impl Output {
             .compression_threads(0)
             .profile(names::header_profile(options.profile))
             .library(concat!("tapedeck ", env!("CARGO_PKG_VERSION")))
-            // Chunks end here, by size and by time. Each is made in memory and written once: a kill leaves no half-made header.
+            // Chunks end here, by size and by time. A chunk's header is filled in when it ends: what a kill leaves of one can be read.
             .chunk_size(None)
-            .disable_seeking(true)
-            .create(NoSeek::new(BufWriter::with_capacity(WRITE_BYTES, file)));
+            .create(BufWriter::with_capacity(WRITE_BYTES, file));
         let writer = made.map_err(|error| failed_to("write the header", &path, &error))?;
         Ok(Self {
             writer: Some(writer),
@@ -142,7 +140,7 @@ impl Output {
 
     fn close(&mut self) -> Result<(), Error> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
-        let Err(error) = writer.into_inner().into_inner().into_inner() else { return Ok(()) };
+        let Err(error) = writer.into_inner().into_inner() else { return Ok(()) };
         let (error, file) = error.into_parts();
         drop(file.into_parts());
         Err(Error::io("write the summary", &self.path, &error))
@@ -155,7 +153,7 @@ impl Output {
     fn writer<T>(
         &mut self,
         doing: &str,
-        call: impl FnOnce(&mut Writer<NoSeek<BufWriter<File>>>) -> Result<T, McapError>,
+        call: impl FnOnce(&mut Writer<BufWriter<File>>) -> Result<T, McapError>,
     ) -> Result<T, Error> {
         let Some(writer) = &mut self.writer else { return Err(closed(&self.path)) };
         call(writer).map_err(|error| self.failed(doing, &error))
@@ -164,7 +162,7 @@ impl Output {
     /// Lets go of the file: what the library still holds of a chunk that could not be written must not follow it.
     fn failed(&mut self, doing: &str, error: &McapError) -> Error {
         if let Some(writer) = self.writer.take() {
-            drop(writer.into_inner().into_inner().into_parts());
+            drop(writer.into_inner().into_parts());
         }
         let error = failed_to(doing, &self.path, error);
         error.with_hint("chunks that were complete before can be read")

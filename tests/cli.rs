@@ -63,7 +63,8 @@ fn a_run_prints_a_report_for_people_lines_for_logs_and_json_for_programs() {
     let dir = Dir::new();
     let pipeline = "[session]\ndisk_free_min = \"0B\"\n[sources.made]\nplugin = \"synthetic\"\nrate = 100\n[sinks.x]\nplugin = \"csv\"\ninputs = [\"made\"]\n";
     dir.write("p.toml", pipeline);
-    let done = dir.tapedeck(&["run", "p.toml", "--duration", "1200ms", "--session", "a"]).run();
+    let run = ["run", "p.toml", "--duration", "1200ms", "--session", "a", "--progress", "300ms"];
+    let done = dir.tapedeck(&run).run();
     let complete = done.code == 0;
     for word in ["made", "1.2", "x.csv", "recordings/a", "the duration was reached"] {
         assert!(done.stdout.contains(word), "{word}: {done:?}");

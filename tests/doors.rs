@@ -279,7 +279,7 @@ fn what_is_hostile_costs_its_own_frames_and_nobody_elses() {
 fn a_panic_in_a_library_is_told_in_the_report_and_printed_nowhere() {
     let dir = Dir::new();
     std::fs::copy(example("libhostile.so"), dir.path("libhostile.so")).unwrap();
-    let pipeline = "[sources.made]\nplugin = \"synthetic\"\nframes = 100\nrate = 1000\n\
+    let pipeline = "[sources.made]\nplugin = \"synthetic\"\ncount = 100\nrate = 1000\n\
          [transforms.bad]\nplugin = \"./libhostile.so\"\ninputs = [\"made\"]\nfault = \"trap\"\nat = 40\n\
          [sinks.through]\nplugin = \"arrow\"\ninputs = [\"bad\"]\n\
          [sinks.beside]\nplugin = \"arrow\"\ninputs = [\"made\"]\n";

@@ -38,7 +38,7 @@ macro_rules! tables {
 static TABLES: [[&Plugin; 3]; 20] = tables!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
 
 /// Those that can't be components: they need a C library, processes or sockets.
-const NO_COMPONENT: [&str; 5] = ["memory", "terminal", "ssh", "hdf5", "parquet"];
+const NO_COMPONENT: [&str; 6] = ["memory", "terminal", "ssh", "hdf5", "parquet", "mcap"];
 
 /// A plugin through the C ABI.
 fn through_the_abi(name: &str) -> Factory {
@@ -204,6 +204,7 @@ fn every_sink_keeps_the_contract_and_writes_the_same_through_every_door() {
         ("hdf5", Kind::Attributes),
         ("parquet", Kind::Attributes),
         ("arrow", Kind::Event),
+        ("mcap", Kind::Message),
         ("csv", Kind::Attributes),
         ("jsonl", Kind::Event),
         ("null", Kind::Image),

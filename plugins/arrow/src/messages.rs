@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -147,12 +146,24 @@ impl Messages {
     }
 
     fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), Error> {
-        let read = self.file.read_exact_at(bytes, at);
-        read.map_err(|error| Error::io("read the recording", &self.path, &error))
+        read_exact_at(&self.file, bytes, at)
+            .map_err(|error| Error::io("read the recording", &self.path, &error))
     }
 
     /// The error of a file that is not what its messages say.
     pub(crate) fn damaged(&self, what: &dyn std::fmt::Display) -> Error {
         Error::data(format!("the recording is damaged: {what}: {}", self.path.display()))
     }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+/// A component has one thread: nobody else moves the file's place.
+#[cfg(not(unix))]
+fn read_exact_at(mut file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
+    std::io::Read::read_exact(&mut file, bytes)
 }

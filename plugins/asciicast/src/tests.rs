@@ -594,7 +594,7 @@ fn what_is_no_asciicast_says_so() {
         ("[0.5, \"o\"]", "it has no data at column 10"),
         (" [\"a\", \"o\", \"b\"]", "its time is not a number at column 3"),
         ("[0.5, \"o\", 7]", "its data is not text at column 12"),
-        ("[0.5, \"o\", \"a\"] x", "trailing characters at column 18"),
+        ("[0.5, \"o\", \"a\"] x", "trailing characters at column 17"),
     ] {
         let text = format!(
             "{{\"version\":2,\"width\":1,\"height\":1}}\n[0.5, \"o\", \"a\"]\n{line}\n[1, \"o\", \"b\"]\n"
@@ -816,7 +816,11 @@ fn a_recording_without_room_is_lost_and_counted_and_the_others_go_on() {
     sink.write(0, batch(&schema(false), &SESSION[..5])).unwrap();
     let written = sink.flush().unwrap();
     let [refused] = written.refused() else { panic!("{written:?}") };
-    assert_eq!((refused.frames, refused.seqs), (5, (0, 4)), "what was taken and could not be written");
+    assert_eq!(
+        (refused.frames, refused.seqs),
+        (4, (0, 4)),
+        "what was taken and could not be written; input was not"
+    );
     assert!(refused.reason.message.contains("can't write frames"), "{refused:?}");
     assert!(host.warnings()[0].contains("can't write frames") && host.warnings()[0].contains("local.cast"));
     // What still comes of it is lost, up to its end; the name is free again then, and so is the disk.

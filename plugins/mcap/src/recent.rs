@@ -92,7 +92,7 @@ mod tests {
         let mut recent = Recent::default();
         let mut found = 0;
         for turn in 0..1000_u16 {
-            let channel = turn * turn % 17;
+            let channel = u16::try_from(u32::from(turn).pow(2) % 17).unwrap();
             let key = key(&topics[usize::from(channel)]);
             match recent.find(key) {
                 Some(known) => {

@@ -52,6 +52,12 @@ pub(crate) struct Family {
     environment: Vec<Vec<u8>>,
 }
 
+/// How often, and after which time each, a process without an environment is asked again.
+const EXEC_LOOKS_MAX: usize = 20;
+const EXEC_LOOK_INTERVAL: Duration = Duration::from_millis(1);
+/// The parent of the kernel's own threads, which have no environment.
+const KERNEL_THREADS: i32 = 2;
+
 /// A line of `/proc/PID/stat`.
 struct Stat {
     pid: i32,
@@ -140,11 +146,24 @@ impl Family {
         if stat.group == self.group || (self.own_session && stat.session == self.session) {
             return true;
         }
-        let Ok(environment) = std::fs::read(format!("/proc/{}/environ", stat.pid)) else { return false };
+        let Some(environment) = environment(stat) else { return false };
         let entries: HashSet<&[u8]> = environment.split(|&byte| byte == 0).collect();
         !self.environment.is_empty()
             && self.environment.iter().all(|entry| entries.contains(entry.as_slice()))
     }
+}
+
+/// The environment of a process. It is empty for a moment while the process becomes another program: asks again.
+fn environment(stat: &Stat) -> Option<Vec<u8>> {
+    let path = format!("/proc/{}/environ", stat.pid);
+    for _ in 0..EXEC_LOOKS_MAX {
+        let environment = std::fs::read(&path).ok()?;
+        if !environment.is_empty() || stat.parent == KERNEL_THREADS {
+            return Some(environment);
+        }
+        std::thread::park_timeout(EXEC_LOOK_INTERVAL);
+    }
+    None
 }
 
 fn entry(name: &OsStr, value: &OsStr) -> Vec<u8> {

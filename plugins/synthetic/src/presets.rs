@@ -93,7 +93,7 @@ fn input(builder: &mut BatchBuilder<'_>, first: u64) {
             builder.set(3, row, 1.5);
             builder.set(4, row, -0.5);
         } else {
-            builder.set_bool(2, row, number % 3 == 0);
+            builder.set_bool(2, row, number.is_multiple_of(3));
             [3, 4].into_iter().for_each(|column| builder.set_null(column, row));
         }
         [5, 6].into_iter().for_each(|column| builder.set_null(column, row));

@@ -24,6 +24,8 @@ pub(super) struct Opened<T: ?Sized> {
 type SourceInstance = Opened<dyn Source>;
 type TransformInstance = Opened<dyn Transform>;
 type SinkInstance = Opened<dyn Sink>;
+/// A running stage and the room of each of its inputs.
+type Running<'a, T> = (&'a mut T, &'a mut [(Arc<StreamSchema>, Shown)]);
 
 impl<T: ?Sized> Opened<T> {
     pub(super) fn new(stage: Box<T>, inputs: Vec<Arc<StreamSchema>>, host: Arc<dyn Host>) -> Self {
@@ -39,7 +41,7 @@ impl<T: ?Sized> Opened<T> {
         self.with_inputs().map(|(stage, _)| stage)
     }
 
-    fn with_inputs(&mut self) -> Result<(&mut T, &mut [(Arc<StreamSchema>, Shown)]), Error> {
+    fn with_inputs(&mut self) -> Result<Running<'_, T>, Error> {
         let stage = self.stage.as_deref_mut().ok_or_else(finished)?;
         Ok((stage, &mut self.inputs))
     }

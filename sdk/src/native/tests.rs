@@ -568,6 +568,28 @@ struct Counts {
     refused: AtomicU64,
 }
 
+unsafe extern "C" fn nothing(_: *mut c_void) {}
+unsafe extern "C" fn is_paused(_: *mut c_void) -> u32 {
+    0
+}
+unsafe extern "C" fn told(_: *mut c_void, _: *mut abi::Told) -> u32 {
+    0
+}
+unsafe extern "C" fn follow(_: *mut c_void, _: u32, _: *const abi::Follower, _: *mut abi::Error) -> Status {
+    abi::ENVIRONMENT
+}
+unsafe extern "C" fn loss(_: *mut c_void, _: *const u8, _: u64, _: *mut abi::Loss) {}
+unsafe extern "C" fn to_arrow(
+    _: *mut c_void,
+    _: u32,
+    _: *const Bytes,
+    _: *mut c_void,
+    _: *mut c_void,
+    _: *mut abi::Error,
+) -> Status {
+    abi::DATA
+}
+
 impl Counts {
     fn of<'a>(context: *mut c_void) -> &'a Self {
         // SAFETY: every context in these tests is a `Counts` that outlives the calls.
@@ -604,32 +626,6 @@ impl Counts {
             _: *mut abi::Error,
         ) -> Status {
             abi::IO
-        }
-        unsafe extern "C" fn nothing(_: *mut c_void) {}
-        unsafe extern "C" fn is_paused(_: *mut c_void) -> u32 {
-            0
-        }
-        unsafe extern "C" fn told(_: *mut c_void, _: *mut abi::Told) -> u32 {
-            0
-        }
-        unsafe extern "C" fn follow(
-            _: *mut c_void,
-            _: u32,
-            _: *const abi::Follower,
-            _: *mut abi::Error,
-        ) -> Status {
-            abi::ENVIRONMENT
-        }
-        unsafe extern "C" fn loss(_: *mut c_void, _: *const u8, _: u64, _: *mut abi::Loss) {}
-        unsafe extern "C" fn to_arrow(
-            _: *mut c_void,
-            _: u32,
-            _: *const Bytes,
-            _: *mut c_void,
-            _: *mut c_void,
-            _: *mut abi::Error,
-        ) -> Status {
-            abi::DATA
         }
         let size = u32::try_from(size_of::<abi::Host>()).unwrap();
         let context = self.context();

@@ -33,11 +33,14 @@ struct Told {
     mark: Option<Watermark>,
 }
 
+/// Where a stream ends up, and the streams that share the way.
+type Ends = (Vec<End>, Arc<[Arc<StreamStats>]>);
+
 /// The watermark of one source stream.
 #[derive(Default)]
 pub(crate) struct Mark {
     follower: OnceLock<Mutex<Told>>,
-    ends: OnceLock<(Vec<End>, Arc<[Arc<StreamStats>]>)>,
+    ends: OnceLock<Ends>,
 }
 
 impl Mark {

@@ -273,8 +273,9 @@ impl Wiring {
         let outputs = opened.nodes[node].outputs.len();
         let joined = (outputs != places.len())
             .then(|| self.places.add(Place { above: places.to_vec(), ..Place::default() }));
-        for output in 0..outputs {
-            let above = vec![joined.unwrap_or_else(|| places[output])];
+        let above: Vec<usize> = joined.map_or_else(|| places.to_vec(), |joined| vec![joined; outputs]);
+        for (output, above) in above.into_iter().enumerate() {
+            let above = vec![above];
             let stage = Some(opened.nodes[node].stats.clone());
             let place = self.places.add(Place { above, stage, ..Place::default() });
             self.place_of.insert((node, output), place);

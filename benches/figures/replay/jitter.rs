@@ -207,11 +207,12 @@ fn python(peer: Peer, recorded: &Recorded, folder: &Path) -> Result<f64, String>
     let mut command = Command::new(&python);
     command.arg(root.join("benches/replay_peers.py")).arg(peer.mode);
     command.args([recorded.hz.to_string(), seconds.to_string()]).arg(folder);
-    let done = command.output().map_err(|_| format!("there is no {}, see {variable}", python.display()))?;
+    let done =
+        command.output().map_err(|_missing| format!("there is no {}, see {variable}", python.display()))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         return Err(said.lines().last().unwrap_or("it failed").to_owned());
     }
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    said.trim().parse().map_err(|_| format!("it says {:?}", said.trim()))
+    said.trim().parse().map_err(|_wrong| format!("it says {:?}", said.trim()))
 }

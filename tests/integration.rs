@@ -5,7 +5,6 @@
 //! - `cli`: what the program prints: help, plugins, graphs, completions
 //! - `bad_input`: everything wrong that a user can say; one clear message, exit code 2, nothing touched
 //! - `doors`, `guest`: plugins that are files: the same bytes through three doors, hostile ones, `plugins check` and `new`
-//! - `every_door`: every built-in plugin through the C ABI and, where it can be one, as a component: the conformance suite, the same bytes
 //! - `game`: a live process is recorded, and the files say what the process's own log says
 //! - `mcap`: MCAP files before other programs' readers and checks, and theirs before ours
 //! - `formats`: each sink's file read back by somebody else's reader
@@ -32,7 +31,6 @@ mod balance;
 mod cli;
 mod disk;
 mod doors;
-mod every_door;
 mod formats;
 mod frame_path;
 mod game;

@@ -128,7 +128,7 @@ impl Tapedeck {
     pub(crate) fn run(mut self) -> Done {
         let output = self.command.output().unwrap();
         let done = Done::of(&output);
-        assert!(!done.stderr.contains("panicked"), "{done:?}");
+        assert!(!done.stderr.contains("panicked at "), "{done:?}");
         done
     }
 

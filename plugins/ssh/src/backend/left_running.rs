@@ -96,8 +96,8 @@ impl Family {
         let entries = environment.iter().filter(|(name, _)| unique.iter().any(|unique| name == unique));
         let environment = entries.map(|(name, value)| entry(name, value)).collect();
         let started = Stat::read(pid)?.started;
-        let own = if terminal { leader } else { rustix::process::getsid(None).ok()? };
-        let session = own.as_raw_nonzero().get();
+        // 0 if the leader of our session is outside of our PID namespace (`getsid(2)` and rustix do not take that).
+        let session = if terminal { pid } else { Stat::read(i32::try_from(std::process::id()).ok()?)?.session };
         Some(Self { group: pid, session, own_session: terminal, started, environment })
     }
 

@@ -33,7 +33,7 @@ test: setup ## Formats, lints, unit, integration and interop tests
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	cargo check -p tapedeck-sdk --target wasm32-wasip2
 	export RUSTDOCFLAGS='-D warnings'; $(CARGO) doc --no-deps -p tapedeck-sdk -p tapedeck-engine
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 bench: setup ## Measure; results go to benches/results/
 	benches/run.sh

@@ -20,7 +20,10 @@ fn sidecars_say_how_much_passed_and_what_was_left_running() {
     let mut client = gateway.ssh("alice", &[], "wc -c");
     let zeros = std::fs::File::open(dir.path("zeros")).unwrap();
     assert_eq!(client.stdin(zeros).output().unwrap().stdout, b"1000000\n");
-    let escape = "setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!";
+    // Ends only once the process is out of the terminal's reach, and has become what it is to be.
+    let inner = "sleep 1000 >/dev/null 2>&1 </dev/null & \
+        until [ $(cat /proc/$!/comm) = sleep ]; do :; done; echo $!";
+    let escape = &format!("echo $(setsid -w sh -c '{inner}')");
     let output = gateway.ssh("bob", &["-tt"], escape).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let mut idle = gateway.ssh("carol", &["-N"], "").stdin(Stdio::null()).spawn().unwrap();
@@ -37,7 +40,6 @@ fn sidecars_say_how_much_passed_and_what_was_left_running() {
     let bob = recorded(&sessions, "bob").facts;
     let left = &bob["left_running"][0];
     let pid = left["pid"].to_string();
-    // Where the machine is slow it has ended by itself.
     Command::new("kill").args(["-KILL", &pid]).status().unwrap();
     assert_eq!((&left["name"], &left["detached"]), (&json!("sleep"), &json!(true)), "{bob}");
 }

@@ -5,6 +5,7 @@
 
 pub mod blocks;
 pub mod lines;
+pub mod pickle;
 pub mod terminal;
 mod utf8;
 

@@ -22,6 +22,7 @@ pub fn factories() -> Vec<Factory> {
         tapedeck_parquet::factory(),
         tapedeck_arrow::factory(),
         tapedeck_mcap::factory(),
+        tapedeck_pickles::factory(),
         tapedeck_csv::factory(),
         tapedeck_jsonl::factory(),
         tapedeck_null::factory(),

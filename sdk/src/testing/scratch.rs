@@ -37,22 +37,8 @@ impl Scratch {
 
     /// All files in it, however deep, with their paths relative to it.
     pub(super) fn files(&self) -> Result<Vec<PathBuf>, String> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.path.clone()];
-        while let Some(folder) = folders.pop() {
-            let entries = std::fs::read_dir(&folder)
-                .map_err(|error| format!("can't list {}: {error}", folder.display()))?;
-            for entry in entries {
-                let path = entry.map_err(|error| format!("can't list {}: {error}", folder.display()))?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    files.push(path.strip_prefix(&self.path).unwrap_or(&path).to_owned());
-                }
-            }
-        }
-        files.sort();
-        Ok(files)
+        let relative = |path: PathBuf| path.strip_prefix(&self.path).map(Path::to_owned).unwrap_or(path);
+        Ok(parts(&self.path)?.into_iter().map(relative).collect())
     }
 
     /// A copy of everything in it, as it is at this moment: what a `kill -9` would leave.
@@ -73,4 +59,22 @@ impl Drop for Scratch {
         // What can't be removed is in the temporary folder, where the system cleans up.
         drop(std::fs::remove_dir_all(&self.path));
     }
+}
+
+/// A file itself; of a folder all files in it, however deep.
+pub(super) fn parts(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    let mut left = vec![path.to_owned()];
+    while let Some(path) = left.pop() {
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let listing = |error: std::io::Error| format!("can't list {}: {error}", path.display());
+        for entry in std::fs::read_dir(&path).map_err(listing)? {
+            left.push(entry.map_err(listing)?.path());
+        }
+    }
+    files.sort();
+    Ok(files)
 }

@@ -165,7 +165,15 @@ impl<'p> Encoder<'p> {
 
     fn byte_array(&mut self, id: Id, bytes: &[u8]) {
         if self.protocol >= 5 {
-            self.counted(id, bytes, [0x96; 3]);
+            if bytes.len() >= FRAME_BYTES {
+                self.close_frame();
+            } else {
+                self.open_frame();
+            }
+            self.out.push(0x96);
+            self.out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            self.out.extend_from_slice(bytes);
+            self.memoize(id);
             return;
         }
         self.name("builtins", "bytearray");

@@ -128,7 +128,8 @@ impl<'a> Stack<'a> {
 
     fn lines(&mut self, token: &Token<'a>, first: &'a [u8], second: &'a [u8]) -> Result<(), Error> {
         let at = token.at;
-        let number = |line: &[u8]| std::str::from_utf8(line).ok().and_then(|line| line.trim().parse::<i64>().ok());
+        let number =
+            |line: &[u8]| std::str::from_utf8(line).ok().and_then(|line| line.trim().parse::<i64>().ok());
         match token.opcode {
             b'I' if first == b"00" || first == b"01" => self.push(at, Value::Bool(first == b"01")),
             b'I' | b'L' => {
@@ -280,7 +281,12 @@ impl<'a> Stack<'a> {
     }
 
     /// An object, or the plain value that Python's own classes stand for.
-    fn make(&mut self, at: usize, made: Made, (class, args, kwargs): (Id, Id, Option<Id>)) -> Result<(), Error> {
+    fn make(
+        &mut self,
+        at: usize,
+        made: Made,
+        (class, args, kwargs): (Id, Id, Option<Id>),
+    ) -> Result<(), Error> {
         if let (Made::Call, Some(value)) = (made, self.builtin(class, args)) {
             let parts = match &value {
                 Value::Set(items) | Value::FrozenSet(items) => items.clone(),

@@ -9,9 +9,9 @@ mod literals;
 mod machine;
 mod numpy;
 mod payload;
+mod stack;
 #[cfg(test)]
 mod tests;
-mod stack;
 mod tokens;
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use tapedeck_sdk::Error;
 
 pub use encode::{Encoder, PROTOCOLS};
 pub use numpy::Array;
-pub use payload::{Payload, pair_of, payload_of};
+pub use payload::{Payload, leading_float, pair_of, payload_of};
 
 /// How much a pickle may hold.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +172,8 @@ impl<'a> Pickle<'a> {
     #[must_use]
     pub fn item(&self, dict: Id, key: &str) -> Option<Id> {
         let Value::Dict(pairs) = self.get(dict) else { return None };
-        let found = pairs.iter().rfind(|(name, _)| matches!(self.get(*name), Value::Text(name) if name == key));
+        let found =
+            pairs.iter().rfind(|(name, _)| matches!(self.get(*name), Value::Text(name) if name == key));
         found.map(|&(_, value)| value)
     }
 

@@ -29,17 +29,30 @@ impl Pickle<'_> {
             return None;
         }
         match (name, args) {
-            ("scalar", &[dtype, data]) if MULTIARRAY.contains(&module) => {
-                Some(Array { dtype: self.dtype(dtype)?, shape: Vec::new(), fortran: false, data: self.raw(data)? })
-            }
+            ("scalar", &[dtype, data]) if MULTIARRAY.contains(&module) => Some(Array {
+                dtype: self.dtype(dtype)?,
+                shape: Vec::new(),
+                fortran: false,
+                data: self.raw(data)?,
+            }),
             ("_reconstruct", _) if MULTIARRAY.contains(&module) => {
                 let &[_, shape, dtype, fortran, data] = self.items(object.state?)? else { return None };
                 let fortran = matches!(self.get(fortran), Value::Bool(true));
-                Some(Array { dtype: self.dtype(dtype)?, shape: self.shape(shape)?, fortran, data: self.raw(data)? })
+                Some(Array {
+                    dtype: self.dtype(dtype)?,
+                    shape: self.shape(shape)?,
+                    fortran,
+                    data: self.raw(data)?,
+                })
             }
             ("_frombuffer", &[data, dtype, shape, order]) if NUMERIC.contains(&module) => {
                 let fortran = matches!(self.get(order), Value::Text(order) if order == "F");
-                Some(Array { dtype: self.dtype(dtype)?, shape: self.shape(shape)?, fortran, data: self.raw(data)? })
+                Some(Array {
+                    dtype: self.dtype(dtype)?,
+                    shape: self.shape(shape)?,
+                    fortran,
+                    data: self.raw(data)?,
+                })
             }
             _ => None,
         }
@@ -77,6 +90,9 @@ impl Pickle<'_> {
             Value::Text(order) if matches!(&**order, "<" | ">" | "|" | "=") => Some(order.to_string()),
             _ => None,
         });
-        Some(format!("{}{name}", order.as_deref().map_or("|", |order| if order == "=" { "<" } else { order })))
+        Some(format!(
+            "{}{name}",
+            order.as_deref().map_or("|", |order| if order == "=" { "<" } else { order })
+        ))
     }
 }

@@ -33,7 +33,9 @@ pub fn payload_of<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Payload<'a>, E
     let loaded = machine::load(bytes, limits)?;
     let (root, protocol) = (loaded.root.id, loaded.protocol);
     let pickle = Pickle { values: loaded.values, root, protocol };
-    let &Value::Tuple(ref parts) = pickle.get(root) else { return Err(Error::data("not a pair: the pickle holds no tuple")) };
+    let Value::Tuple(parts) = pickle.get(root) else {
+        return Err(Error::data("not a pair: the pickle holds no tuple"));
+    };
     let &[first, second] = parts.as_slice() else {
         return Err(Error::data(format!("not a pair: the pickle holds a tuple of {}", parts.len())));
     };
@@ -160,4 +162,19 @@ fn joined(first: f64, body: &[u8], protocol: u8, count: u32) -> Vec<u8> {
 fn python_repr(float: f64) -> String {
     let shortest = format!("{float:?}");
     shortest.replace("NaN", "nan")
+}
+
+/// The float that a pickled pair begins with, by its first bytes. `None` if they don't tell.
+#[must_use]
+pub fn leading_float(head: &[u8]) -> Option<f64> {
+    let mut tokens = Tokens::new(head, 0);
+    loop {
+        let token = tokens.next().ok()?;
+        match (token.opcode, token.argument) {
+            (0x80 | 0x95 | b'(', _) => {}
+            (b'G', Argument::Float(float)) => return Some(float),
+            (b'F', Argument::Lines(line, _)) => return std::str::from_utf8(line).ok()?.trim().parse().ok(),
+            _ => return None,
+        }
+    }
 }

@@ -123,7 +123,12 @@ impl<'a> Stack<'a> {
         Ok(depth)
     }
 
-    pub(super) fn deepen(&mut self, at: usize, container: Id, parts: impl IntoIterator<Item = Id>) -> Result<(), Error> {
+    pub(super) fn deepen(
+        &mut self,
+        at: usize,
+        container: Id,
+        parts: impl IntoIterator<Item = Id>,
+    ) -> Result<(), Error> {
         let mut depth = self.depths[container.0 as usize];
         for part in parts {
             if part != container {
@@ -160,4 +165,3 @@ impl<'a> Stack<'a> {
         Ok((self.stack.split_off(length.min(self.stack.len())), begin))
     }
 }
-

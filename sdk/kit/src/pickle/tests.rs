@@ -26,12 +26,14 @@ fn shown(pickle: &Pickle, id: Id) -> String {
         Value::Set(items) => format!("{{{}}}", all(items)),
         Value::FrozenSet(items) => format!("frozen{{{}}}", all(items)),
         Value::Dict(pairs) => {
-            let pair = |(key, value): &(Id, Id)| format!("{}: {}", shown(pickle, *key), shown(pickle, *value));
+            let pair =
+                |(key, value): &(Id, Id)| format!("{}: {}", shown(pickle, *key), shown(pickle, *value));
             format!("{{{}}}", pairs.iter().map(pair).collect::<Vec<_>>().join(", "))
         }
         Value::Global(global) => format!("{}.{}", global.0, global.1),
         Value::Object(object) => {
-            let state = object.state.map_or(String::new(), |state| format!(" state {}", shown(pickle, state)));
+            let state =
+                object.state.map_or(String::new(), |state| format!(" state {}", shown(pickle, state)));
             let (class, args) = (shown(pickle, object.class), shown(pickle, object.args));
             format!("{:?} {class} {args}{state}", object.made)
         }
@@ -101,9 +103,9 @@ fn what_python_would_call_is_kept_and_never_called() {
 #[test]
 fn what_is_torn_deep_or_endless_is_an_error_that_says_where() {
     let deep = [b"]".repeat(100_000), b"a".repeat(99_999), b".".to_vec()].concat();
-    assert_eq!(read(&deep), "invalid pickle at byte 100499: values are nested more than 500 deep");
+    assert_eq!(read(&deep), "invalid pickle at byte 100500: values are nested more than 500 deep");
     let tuples = [b")".to_vec(), b"\x85".repeat(200_000), b".".to_vec()].concat();
-    assert_eq!(read(&tuples), "invalid pickle at byte 501: values are nested more than 500 deep");
+    assert_eq!(read(&tuples), "invalid pickle at byte 0: values are nested more than 500 deep");
     for (bytes, error) in [
         (&b""[..], "invalid pickle at byte 0: it ends too early"),
         (b"K", "invalid pickle at byte 1: it ends too early"),
@@ -129,7 +131,10 @@ fn what_is_torn_deep_or_endless_is_an_error_that_says_where() {
 fn a_value_that_holds_itself_is_written_as_it_was() {
     let bytes = b"\x80\x04]\x94h\0a.";
     let pickle = load(bytes).unwrap();
-    assert_eq!(Encoder::encode(&pickle, pickle.root(), 4).unwrap(), b"\x80\x04\x95\x06\0\0\0\0\0\0\0]\x94h\0a.");
+    assert_eq!(
+        Encoder::encode(&pickle, pickle.root(), 4).unwrap(),
+        b"\x80\x04\x95\x06\0\0\0\0\0\0\0]\x94h\0a."
+    );
 }
 
 #[test]

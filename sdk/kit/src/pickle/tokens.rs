@@ -50,10 +50,31 @@ impl<'a> Tokens<'a> {
     #[inline]
     fn argument(&mut self, at: usize, opcode: u8) -> Result<Argument<'a>, Error> {
         Ok(match opcode {
-            b'(' | b'.' | b'0' | b'1' | b'2' | b'N' | b'Q' | b'R' | b'a' | b'b' | b'd' | b'}' | b'e' | b'l'
-            | b']' | b'o' | b's' | b't' | b')' | b'u' | 0x81 | 0x85..=0x89 | 0x8f..=0x94 | 0x97 | 0x98 => {
-                Argument::Nothing
-            }
+            b'('
+            | b'.'
+            | b'0'
+            | b'1'
+            | b'2'
+            | b'N'
+            | b'Q'
+            | b'R'
+            | b'a'
+            | b'b'
+            | b'd'
+            | b'}'
+            | b'e'
+            | b'l'
+            | b']'
+            | b'o'
+            | b's'
+            | b't'
+            | b')'
+            | b'u'
+            | 0x81
+            | 0x85..=0x89
+            | 0x8f..=0x94
+            | 0x97
+            | 0x98 => Argument::Nothing,
             b'K' | b'h' | b'q' | 0x80 | 0x82 => Argument::Number(self.take(1)?[0].into()),
             b'M' | 0x83 => Argument::Number(u16::from_le_bytes(self.array()?).into()),
             b'J' | 0x84 => Argument::Number(i32::from_le_bytes(self.array()?).into()),

@@ -46,8 +46,11 @@ pub fn recording(format: &dyn Format, file: &Path) -> Result<(), String> {
 
 fn knows_its_own(format: &dyn Format, file: &Path) -> Result<(), String> {
     let mut head = Vec::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
-    read.map_err(|error| format!("can't be read: {error}"))?;
+    if !file.is_dir() {
+        let opened = std::fs::File::open(file);
+        let read = opened.and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+        read.map_err(|error| format!("can't be read: {error}"))?;
+    }
     if format.matches(&head, file) {
         Ok(())
     } else {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::cells::{self, Fidelity};
-use super::{told, well_formed};
+use super::{SinkCase, told, well_formed};
+use crate::testing::scratch::parts;
 use crate::{Batch, Format, Recording, Repair, StreamSchema};
 
 /// How often the reader of a file is called at the most: no file of the suite has so many batches.
@@ -64,6 +65,13 @@ pub(super) fn name(file: &Path) -> String {
     file.file_name().map(|name| format!("\"{}\"", name.to_string_lossy())).unwrap_or_default()
 }
 
+/// The names and bytes of a recording's files.
+fn content(recording: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
+    let read =
+        |path: PathBuf| std::fs::read(&path).map(|bytes| (path, bytes)).map_err(|error| error.to_string());
+    parts(recording)?.into_iter().map(read).collect()
+}
+
 /// Mends files as after a kill, then makes sure that there is nothing left to mend.
 pub(super) fn repair(format: &dyn Format, files: &[PathBuf]) -> Result<(), String> {
     for file in files {
@@ -73,12 +81,12 @@ pub(super) fn repair(format: &dyn Format, files: &[PathBuf]) -> Result<(), Strin
         if let Repair::Unreadable(why) = mend()? {
             return Err(format!("{} is unreadable: {why}", name(file)));
         }
-        let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+        let bytes = content(file)?;
         match mend()? {
             Repair::Intact => {}
             again => return Err(format!("{} was repaired and is still not whole: {again:?}", name(file))),
         }
-        if std::fs::read(file).map_err(|error| error.to_string())? != bytes {
+        if content(file)? != bytes {
             return Err(format!("{} was whole, and repairing changed it", name(file)));
         }
     }
@@ -92,7 +100,7 @@ fn rows<'a>(batches: &[&'a Batch]) -> Vec<(&'a Batch, usize)> {
 
 /// Whether the files hold the rows that were written to this input, and no others.
 pub(super) fn compare(
-    fidelity: Fidelity,
+    case: &SinkCase,
     schema: &StreamSchema,
     only: bool,
     written: &[Batch],
@@ -113,20 +121,21 @@ pub(super) fn compare(
         ));
     }
     if let Some((batch, _)) = read.first() {
-        columns(fidelity, schema, batch.schema()).map_err(|wrong| format!("stream \"{stream}\": {wrong}"))?;
+        columns(case.fidelity, schema, batch.schema())
+            .map_err(|wrong| format!("stream \"{stream}\": {wrong}"))?;
     }
     for (number, (&(wrote, from), &(found, at))) in written.iter().zip(&read).enumerate() {
         let lead = |batch: &Batch, row: usize| (batch.seq()[row], batch.timestamps()[row]);
-        if lead(wrote, from) != lead(found, at) {
-            let (found, wrote) = (lead(found, at), lead(wrote, from));
+        let (is, was) = (lead(found, at), lead(wrote, from));
+        if is.0 != was.0 || u128::from(is.1.abs_diff(was.1)) > case.time_error_max.as_nanos() {
             return Err(format!(
-                "stream \"{stream}\", row {number}: seq and timestamp are {found:?}, not {wrote:?}"
+                "stream \"{stream}\", row {number}: seq and timestamp are {is:?}, not {was:?}"
             ));
         }
         for (column, field) in schema.payload().iter().enumerate() {
             // The columns were found in the first row's schema, which is that of every batch of the stream.
             let Some(index) = found.schema().payload_index(&field.name) else { continue };
-            cells::same(fidelity, (wrote.column(column), from), (found.column(index), at)).map_err(
+            cells::same(case.fidelity, (wrote.column(column), from), (found.column(index), at)).map_err(
                 |wrong| format!("stream \"{stream}\", row {number}, column \"{}\": {wrong}", field.name),
             )?;
         }

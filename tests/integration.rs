@@ -21,6 +21,7 @@
 //! - `people`: bad days and first minutes: interrupted and damaged recordings, signals, limits, mistyped commands, `new`
 //! - `play`: `play` before a person: keys, timing, the terminal put back; into a pipeline; marks and pauses of `rec`; `convert` to text
 //! - `replay`: recordings given back: `replay`, `at`, `convert` of parts, `sessions`
+//! - `pickles`: folders of timed pickles before Python, and Python's before us
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
@@ -40,6 +41,7 @@ mod kill;
 mod mcap;
 mod peers;
 mod people;
+mod pickles;
 mod pipelines;
 mod play;
 mod replay;

@@ -151,11 +151,47 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
     }
 }
 
-/// Size and SHA-256 (lower-case hex) of a file.
+/// How deep the files of a recording that is a folder may lie.
+const FOLDER_DEPTH_MAX: usize = 4;
+
+/// Size and SHA-256 (lower-case hex) of a file. Of a folder: the size of all files in it, and the hash of the lines that
+/// `find -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum` prints there.
 ///
 /// # Errors
-/// The file can't be read.
+/// A file can't be read, or is no regular one.
 pub(crate) fn hash_file(path: &Path) -> io::Result<(u64, String)> {
+    if !path.symlink_metadata()?.is_dir() {
+        return hash_regular(path);
+    }
+    let mut names = Vec::new();
+    files_below(path, FOLDER_DEPTH_MAX, &mut names)?;
+    names.sort();
+    let mut hasher = Sha256::new();
+    let mut size = 0;
+    for file in names {
+        let (bytes, hash) = hash_regular(&file)?;
+        let name = file.strip_prefix(path).unwrap_or(&file);
+        size += bytes;
+        for part in [hash.as_bytes(), b"  ", name.as_os_str().as_encoded_bytes(), b"\n"] {
+            hasher.update(part);
+        }
+    }
+    Ok((size, hex(hasher)))
+}
+
+fn files_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            files.push(entry.path());
+        } else if depth > 0 {
+            files_below(&entry.path(), depth - 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn hash_regular(path: &Path) -> io::Result<(u64, String)> {
     let mut file = open_regular(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
@@ -168,8 +204,11 @@ pub(crate) fn hash_file(path: &Path) -> io::Result<(u64, String)> {
         hasher.update(&buffer[..count]);
         size += count as u64;
     }
-    let hex = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((size, hex))
+    Ok((size, hex(hasher)))
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -193,6 +232,22 @@ mod tests {
         let twice = artifact("x/rows.csv", "two").unwrap_err();
         assert!(twice.message.contains("\"one\""), "{twice}");
         assert!(SessionFolder::check(folder.path()).unwrap_err().message.contains("already there"));
+    }
+
+    #[test]
+    fn a_recording_that_is_a_folder_is_hashed_as_sha256sum_does() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("b")).unwrap();
+        for (name, text) in [("b/2", "two"), ("a", "one"), ("c", "")] {
+            fs::write(root.path().join(name), text).unwrap();
+        }
+        let script = "find -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum";
+        let said =
+            std::process::Command::new("sh").args(["-c", script]).current_dir(root.path()).output().unwrap();
+        let (bytes, hash) = hash_file(root.path()).unwrap();
+        assert_eq!((bytes, hash.as_str()), (6, std::str::from_utf8(&said.stdout[..64]).unwrap()));
+        std::os::unix::fs::symlink("/etc/passwd", root.path().join("d")).unwrap();
+        assert!(hash_file(root.path()).is_err(), "a link is not followed");
     }
 
     #[test]

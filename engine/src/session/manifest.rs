@@ -256,9 +256,10 @@ impl Manifest {
 
     /// The manifest may come from somebody else: it names files inside its folder only, and nothing on the way to one is a link.
     fn check_paths(&self, folder: &Path) -> Result<(), Error> {
-        let artifacts = self.artifacts.iter().map(|artifact| &artifact.path);
-        for name in artifacts.chain(self.journals.iter().map(|journal| &journal.path)) {
-            if let Err(why) = check_path(folder, Path::new(name)) {
+        // A recording may be a folder.
+        let artifacts = self.artifacts.iter().map(|artifact| (&artifact.path, true));
+        for (name, or_folder) in artifacts.chain(self.journals.iter().map(|journal| (&journal.path, false))) {
+            if let Err(why) = check_path(folder, Path::new(name), or_folder) {
                 return Err(Error::data(format!(
                     "the session's manifest names a file that {why}: {name:?}: {}",
                     folder.join(MANIFEST).display()
@@ -346,8 +347,8 @@ fn libc_nofollow() -> i32 {
     rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
-/// Whether a name stays inside the folder and is a plain file there, or nothing yet.
-fn check_path(folder: &Path, name: &Path) -> Result<(), &'static str> {
+/// Whether a name stays inside the folder and is a plain file there (or a folder, where it may be one), or nothing yet.
+fn check_path(folder: &Path, name: &Path, or_folder: bool) -> Result<(), &'static str> {
     let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
     if !plain || name.as_os_str().is_empty() || name.to_string_lossy().contains('\0') {
         return Err("leads out of the session folder");
@@ -360,7 +361,7 @@ fn check_path(folder: &Path, name: &Path) -> Result<(), &'static str> {
         if found.is_symlink() {
             return Err("is behind a symbolic link");
         }
-        if number == parts && !found.is_file() {
+        if number == parts && !found.is_file() && !(or_folder && found.is_dir()) {
             return Err("is not a regular file");
         }
     }
@@ -382,14 +383,15 @@ mod tests {
         std::os::unix::fs::symlink(outside.join("book.csv"), folder.join("link.csv")).unwrap();
         std::os::unix::fs::symlink(&outside, folder.join("out")).unwrap();
         for name in ["sub/rows.csv", "not-there-yet.csv"] {
-            assert_eq!(check_path(&folder, Path::new(name)), Ok(()), "{name}");
+            assert_eq!(check_path(&folder, Path::new(name), false), Ok(()), "{name}");
         }
         for name in ["", "..", "../outside/book.csv", "/etc/shadow", "sub/../../outside/book.csv", "link.csv"]
         {
-            assert!(check_path(&folder, Path::new(name)).is_err(), "{name}");
+            assert!(check_path(&folder, Path::new(name), true).is_err(), "{name}");
         }
         for name in ["out/book.csv", "sub", "a\0b"] {
-            assert!(check_path(&folder, Path::new(name)).is_err(), "{name}");
+            assert!(check_path(&folder, Path::new(name), false).is_err(), "{name}");
         }
+        assert_eq!(check_path(&folder, Path::new("sub"), true), Ok(()));
     }
 }

@@ -9,6 +9,8 @@ use super::{Encoder, Id, Limits, Pickle, Value, machine};
 const SHORT_TUPLES: u8 = 2;
 /// The first protocol that numbers its memo by itself, and has frames.
 const FRAMES: u8 = 4;
+/// The opcodes that protocol 1 has and protocol 0 has not.
+const BINARY: &[u8] = b"JKMTUXGhjqr])}eu";
 /// The most bytes of one frame, as CPython's pickler has it.
 const FRAME_BYTES: usize = 64 << 10;
 
@@ -111,6 +113,10 @@ pub fn pair_of(first: f64, second: &[u8]) -> Result<Vec<u8>, Error> {
             (0x80, Argument::Number(number)) => protocol = u8::try_from(number).unwrap_or(0),
             (0x95, _) => {}
             (opcode, _) => {
+                // Protocol 1 does not say that it is not 0.
+                if protocol == 0 && BINARY.contains(&opcode) {
+                    protocol = 1;
+                }
                 count += u32::from(matches!(opcode, b'p' | b'q' | b'r' | 0x94));
                 body.extend_from_slice(&second[token.at..token.end]);
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tapedeck_engine::diagnostic::Diagnostics;
 use tapedeck_engine::pipeline::{Variables, parse};
+use tapedeck_engine::placing::{put_new, taken};
 use tapedeck_engine::report::Report;
 use tapedeck_engine::session::{Status, look};
 use tapedeck_engine::{OpenError, RunOptions, Session};
@@ -87,20 +88,15 @@ pub(crate) fn bring_to_place(folder: &Path) -> Result<Option<PathBuf>, Error> {
             format!("can't bring the recording to its place, a file is there: {}", target.display());
         return Err(Error::environment(message).with_hint(format!("it stays as {}", file.display())));
     }
-    put(&file, &target)?;
+    put_new(&file, &target)?;
     drop(std::fs::remove_dir_all(folder));
     Ok(Some(target))
-}
-
-fn put(file: &Path, target: &Path) -> Result<(), Error> {
-    std::fs::rename(file, target).map_err(|error| Error::io("put the recording in its place", target, &error))
 }
 
 /// Refuses a name that is taken: by a file, by a recording that runs, or by one that was interrupted.
 fn refuse_taken(path: &Path, place: &Place) -> Result<(), Error> {
     if path.symlink_metadata().is_ok() {
-        return Err(Error::environment(format!("the file is already there: {}", path.display()))
-            .with_hint("give another name, or remove the file"));
+        return Err(taken(path));
     }
     if place.folder.symlink_metadata().is_err() {
         return Ok(());
@@ -143,7 +139,9 @@ fn record(arguments: &RecArguments) -> Result<u8, Refusal> {
         }
     }
     let status = exit_status(&place.file());
-    put(&place.file(), path)?;
+    put_new(&place.file(), path).map_err(|error| {
+        error.with_hint(format!("the recording is {}: give it another name", place.file().display()))
+    })?;
     // Only the manifest is left in it.
     drop(std::fs::remove_dir_all(&place.folder));
     if !arguments.quiet {

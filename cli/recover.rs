@@ -51,7 +51,13 @@ fn mend_and_place(path: &Path) -> Result<Done, Error> {
 
 fn text(recovery: &Recovery) -> String {
     if recovery.was_whole {
-        return format!("{}: every file is whole, nothing to do\n", word(recovery.folder.display()));
+        let folder = word(recovery.folder.display());
+        let lost = if recovery.exit_code == exit::COMPLETE {
+            String::new()
+        } else {
+            format!("; `tapedeck inspect {folder}` says what it has lost")
+        };
+        return format!("{folder}: every file is whole, nothing to do{lost}\n");
     }
     let mut text = String::new();
     for (outcome, paths) in outcomes(&recovery.files) {

@@ -20,6 +20,7 @@
 //! - `terminals`: terminal recordings: `rec`, `convert`, `inspect`, a kill
 //! - `people`: bad days and first minutes: interrupted and damaged recordings, signals, limits, mistyped commands, `new`
 //! - `play`: `play` before a person: keys, timing, the terminal put back; into a pipeline; marks and pauses of `rec`; `convert` to text
+//! - `recover`: `recover` of sessions that somebody has had in hands
 //! - `replay`: recordings given back: `replay`, `at`, `convert` of parts, `sessions`
 //! - `pickles`: folders of timed pickles before Python, and Python's before us
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
@@ -44,6 +45,7 @@ mod people;
 mod pickles;
 mod pipelines;
 mod play;
+mod recover;
 mod replay;
 mod seat;
 mod ssh_facts;

@@ -9,7 +9,7 @@ use crate::closing::rate;
 use crate::inspect::StreamInspection;
 use crate::ledger::{Entries, LedgerLine};
 use crate::recover::RecoveredStream;
-use crate::session::{Manifest, ManifestInput};
+use crate::session::{Manifest, ManifestInput, SourceCounts};
 use crate::stats::count;
 
 /// What is known of the frames of a session.
@@ -57,7 +57,10 @@ impl Account {
                 all.max().is_none_or(|&last| last < entries.counts.len())
             })
         };
-        if entries.streams.len() != manifest.streams.len() || !inputs().all(known) {
+        let sources = manifest.streams.iter().filter_map(|stream| stream.counts.as_ref());
+        let last = sources.flat_map(|counts| [counts.dropped, counts.failed]).max();
+        let sources_known = last.is_none_or(|last| last < entries.counts.len());
+        if entries.streams.len() != manifest.streams.len() || !inputs().all(known) || !sources_known {
             return Self::unknown();
         }
         Self { streams: Some(entries.streams), counts: Some(entries.counts) }
@@ -205,7 +208,16 @@ impl Account {
         };
         for (stream, line) in manifest.streams.iter_mut().zip(lines) {
             (stream.frames, stream.skipped) = (line.given(), line.skipped);
-            stream.loss = Loss { late: line.late, partial: line.partial, ..stream.loss };
+            let lost = |place: fn(&SourceCounts) -> usize| match (&self.counts, &stream.counts) {
+                (Some(_), Some(counts)) => Some(self.sum(&[place(counts)])),
+                _ => None,
+            };
+            stream.loss = Loss {
+                late: line.late,
+                partial: line.partial,
+                dropped: lost(|counts| counts.dropped).unwrap_or(stream.loss.dropped),
+                failed: lost(|counts| counts.failed).unwrap_or(stream.loss.failed),
+            };
         }
         let inputs = || manifest.sinks.iter().flat_map(|sink| &sink.inputs);
         let places = |of: fn(&crate::session::LedgerCounts) -> &Vec<usize>| -> BTreeSet<usize> {
@@ -221,7 +233,13 @@ impl Account {
             .map(|places| self.sum(&places.into_iter().collect::<Vec<_>>()));
         let by_sinks =
             inputs().map(|input| input.loss.failed - self.on_the_way(input).failed.min(input.loss.failed));
-        manifest.loss = Loss { late, dropped, failed: total(by_sinks.chain([transforms])), partial };
+        let by_sources = |of: fn(&Loss) -> u64| total(manifest.streams.iter().map(|stream| of(&stream.loss)));
+        manifest.loss = Loss {
+            late,
+            dropped: total([dropped, by_sources(|loss| loss.dropped)]),
+            failed: total(by_sinks.chain([transforms, by_sources(|loss| loss.failed)])),
+            partial,
+        };
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,8 +25,12 @@ use crate::wiring::Wired;
 /// The manifest of a session that begins.
 pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired) -> Manifest {
     let mut sinks = sinks(pipeline, opened, &wired.parts.sinks, &wired.parts.streams);
-    for (sink, counts) in sinks.iter_mut().zip(&wired.counts) {
+    for (sink, counts) in sinks.iter_mut().zip(&wired.counts.sinks) {
         sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = Some(counts.clone()));
+    }
+    let mut streams = streams(&wired.parts.streams);
+    for (stream, counts) in &wired.counts.sources {
+        streams[*stream].counts = Some(counts.clone());
     }
     Manifest {
         version: 1,
@@ -39,10 +43,10 @@ pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired
         ended_at_ns: None,
         ended_by: None,
         loss: Loss::default(),
-        streams: streams(&wired.parts.streams),
+        streams,
         sinks,
-        artifacts: artifacts(opened.folder()),
-        journals: journals(opened.folder()),
+        artifacts: recordings(opened.folder()),
+        journals: journals(pipeline, opened.folder()),
         events: Vec::new(),
         pipeline: opened.info.pipeline.clone(),
     }
@@ -68,6 +72,7 @@ fn streams(streams: &[Arc<StreamStats>]) -> Vec<ManifestStream> {
             timestamps: (frames > 0).then_some((first, last)),
             skipped: stream.skipped.load(Ordering::Relaxed),
             unknown: false,
+            counts: None,
             schema: (*stream.schema).clone(),
         }
     };
@@ -105,9 +110,13 @@ fn sinks(
 }
 
 /// The files that stages have registered, journals left out.
-pub(crate) fn artifacts(folder: &SessionFolder) -> Vec<ManifestArtifact> {
-    let files = folder.artifacts().into_iter().filter(|(_, artifact)| !artifact.is_journal);
-    let manifest = |(path, artifact): (std::path::PathBuf, Artifact)| {
+pub(crate) fn recordings(folder: &SessionFolder) -> Vec<ManifestArtifact> {
+    artifacts(folder.artifacts().into_iter().filter(|(_, artifact)| !artifact.is_journal))
+}
+
+/// Files that were registered, as the manifest has them.
+pub(crate) fn artifacts(files: impl IntoIterator<Item = (PathBuf, Artifact)>) -> Vec<ManifestArtifact> {
+    let manifest = |(path, artifact): (PathBuf, Artifact)| {
         let (role, input) = match artifact.role {
             Role::Recording => (ArtifactRole::Recording, None),
             Role::RecordingOf(input) => (ArtifactRole::Recording, Some(input)),
@@ -116,16 +125,17 @@ pub(crate) fn artifacts(folder: &SessionFolder) -> Vec<ManifestArtifact> {
         let path = path.to_string_lossy().into_owned();
         ManifestArtifact { path, sink: artifact.stage, role, input, bytes: None, sha256: None }
     };
-    files.map(manifest).collect()
+    files.into_iter().map(manifest).collect()
 }
 
 /// The journals, one for each input of a sink that needs them.
-fn journals(folder: &SessionFolder) -> Vec<ManifestJournal> {
-    let journal = |(path, artifact): (std::path::PathBuf, Artifact)| ManifestJournal {
+fn journals(pipeline: &Pipeline, folder: &SessionFolder) -> Vec<ManifestJournal> {
+    let journal = |(path, artifact): (PathBuf, Artifact)| ManifestJournal {
         path: path.to_string_lossy().into_owned(),
         sink: artifact.stage,
         // A sink of one input has one journal, which is of all its inputs.
         input: if let Role::RecordingOf(input) = artifact.role { input } else { 0 },
+        keep: pipeline.session.journal == Journal::Keep,
     };
     folder.artifacts().into_iter().filter(|(_, artifact)| artifact.is_journal).map(journal).collect()
 }
@@ -161,21 +171,23 @@ pub(crate) fn close(
     (manifest.ended_at, manifest.ended_at_ns, manifest.ended_by) =
         (Some(end.to_iso8601()), Some(end.0), Some(ended.by));
     manifest.loss = watch.total_loss();
+    let sources: Vec<_> = manifest.streams.iter().map(|stream| stream.counts.clone()).collect();
     manifest.streams = streams(&parts.streams);
     let counts: Vec<Vec<_>> = manifest.sinks.iter().map(counts_of).collect();
     manifest.sinks = sinks(pipeline, opened, &parts.sinks, &parts.streams);
     if !all_whole {
         // There is something left to recover.
+        manifest.streams.iter_mut().zip(sources).for_each(|(stream, counts)| stream.counts = counts);
         for (sink, counts) in manifest.sinks.iter_mut().zip(counts) {
             sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = counts);
         }
     }
     manifest.events = opened.events.all();
-    manifest.artifacts = artifacts(opened.folder());
+    manifest.artifacts = recordings(opened.folder());
     if !ended.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));
     }
-    drop_journals(pipeline, &folder, &mut manifest, &whole);
+    drop_journals(&folder, &mut manifest, &whole);
     let report = report(opened, parts, ended, &manifest, &folder);
     manifest.write(&folder)?;
     if manifest.status == Status::Complete {
@@ -197,12 +209,10 @@ pub(crate) fn measure(folder: &Path, artifact: &mut ManifestArtifact) {
 }
 
 /// A journal is there for a kill: when its sink's file is whole, it goes (unless the pipeline keeps it).
-fn drop_journals(pipeline: &Pipeline, folder: &Path, manifest: &mut Manifest, whole: &HashSet<&str>) {
-    if pipeline.session.journal == Journal::Keep {
-        return;
-    }
+pub(crate) fn drop_journals(folder: &Path, manifest: &mut Manifest, whole: &HashSet<&str>) {
     manifest.journals.retain(|journal| {
-        !(whole.contains(&*journal.sink) && fs::remove_file(folder.join(&journal.path)).is_ok())
+        let goes = !journal.keep && whole.contains(&*journal.sink);
+        !(goes && fs::remove_file(folder.join(&journal.path)).is_ok())
     });
     if manifest.journals.is_empty() {
         // Fails where there is none, or where somebody else put a file: both are fine.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
+use crate::placing::{put_new, taken};
 use crate::recorded;
 use crate::registry::Registry;
 use crate::replay::{Reel, Window};
-use crate::rewriting::{self, Rewriting, Rewritten};
+use crate::rewriting::{Rewriting, Rewritten};
+use crate::session::Artifact;
 
 /// What is to be converted.
 #[derive(Debug, Clone, Default)]
@@ -146,17 +148,13 @@ fn refuse_kinds(factory: &Factory, inputs: &[Arc<StreamSchema>]) -> Result<(), E
 }
 
 /// Moves what was made beside each other; nothing is written over.
-fn place(made: &[PathBuf], folder: &Path, above: &Path) -> Result<Vec<PathBuf>, Error> {
-    let places: Vec<PathBuf> = made.iter().map(|name| above.join(name)).collect();
-    if let Some(taken) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
-        return Err(Error::environment(format!("the file is already there: {}", taken.display()))
-            .with_hint("give another name, or remove the file"));
+fn place(made: &[(PathBuf, Artifact)], folder: &Path, above: &Path) -> Result<Vec<PathBuf>, Error> {
+    let places: Vec<PathBuf> = made.iter().map(|(name, _)| above.join(name)).collect();
+    if let Some(there) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
+        return Err(taken(there));
     }
-    for (name, place) in made.iter().zip(&places) {
-        if let Some(parent) = place.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
-        }
-        rewriting::put(&folder.join(name), place)?;
+    for ((name, _), place) in made.iter().zip(&places) {
+        put_new(&folder.join(name), place)?;
     }
     Ok(places)
 }

@@ -1,5 +1,6 @@
 //! Makes the files of a killed session whole: mends what can be mended, writes the rest again from its journal, and says what is lost.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use serde::Serialize;
 use tapedeck_sdk::{Error, Format, PluginKind, Repair, SessionInfo, StreamSchema, Timestamp};
 
 use crate::accounting::{Account, Found, FoundInSink};
-use crate::closing::measure;
-use crate::inspect::read;
+use crate::closing::{artifacts, drop_journals, measure};
+use crate::inspect::{StreamInspection, read};
 use crate::ledger;
 use crate::pipeline::{Variables, with_values};
+use crate::placing::put;
 use crate::reading;
 use crate::registry::Registry;
 use crate::rewriting::{self, Rewriting, Rewritten};
 use crate::session::{
     ArtifactRole, LEDGER, Manifest, ManifestArtifact, ManifestJournal, ManifestSink, RECOVERING, Status,
+    check_path,
 };
 
 /// What `recover` did and found.
@@ -87,6 +90,8 @@ pub fn recover(registry: &Registry, variables: &Variables, folder: &Path) -> Res
         exit_code: 0,
     };
     if recovery.was_whole {
+        // What was lost stays lost.
+        recovery.exit_code = u8::from(manifest.loss.any() || manifest.is_unknown()) * 3;
         return Ok(recovery);
     }
     let account = match ledger::read(&folder.join(LEDGER)) {
@@ -99,26 +104,32 @@ pub fn recover(registry: &Registry, variables: &Variables, folder: &Path) -> Res
         }
     };
     let mending = Mending { registry, variables, folder, account: &account };
-    let (mut needed, mut uncertain) = (Vec::new(), account.is_unknown());
+    let (mut whole, mut uncertain) = (HashSet::new(), account.is_unknown());
     for index in 0..manifest.sinks.len() {
+        let mended = mending.sink(&manifest, &manifest.sinks[index]);
+        let (files, fresh, found) = mended.map_or((None, Vec::new(), None), |mended| {
+            (Some(mended.files), mended.fresh, Some(mended.found))
+        });
         let sink = &manifest.sinks[index];
-        let found = mending.sink(&manifest, sink, &mut recovery);
-        if found.as_ref().is_some_and(|found| !found.complete) {
-            needed.push(sink.id.clone());
-        }
         uncertain |= match &found {
             Some(found) => !found.holds_every_frame,
             None => !recordings(&manifest, sink).is_empty(),
         };
-        let streams = account.settle(&mut manifest, index, found.as_ref());
-        recovery.streams.extend(streams);
+        if found.as_ref().is_some_and(|found| found.complete) {
+            whole.insert(sink.id.clone());
+        }
+        recovery.files.extend(files.into_iter().flatten());
+        manifest.artifacts.extend(fresh);
+        recovery.streams.extend(account.settle(&mut manifest, index, found.as_ref()));
     }
     account.settle_streams(&mut manifest);
-    let whole = needed.is_empty() && recovery.files.iter().all(|file| file.readable);
+    // A sink without a reader keeps its journal: nobody can tell whether its file is whole.
+    let known = |sink: &&ManifestSink| registry.format_of_sink(&sink.plugin).is_some();
+    let all_whole = manifest.sinks.iter().filter(known).all(|sink| whole.contains(&sink.id))
+        && recovery.files.iter().all(|file| file.readable);
     // What is not known is not taken for none.
-    let lossy = manifest.loss.any() || uncertain;
-    recovery.exit_code = if whole { u8::from(lossy) * 3 } else { 1 };
-    finish(folder, manifest, whole)?;
+    recovery.exit_code = if all_whole { u8::from(manifest.loss.any() || uncertain) * 3 } else { 1 };
+    finish(folder, manifest, &whole, all_whole)?;
     Ok(recovery)
 }
 
@@ -141,17 +152,19 @@ fn lock(folder: &Path) -> Result<fs::File, Error> {
 }
 
 /// Writes the manifest and takes the scaffolding away.
-fn finish(folder: &Path, mut manifest: Manifest, whole: bool) -> Result<(), Error> {
+fn finish(
+    folder: &Path,
+    mut manifest: Manifest,
+    whole: &HashSet<String>,
+    all_whole: bool,
+) -> Result<(), Error> {
     manifest.artifacts.iter_mut().for_each(|artifact| measure(folder, artifact));
-    if whole {
+    if all_whole {
         manifest.status = Status::Recovered;
-        for journal in std::mem::take(&mut manifest.journals) {
-            drop(fs::remove_file(folder.join(journal.path)));
-        }
-        drop(fs::remove_dir(folder.join(crate::session::JOURNAL)));
+        drop_journals(folder, &mut manifest, &whole.iter().map(String::as_str).collect());
     }
     manifest.write(folder)?;
-    if whole {
+    if all_whole {
         drop(fs::remove_file(folder.join(LEDGER)));
     }
     Ok(())
@@ -165,50 +178,98 @@ struct Mending<'a> {
     account: &'a Account,
 }
 
-impl Mending<'_> {
-    /// Recovers the files of one sink. Returns what they hold; `None` without a reader.
-    fn sink(&self, manifest: &Manifest, sink: &ManifestSink, recovery: &mut Recovery) -> Option<FoundInSink> {
-        let Self { registry, folder, .. } = *self;
-        let format = registry.find(PluginKind::Sink, &sink.plugin)?.format()?.clone();
-        let artifacts = recordings(manifest, sink);
-        let mut outcomes = Vec::new();
-        for artifact in &artifacts {
-            outcomes.push(mend(format.as_ref(), &folder.join(&artifact.path)));
+/// What became of the files of a sink.
+struct Mended {
+    files: Vec<RecoveredFile>,
+    /// Files that the manifest does not have yet.
+    fresh: Vec<ManifestArtifact>,
+    found: FoundInSink,
+}
+
+/// A file of a sink, as far as it can be read.
+#[derive(Default)]
+struct FoundFile {
+    streams: Vec<StreamInspection>,
+    error: Option<Error>,
+}
+
+impl FoundFile {
+    fn read(format: &dyn Format, path: &Path) -> Self {
+        if path.symlink_metadata().is_err() {
+            return Self::default();
         }
+        match read(format, path) {
+            Ok((streams, error)) => Self { streams, error },
+            Err(error) => Self { streams: Vec::new(), error: Some(error) },
+        }
+    }
+
+    fn frames(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.frames).sum()
+    }
+
+    /// Whether every frame of another file of the same streams is here, by their numbers.
+    fn holds_all_of(&self, other: &Self) -> bool {
+        other.streams.iter().all(|theirs| {
+            let same = |ours: &&StreamInspection| ours.schema.name() == theirs.schema.name();
+            self.streams.iter().filter(same).map(|ours| ours.frames).sum::<u64>() >= theirs.frames
+        })
+    }
+}
+
+impl Mending<'_> {
+    /// Recovers the files of one sink. `None` without a reader.
+    fn sink(&self, manifest: &Manifest, sink: &ManifestSink) -> Option<Mended> {
+        let Self { registry, folder, .. } = *self;
+        let format = registry.format_of_sink(&sink.plugin)?;
+        let artifacts = recordings(manifest, sink);
+        let path = |artifact: &&ManifestArtifact| folder.join(&artifact.path);
+        let outcomes: Vec<Repair> =
+            artifacts.iter().map(|artifact| mend(format.as_ref(), &path(artifact))).collect();
+        let mut found: Vec<FoundFile> =
+            artifacts.iter().map(|artifact| FoundFile::read(format.as_ref(), &path(artifact))).collect();
         let unreadable = outcomes.iter().any(|outcome| matches!(outcome, Repair::Unreadable(_)));
         // A file may be whole and yet hold less than was safe: one whose writer could only save what it could.
         let kept = journal_frames(registry, folder, manifest, sink);
-        let behind = kept
-            > artifacts.iter().map(|artifact| frames(format.as_ref(), &folder.join(&artifact.path))).sum();
-        let rebuilt = (unreadable || behind).then(|| self.rebuild(manifest, sink));
-        let mut streams: Vec<Found> = Vec::new();
-        for (artifact, outcome) in artifacts.iter().zip(outcomes) {
-            let path = folder.join(&artifact.path);
-            let (found, error) = match path.exists().then(|| read(format.as_ref(), &path)) {
-                None => (Vec::new(), None),
-                Some(Ok((found, error))) => (found, error),
-                Some(Err(error)) => (Vec::new(), Some(error)),
-            };
-            streams.extend(found.into_iter().map(|stream| Found { input: artifact.input, stream }));
-            let outcome = match (&rebuilt, outcome) {
-                (Some(Ok(told)), _) => format!("written again from the journal{told}"),
-                (Some(Err(error)), _) => format!("can't be written again: {error}"),
-                (None, _) if !path.exists() => "was not begun".to_owned(),
-                (None, Repair::Intact) => "whole".to_owned(),
-                (None, Repair::Mended(what)) => format!("mended: {what}"),
-                (None, Repair::Unreadable(why)) => format!("unreadable: {why}"),
-            };
-            let readable = error.is_none();
-            recovery.files.push(RecoveredFile { path: artifact.path.clone(), outcome, readable });
+        let behind = kept > found.iter().map(FoundFile::frames).sum();
+        let rebuilt = (unreadable || behind).then(|| self.rebuild(manifest, sink, format.as_ref()));
+        let mut artifacts: Vec<ManifestArtifact> = artifacts.into_iter().cloned().collect();
+        let listed = artifacts.len();
+        if let Some(Ok(rebuilt)) = &rebuilt {
+            for artifact in &rebuilt.put {
+                let again = FoundFile::read(format.as_ref(), &folder.join(&artifact.path));
+                match artifacts.iter().position(|known| known.path == artifact.path) {
+                    Some(place) => found[place] = again,
+                    None => {
+                        artifacts.push(artifact.clone());
+                        found.push(again);
+                    }
+                }
+            }
+        }
+        let mut files = Vec::new();
+        for (place, (artifact, found)) in artifacts.iter().zip(&found).enumerate() {
+            let outcome = outcome(&rebuilt, outcomes.get(place), artifact, &folder.join(&artifact.path));
+            let readable = found.error.is_none();
+            files.push(RecoveredFile { path: artifact.path.clone(), outcome, readable });
         }
         let holds_every_frame = format.holds_every_frame();
-        let complete = !holds_every_frame || kept <= streams.iter().map(|found| found.stream.frames).sum();
-        Some(FoundInSink { streams, holds_every_frame, complete })
+        let complete = !holds_every_frame || kept <= found.iter().map(FoundFile::frames).sum();
+        let complete = complete && files.iter().all(|file| file.readable);
+        let streams = artifacts.iter().zip(found).flat_map(|(artifact, found)| {
+            found.streams.into_iter().map(|stream| Found { input: artifact.input, stream })
+        });
+        let found = FoundInSink { streams: streams.collect(), holds_every_frame, complete };
+        Some(Mended { files, fresh: artifacts.split_off(listed), found })
     }
 
-    /// Writes a sink's files again from its journals, beside the old ones, and moves them over when they are whole. Returns what there
-    /// is to say of it: what the sink refused, and told.
-    fn rebuild(&self, manifest: &Manifest, sink: &ManifestSink) -> Result<String, Error> {
+    /// Writes a sink's files again from its journals, beside the old ones. Those that hold more than what lies in their place are put there.
+    fn rebuild(
+        &self,
+        manifest: &Manifest,
+        sink: &ManifestSink,
+        reader: &dyn Format,
+    ) -> Result<Rebuilt, Error> {
         let Self { registry, folder, .. } = *self;
         let journals: Vec<_> = manifest.journals.iter().filter(|journal| journal.sink == sink.id).collect();
         let format = registry.journal().and_then(|factory| factory.format());
@@ -243,11 +304,49 @@ impl Mending<'_> {
             }
             Ok(())
         })?;
-        for name in &made.files {
-            rewriting::put(&fresh.join(name), &folder.join(name))?;
+        let mut rebuilt = Rebuilt { put: Vec::new(), told: told(&made) };
+        for artifact in artifacts(made.files) {
+            let (from, to) = (fresh.join(&artifact.path), folder.join(&artifact.path));
+            // The name comes from the manifest's options, which may be somebody else's.
+            check_path(folder, Path::new(&artifact.path), true)
+                .map_err(|why| Error::data(format!("the sink names a file that {why}: {}", to.display())))?;
+            let [ours, theirs] = [&from, &to].map(|path| FoundFile::read(reader, path));
+            // A file that can be read and has frames that the journal lacks stays.
+            if ours.holds_all_of(&theirs) {
+                put(&from, &to)?;
+                rebuilt.put.push(artifact);
+            }
         }
         fs::remove_dir_all(&fresh).map_err(|error| Error::io("remove a folder", &fresh, &error))?;
-        Ok(told(&made))
+        Ok(rebuilt)
+    }
+}
+
+/// What was written again.
+struct Rebuilt {
+    put: Vec<ManifestArtifact>,
+    /// What there is to say of it: what the sink refused, and told.
+    told: String,
+}
+
+/// What became of a file, in words. `mended` is what became of one that was listed.
+fn outcome(
+    rebuilt: &Option<Result<Rebuilt, Error>>,
+    mended: Option<&Repair>,
+    artifact: &ManifestArtifact,
+    path: &Path,
+) -> String {
+    let is_put = |rebuilt: &Rebuilt| rebuilt.put.iter().any(|put| put.path == artifact.path);
+    match (rebuilt, mended) {
+        (Some(Ok(rebuilt)), _) if is_put(rebuilt) => {
+            format!("written again from the journal{}", rebuilt.told)
+        }
+        (Some(Err(error)), Some(Repair::Unreadable(_))) => format!("can't be written again: {error}"),
+        (_, Some(Repair::Unreadable(why))) => format!("unreadable: {why}"),
+        _ if path.symlink_metadata().is_err() => "was not begun".to_owned(),
+        (_, Some(Repair::Mended(what))) => format!("mended: {what}"),
+        (Some(Err(error)), _) => format!("holds less than its journal, and can't be written again: {error}"),
+        _ => "whole".to_owned(),
     }
 }
 
@@ -265,11 +364,6 @@ fn recordings<'m>(manifest: &'m Manifest, sink: &ManifestSink) -> Vec<&'m Manife
     files.filter(|file| file.role == ArtifactRole::Recording).collect()
 }
 
-/// Frames that can be read from a file.
-fn frames(format: &dyn Format, path: &Path) -> u64 {
-    read(format, path).map_or(0, |(streams, _)| streams.iter().map(|stream| stream.frames).sum())
-}
-
 /// Frames that the journals beside a sink hold.
 fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink: &ManifestSink) -> u64 {
     let Some(format) = registry.journal().and_then(|factory| factory.format()) else { return 0 };
@@ -277,7 +371,7 @@ fn journal_frames(registry: &Registry, folder: &Path, manifest: &Manifest, sink:
     let frames = |path: &Path| {
         // A journal that can't be mended is read as far as it goes.
         drop(reading::repair(format.as_ref(), path));
-        frames(format.as_ref(), path)
+        FoundFile::read(format.as_ref(), path).frames()
     };
     journals.map(|journal| frames(&folder.join(&journal.path))).sum()
 }

@@ -86,6 +86,12 @@ impl Registry {
             .find(|factory| factory.descriptor().kind == kind && factory.descriptor().name == name)
     }
 
+    /// The format of the files of that sink.
+    #[must_use]
+    pub fn format_of_sink(&self, name: &str) -> Option<&Arc<dyn Format>> {
+        self.find(PluginKind::Sink, name)?.format()
+    }
+
     /// Whether it is the engine's own source `replay`.
     pub(crate) fn is_replay(&self, factory: &Arc<Factory>) -> bool {
         self.replay.as_ref().is_some_and(|replay| Arc::ptr_eq(replay, factory))

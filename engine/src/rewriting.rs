@@ -14,7 +14,7 @@ use tapedeck_sdk::{
 };
 
 use crate::clock::SessionClock;
-use crate::session::SessionFolder;
+use crate::session::{Artifact, SessionFolder};
 use crate::stats::guarded;
 
 /// How many warnings of a sink are kept.
@@ -34,8 +34,8 @@ pub(crate) struct Rewriting<'a> {
 
 /// What came of it.
 pub(crate) struct Rewritten {
-    /// The names of the files that the sink made.
-    pub(crate) files: Vec<PathBuf>,
+    /// The files that the sink made, by name.
+    pub(crate) files: Vec<(PathBuf, Artifact)>,
     /// Frames that it could not take.
     pub(crate) refused: u64,
     /// Frames that it took with a value missing.
@@ -85,7 +85,7 @@ impl Rewriting<'_> {
         }
         let Writer { id, sink, refused } = writer;
         let written = guarded(&id, "finish", || sink.finish())?;
-        let files = host.folder.artifacts().into_iter().map(|(name, _)| name).collect();
+        let files = host.folder.artifacts();
         let mut warnings = host.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Rewritten {
             files,
@@ -123,11 +123,6 @@ pub(crate) fn replay(
         write(stream, batch)?;
     }
     Ok(())
-}
-
-/// Moves a file that is whole to its place.
-pub(crate) fn put(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to).map_err(|error| Error::io("put a file in its place", to, &error))
 }
 
 /// The engine as a sink sees it that is written again.

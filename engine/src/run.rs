@@ -212,11 +212,11 @@ impl Session {
     fn note_new_artifacts(&mut self) {
         let now = self.clock().now();
         if now >= self.next_artifacts
-            && (self.opened.folder().artifact_count() != self.manifest.artifacts.len()
+            && (self.opened.folder().recording_count() != self.manifest.artifacts.len()
                 || self.opened.events.count() != self.manifest.events.len())
         {
             self.manifest.events = self.opened.events.all();
-            let artifacts = closing::artifacts(self.opened.folder());
+            let artifacts = closing::recordings(self.opened.folder());
             self.manifest.artifacts = artifacts;
             // Not fatal: the manifest that stands is whole, and the next look tries again.
             if self.manifest.write(self.opened.folder().path()).is_err() {

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::ledger::{Ledger, LossCount};
 use crate::lineage::Lineage;
 use crate::opening::{OpenInput, Opened, Stage};
 use crate::pipeline::Pipeline;
-use crate::session::{LEDGER, LedgerCounts};
+use crate::session::{LEDGER, LedgerCounts, SourceCounts};
 use crate::sink_stage::SinkStage;
 use crate::stats::{InputStats, Reach, StageStats, StreamStats};
 use crate::tap::TapPoint;
@@ -34,8 +33,16 @@ pub(crate) struct Wired {
     /// The node at the end of the thread, and the thread.
     pub(crate) workers: Vec<(usize, Worker)>,
     pub(crate) parts: Parts,
-    /// For each input of each sink, in the order of `sinks`: where the ledger has its losses.
-    pub(crate) counts: Vec<Vec<LedgerCounts>>,
+    /// Where the ledger has what was lost.
+    pub(crate) counts: Counts,
+}
+
+/// Where the ledger has what was lost.
+pub(crate) struct Counts {
+    /// For each input of each sink, in the order of `sinks`.
+    pub(crate) sinks: Vec<Vec<LedgerCounts>>,
+    /// For each source, by its first stream.
+    pub(crate) sources: Vec<(usize, SourceCounts)>,
 }
 
 /// The most edges and stages on the ways of all inputs of sinks together.
@@ -101,7 +108,7 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
         wiring.connect_inputs(opened, node)?;
     }
     wiring.connect_marks(opened);
-    let (ledger, counts) = wiring.keep_counts(&opened.folder().path().join(LEDGER))?;
+    let (ledger, counts) = wiring.keep_counts(opened)?;
     let threads = std::mem::take(&mut wiring.threads);
     let workers = threads.into_iter().map(|nodes| wiring.worker(pipeline, opened, &nodes)).collect();
     let feeds = order.iter().filter(|&&node| pipeline.nodes[node].kind == PluginKind::Source);
@@ -166,8 +173,8 @@ impl Wiring {
         }
     }
 
-    /// Makes the ledger and keeps each count of losses in it: every edge, transform and input of a sink has one.
-    fn keep_counts(&self, path: &Path) -> io::Result<(Arc<Ledger>, Vec<Vec<LedgerCounts>>)> {
+    /// Makes the ledger and keeps each count of losses in it: every edge, transform and input of a sink has one, and every source.
+    fn keep_counts(&self, opened: &Opened) -> io::Result<(Arc<Ledger>, Counts)> {
         let (mut edges, mut stages, mut inputs) = (HashMap::new(), HashMap::new(), 0);
         let place = |known: &mut HashMap<*const (), usize>, count: *const ()| {
             let next = known.len();
@@ -184,11 +191,13 @@ impl Wiring {
                 own: vec![inputs - 2, inputs - 1],
             }
         };
-        let mut counts: Vec<Vec<LedgerCounts>> =
+        let mut sinks: Vec<Vec<LedgerCounts>> =
             self.sinks.iter().map(|(_, sink)| sink.iter().map(&mut of_input).collect()).collect();
         let (first_stage, first_input) = (edges.len(), edges.len() + stages.len());
-        let ledger = Ledger::create(path, self.streams.len(), first_input + inputs)?;
-        for (input, counts) in self.sinks.iter().flat_map(|(_, sink)| sink).zip(counts.iter_mut().flatten()) {
+        let first_source = first_input + inputs;
+        let all = first_source + 2 * self.first_stream.len();
+        let ledger = Ledger::create(&opened.folder().path().join(LEDGER), self.streams.len(), all)?;
+        for (input, counts) in self.sinks.iter().flat_map(|(_, sink)| sink).zip(sinks.iter_mut().flatten()) {
             counts.transforms.iter_mut().for_each(|count| *count += first_stage);
             counts.own.iter_mut().for_each(|count| *count += first_input);
             input.edges.iter().zip(&counts.dropped).for_each(|(edge, &count)| edge.keep(&ledger, count));
@@ -197,7 +206,16 @@ impl Wiring {
             let own = [&input.failed, &input.refused].into_iter().zip(&counts.own);
             own.for_each(|(lost, &count)| lost.keep(&ledger, count));
         }
-        Ok((ledger, counts))
+        let mut sources = Vec::new();
+        for (source, (&node, &stream)) in self.first_stream.iter().enumerate() {
+            let dropped = first_source + 2 * source;
+            let counts = SourceCounts { dropped, failed: dropped + 1 };
+            let stats = &opened.nodes[node].stats;
+            stats.dropped.keep(&ledger, counts.dropped);
+            stats.failed.keep(&ledger, counts.failed);
+            sources.push((stream, counts));
+        }
+        Ok((ledger, Counts { sinks, sources }))
     }
 
     fn number_streams(&mut self, opened: &Opened) {

@@ -125,9 +125,10 @@ impl SessionFolder {
         artifacts.iter().map(|(path, artifact)| (path.clone(), artifact.clone())).collect()
     }
 
-    /// How many files stages have registered.
-    pub(crate) fn artifact_count(&self) -> usize {
-        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// How many files stages have registered, journals left out.
+    pub(crate) fn recording_count(&self) -> usize {
+        let artifacts = self.artifacts.lock().unwrap_or_else(PoisonError::into_inner);
+        artifacts.values().filter(|artifact| !artifact.is_journal).count()
     }
 
     /// Bytes that the disk has left for us.

@@ -142,6 +142,9 @@ pub struct ManifestStream {
     /// Whether `frames` and `loss` are not known: the session was killed and its ledger is gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unknown: bool,
+    /// Where the ledger has what its source lost, for `recover`. Of a source with several streams the first one has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<SourceCounts>,
     /// Its columns.
     pub schema: StreamSchema,
 }
@@ -196,6 +199,15 @@ pub struct LedgerCounts {
     pub own: Vec<usize>,
 }
 
+/// Where the ledger has what a source lost: indices into its counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceCounts {
+    /// Frames that a replay left out because they were too late.
+    pub dropped: usize,
+    /// Frames that the source had and could not give.
+    pub failed: usize,
+}
+
 /// What a file is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,6 +247,9 @@ pub struct ManifestJournal {
     pub sink: String,
     /// Which of the sink's inputs it holds.
     pub input: usize,
+    /// Whether it stays when the sink's file is whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
 }
 
 /// The most bytes of a manifest that is read.
@@ -252,6 +267,13 @@ impl Manifest {
         let manifest: Self = parse(&path)?;
         manifest.check_paths(folder)?;
         Ok(manifest)
+    }
+
+    /// Whether some of its numbers are not known, since it was killed.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        let mut inputs = self.sinks.iter().flat_map(|sink| &sink.inputs);
+        inputs.any(|input| input.unknown) || self.streams.iter().any(|stream| stream.unknown)
     }
 
     /// The manifest may come from somebody else: it names files inside its folder only, and nothing on the way to one is a link.
@@ -348,7 +370,7 @@ fn libc_nofollow() -> i32 {
 }
 
 /// Whether a name stays inside the folder and is a plain file there (or a folder, where it may be one), or nothing yet.
-fn check_path(folder: &Path, name: &Path, or_folder: bool) -> Result<(), &'static str> {
+pub(crate) fn check_path(folder: &Path, name: &Path, or_folder: bool) -> Result<(), &'static str> {
     let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
     if !plain || name.as_os_str().is_empty() || name.to_string_lossy().contains('\0') {
         return Err("leads out of the session folder");

@@ -11,9 +11,10 @@ pub(crate) use events::{Ears, Events};
 pub(crate) use folder::{Artifact, SessionFolder, hash_file, open_regular};
 pub(crate) use host::{Accounts, StageHost};
 pub use list::{ListedSession, list, look};
+pub(crate) use manifest::check_path;
 pub use manifest::{
     ArtifactRole, EndedBy, LedgerCounts, Manifest, ManifestArtifact, ManifestEvent, ManifestInput,
-    ManifestJournal, ManifestSink, ManifestStream, SessionEvent, Status,
+    ManifestJournal, ManifestSink, ManifestStream, SessionEvent, SourceCounts, Status,
 };
 pub use naming::check_name;
 pub(crate) use naming::free_name;

@@ -25,6 +25,8 @@ impl Guess {
             DataType::Float64,
             DataType::TimestampNs,
             DataType::Binary,
+            // Only where the kind of the stream says it: it is never the first.
+            DataType::UInt32,
         ];
         Self { values: false, nulls: false, possible }
     }
@@ -44,6 +46,11 @@ impl Guess {
         if self.values { self.possible.first().copied().unwrap_or(DataType::Utf8) } else { DataType::Utf8 }
     }
 
+    /// Whether all values can be read as of a type.
+    pub(crate) fn fits(&self, data_type: DataType) -> bool {
+        !self.values || data_type == DataType::Utf8 || self.possible.contains(&data_type)
+    }
+
     pub(crate) fn nullable(&self) -> bool {
         self.nulls
     }
@@ -60,6 +67,7 @@ fn fits(text: &str, data_type: DataType) -> bool {
         DataType::Bool => matches!(text, "true" | "false"),
         DataType::Int64 => is_whole(text) && text.parse::<i64>().is_ok(),
         DataType::UInt64 => is_whole(text) && text.parse::<u64>().is_ok(),
+        DataType::UInt32 => is_whole(text) && text.parse::<u32>().is_ok(),
         DataType::Float64 => is_float(text),
         DataType::TimestampNs => {
             Timestamp::from_iso8601(text).is_some_and(|time| time.iso8601_bytes() == text.as_bytes())

@@ -68,12 +68,15 @@ fn schema<R>(name: &str, rows: &CsvRows<R>, guesses: &[Guess]) -> Result<Arc<Str
     let payload =
         || rows.names().iter().zip(guesses).filter(|(name, _)| !matches!(name.as_str(), "seq" | "timestamp"));
     let names: Vec<&str> = payload().map(|(name, _)| name.as_str()).collect();
+    let kind = Kind::of_columns(&names);
+    // Tables of somebody else may have the names of a kind by chance.
+    let fits = kind.columns().iter().zip(payload()).all(|(column, (_, guess))| guess.fits(column.data_type));
+    let kind = if fits { kind } else { Kind::Attributes };
+    let known =
+        |name: &str| kind.columns().iter().find(|column| column.name == name).map(|column| column.data_type);
     let field = |(name, guess): (&String, &Guess)| Field {
         nullable: guess.nullable(),
-        ..Field::new(name, guess.data_type())
+        ..Field::new(name, known(name).unwrap_or_else(|| guess.data_type()))
     };
-    payload()
-        .map(field)
-        .fold(StreamSchema::builder(name, Kind::of_columns(&names)), tapedeck_sdk::SchemaBuilder::push)
-        .build()
+    payload().map(field).fold(StreamSchema::builder(name, kind), tapedeck_sdk::SchemaBuilder::push).build()
 }

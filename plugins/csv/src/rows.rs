@@ -123,6 +123,7 @@ impl<R: BufRead + Seek + Send> RowReader for CsvRows<R> {
             match data_type {
                 DataType::Bool => _ = writer.set_bool(column, cell.text == "true"),
                 DataType::Int64 => _ = writer.set(column, cell.text.parse::<i64>().ok()?),
+                DataType::UInt32 => _ = writer.set(column, cell.text.parse::<u32>().ok()?),
                 DataType::UInt64 => _ = writer.set(column, cell.text.parse::<u64>().ok()?),
                 DataType::Float64 => _ = writer.set(column, cell.text.parse::<f64>().ok()?),
                 DataType::TimestampNs => _ = writer.set(column, Timestamp::from_iso8601(cell.text)?.0),

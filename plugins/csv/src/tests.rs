@@ -354,3 +354,31 @@ fn a_device_without_room_gives_an_error_with_its_path() {
     let error = open_sink(&factory(), &json!({}), &[all_types(false)], &host, "rows").err().unwrap();
     assert!(error.kind == ErrorKind::Io && error.message.ends_with("rows.csv"), "{error}");
 }
+
+#[test]
+fn what_was_written_of_each_kind_is_read_as_of_that_kind() {
+    for kind in Kind::ALL {
+        let schema = tapedeck_sdk::testing::samples::schema(*kind, "s");
+        let folder = tempfile::tempdir().unwrap();
+        let host = FakeHost::new(folder.path());
+        let mut sink = open_sink(&factory(), &json!({}), std::slice::from_ref(&schema), &host, "s").unwrap();
+        let batches = tapedeck_sdk::testing::samples::batches(&schema, &[3, 40]);
+        batches.iter().for_each(|batch| _ = sink.write(0, batch.clone()).unwrap());
+        sink.finish().unwrap();
+        let (found, read) = read_all(&CsvFormat, &folder.path().join("s.csv")).unwrap();
+        assert_eq!(found.kind(), *kind);
+        for (column, expected) in found.payload().iter().zip(kind.columns()) {
+            assert_eq!(column.data_type, expected.data_type, "{kind}: {}", column.name);
+        }
+        assert_eq!(read.iter().map(Batch::rows).sum::<usize>(), 43);
+    }
+}
+
+#[test]
+fn names_of_a_kind_with_other_values_are_attributes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.csv");
+    std::fs::write(&path, "width,height,format,pixels\n-1.5,2,x,0x00\n").unwrap();
+    let (schema, read) = read_all(&CsvFormat, &path).unwrap();
+    assert_eq!((schema.kind(), read[0].rows()), (Kind::Attributes, 1));
+}

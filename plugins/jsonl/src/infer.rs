@@ -88,6 +88,18 @@ impl Guess {
         }
     }
 
+    /// Whether values of a type may look like those that were seen.
+    pub(crate) fn fits(&self, data_type: DataType) -> bool {
+        let negative = self.seen & 1 << Look::Negative as u16 != 0;
+        match (self.data_type(), data_type) {
+            // JSON of any form stands in a text.
+            (_, DataType::Utf8) | (DataType::Utf8, DataType::Binary) => true,
+            (DataType::Int64 | DataType::UInt64, DataType::Float64) => true,
+            (DataType::Int64 | DataType::UInt64, DataType::UInt32) => !negative,
+            (guess, data_type) => self.seen == 0 || guess == data_type,
+        }
+    }
+
     /// Whether there are nulls among `rows` rows.
     pub(crate) fn nullable(&self, rows: u64) -> bool {
         self.nulls || self.count < rows
@@ -105,6 +117,7 @@ pub(crate) fn set(
     match data_type {
         _ if raw == "null" => {}
         DataType::Bool => _ = writer.set_bool(column, raw == "true"),
+        DataType::UInt32 => _ = writer.set(column, raw.parse::<u32>().ok()?),
         DataType::Int64 => _ = writer.set(column, raw.parse::<i64>().ok()?),
         DataType::UInt64 => _ = writer.set(column, raw.parse::<u64>().ok()?),
         DataType::Float64 => _ = writer.set(column, float(raw)?),

@@ -87,6 +87,9 @@ fn schema(name: &str, keys: &[String], guesses: &[Guess], rows: u64) -> Result<A
     let payload = || keys.iter().zip(guesses).filter(|(key, _)| !matches!(key.as_str(), "seq" | "timestamp"));
     let names: Vec<&str> = payload().map(|(key, _)| key.as_str()).collect();
     let kind = Kind::of_columns(&names);
+    // Lines of somebody else may have the names of a kind by chance.
+    let fits = kind.columns().iter().zip(payload()).all(|(column, (_, guess))| guess.fits(column.data_type));
+    let kind = if fits { kind } else { Kind::Attributes };
     // Text may be bytes, and a whole number a float: where the kind says it, the values need not.
     let known =
         |name: &str| kind.columns().iter().find(|column| column.name == name).map(|column| column.data_type);

@@ -429,3 +429,31 @@ fn keys_that_grow_line_by_line_are_read_up_to_a_limit_and_then_refused() {
     let error = rows(&lines_with_keys_of_their_own(70_000, 1)).unwrap_err();
     assert!(error.message.contains("not a table"), "{error}");
 }
+
+#[test]
+fn what_was_written_of_each_kind_is_read_as_of_that_kind() {
+    for kind in Kind::ALL {
+        let schema = tapedeck_sdk::testing::samples::schema(*kind, "s");
+        let folder = tempfile::tempdir().unwrap();
+        let host = FakeHost::new(folder.path());
+        let mut sink = open_sink(&factory(), &json!({}), std::slice::from_ref(&schema), &host, "s").unwrap();
+        let batches = tapedeck_sdk::testing::samples::batches(&schema, &[3, 40]);
+        batches.iter().for_each(|batch| _ = sink.write(0, batch.clone()).unwrap());
+        sink.finish().unwrap();
+        let (found, read) = read_all(&JsonlFormat, &folder.path().join("s.jsonl")).unwrap();
+        assert_eq!(found.kind(), *kind);
+        for (column, expected) in found.payload().iter().zip(kind.columns()) {
+            assert_eq!(column.data_type, expected.data_type, "{kind}: {}", column.name);
+        }
+        assert_eq!(read.iter().map(Batch::rows).sum::<usize>(), 43);
+    }
+}
+
+#[test]
+fn names_of_a_kind_with_other_values_are_attributes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.jsonl");
+    std::fs::write(&path, "{\"width\":-1.5,\"height\":2,\"format\":\"x\",\"pixels\":\"AA==\"}\n").unwrap();
+    let (schema, read) = read_all(&JsonlFormat, &path).unwrap();
+    assert_eq!((schema.kind(), read[0].rows()), (Kind::Attributes, 1));
+}

@@ -140,6 +140,8 @@ pub(crate) struct Contents {
     pub(crate) streams: BTreeMap<String, String>,
     /// Whether there is a header record.
     pub(crate) header: bool,
+    /// Damaged places after which the file goes on: where each begins, and where it ends.
+    pub(crate) gaps: Vec<(u64, u64)>,
     /// Where the records that can be read end.
     pub(crate) end: u64,
     pub(crate) ending: Ending,
@@ -156,6 +158,7 @@ impl Default for Contents {
             metadata: Vec::new(),
             streams: BTreeMap::new(),
             header: false,
+            gaps: Vec::new(),
             end: 0,
             ending: Ending::Torn,
         }

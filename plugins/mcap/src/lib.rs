@@ -20,6 +20,7 @@ mod output;
 mod recent;
 mod recording;
 mod repair;
+mod resync;
 mod rows;
 mod scan;
 mod streams;

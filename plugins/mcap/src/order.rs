@@ -174,7 +174,8 @@ impl Cursor {
         let part = self.open[first].part;
         let loaded = match self.open[first].loaded.take() {
             Some(loaded) => loaded,
-            None => store.load(part)?,
+            // One that can't be read again is given up.
+            None => store.load(part).inspect_err(|_| drop(self.open.swap_remove(first)))?,
         };
         let from = self.open[first].at;
         let rows = (loaded.places.len() - from).min(rows_max);

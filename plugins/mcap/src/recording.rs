@@ -79,6 +79,10 @@ impl McapRecording {
         let mut damaged = None;
         for (number, (bytes, contents)) in files.into_iter().enumerate() {
             streams.add(number, &contents)?;
+            if let &[(at, end), ..] = contents.gaps.as_slice() {
+                let what = format!("{} bytes make no sense; what follows them was read", end - at);
+                damaged = Some(bytes.damaged(at, &what));
+            }
             if let Ending::Damaged(what) = &contents.ending {
                 damaged = Some(bytes.damaged(contents.end, what));
             }
@@ -121,6 +125,11 @@ impl McapRecording {
             let stretch = match next {
                 Ok(Some(stretch)) => stretch,
                 Ok(None) => break,
+                // What follows a damaged chunk is given; the damage is told at the end.
+                Err(error) if error.kind == ErrorKind::Data => {
+                    self.damaged.get_or_insert(error);
+                    continue;
+                }
                 Err(error) if count > 0 => {
                     self.pending = Some(error);
                     break;

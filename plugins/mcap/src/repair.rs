@@ -1,8 +1,10 @@
-//! Writes the end that a file does not have: indexes of its last chunk, and the summary. What is torn at the end is cut first.
+//! Writes the end that a file does not have: indexes of its last chunk, and the summary. What can't be read stays in the file, as records
+//! that readers skip.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{Cursor, Seek, SeekFrom, Write};
+use std::io::Cursor;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use binrw::BinWrite;
@@ -41,6 +43,43 @@ pub(crate) fn repair(path: &Path) -> Result<Repair, Error> {
             "damaged at byte {at}: {what}; the {frames} frames before it can be read"
         )));
     }
+    let torn = torn_record(&bytes, &contents)?;
+    // Nothing that can't be read is taken away: readers are told to skip it.
+    let mut skipped = contents.gaps.clone();
+    let cut = bytes.length - contents.end;
+    if torn {
+        skipped.push((contents.end, bytes.length));
+        contents.end = bytes.length;
+    }
+    let tail = tail(&bytes, &magic, &mut contents, torn)?;
+    write(&bytes, contents.end, &tail, &skipped)?;
+    let mut said = String::new();
+    if !contents.gaps.is_empty() {
+        let damaged: u64 = contents.gaps.iter().map(|(from, to)| to - from).sum();
+        said.push_str(&format!("set {damaged} damaged bytes in {} places aside; ", contents.gaps.len()));
+    }
+    if contents.parts.iter().any(|part| part.layout == Layout::Torn) {
+        said.push_str("closed the torn last chunk and ");
+    } else if torn {
+        said.push_str(&format!("set {cut} bytes of a torn end aside and "));
+    } else if cut > 0 && contents.ending == Ending::Torn {
+        said.push_str(&format!("cut {cut} bytes of a torn end and "));
+    }
+    Ok(Repair::Mended(format!("{said}added the missing summary")))
+}
+
+/// Whether the file ends in a record that may hold something: neither room that was kept, nor an index, which can be made anew.
+fn torn_record(bytes: &Bytes, contents: &Contents) -> Result<bool, Error> {
+    let length = bytes.length - contents.end;
+    if contents.ending != Ending::Torn || length <= HEAD_BYTES {
+        return Ok(false);
+    }
+    let opcode = bytes.read(contents.end, 1)?[0];
+    Ok(!matches!(opcode, 0 | op::MESSAGE_INDEX | op::DATA_END | op::FOOTER))
+}
+
+/// What the file lacks at its end. Where `torn` is false, indexes of the last chunk that are torn are made anew, and the end is before them.
+fn tail(bytes: &Bytes, magic: &[u8], contents: &mut Contents, torn: bool) -> Result<Vec<u8>, Error> {
     let mut tail = Vec::new();
     if magic.len() < mcap::MAGIC.len() {
         contents.end = 0;
@@ -52,39 +91,28 @@ pub(crate) fn repair(path: &Path) -> Result<Repair, Error> {
     }
     let mut chunks = Vec::new();
     let last = contents.parts.iter().rposition(|part| part.layout == Layout::Chunk);
-    let last = last.filter(|_| contents.ending == Ending::Torn);
+    let last = last.filter(|_| contents.ending == Ending::Torn && !torn);
     for (number, part) in contents.parts.iter().enumerate() {
         match part.layout {
             Layout::Run => continue,
             Layout::Torn => {
-                chunks.push(rewritten(&bytes, part, contents.end, &mut tail)?);
+                chunks.push(rewritten(bytes, part, contents.end, &mut tail)?);
                 continue;
             }
             Layout::Chunk => {}
         }
-        let Some(mut index) = chunk_index(&bytes, part)? else { continue };
-        if Some(number) == last && is_last(&contents, part, &index) {
+        let Some(mut index) = chunk_index(bytes, part)? else { continue };
+        if Some(number) == last && is_last(contents, part, &index) {
             // The indexes of the last chunk may be torn: they are made anew.
             contents.end = part.at + part.length;
             // A chunk that can't be read has no messages that could be found.
-            let records = records(&bytes, part).unwrap_or_default();
+            let records = records(bytes, part).unwrap_or_default();
             message_indexes(&records, &mut index, &mut tail);
         }
         chunks.push(index);
     }
-    let cut = bytes.length - contents.end;
-    let torn = cut > 0 && contents.ending == Ending::Torn;
-    let saved = contents.parts.iter().any(|part| part.layout == Layout::Torn);
-    end(&contents, &chunks, &mut tail);
-    write(path, contents.end, &tail)?;
-    let said = if saved {
-        "closed the torn last chunk and ".to_owned()
-    } else if torn {
-        format!("cut {cut} bytes of a torn end and ")
-    } else {
-        String::new()
-    };
-    Ok(Repair::Mended(format!("{said}added the missing summary")))
+    end(contents, &chunks, &mut tail);
+    Ok(tail)
 }
 
 /// Whether nothing follows a chunk but its own indexes.
@@ -286,17 +314,26 @@ fn put_schema(out: &mut Vec<u8>, id: u16, schema: &crate::index::Schema) {
     put_content(out, op::SCHEMA, &content);
 }
 
-/// Cuts the file and writes its new end.
-fn write(path: &Path, end: u64, tail: &[u8]) -> Result<(), Error> {
+/// An opcode for applications: readers skip the record (MCAP, "Opcodes").
+const SKIPPED_OPCODE: u8 = 0xFF;
+
+/// Writes the file's new end, and only then puts the head of a record that is skipped before what can't be read.
+fn write(bytes: &Bytes, end: u64, tail: &[u8], skipped: &[(u64, u64)]) -> Result<(), Error> {
     let mend = || {
-        let mut file = OpenOptions::new().write(true).open(path)?;
+        let file = OpenOptions::new().write(true).open(&bytes.path)?;
         file.set_len(end)?;
-        file.seek(SeekFrom::Start(end))?;
-        file.write_all(tail)
+        file.write_all_at(tail, end)?;
+        file.sync_data()?;
+        for &(from, to) in skipped {
+            let mut head = [SKIPPED_OPCODE; 9];
+            head[1..].copy_from_slice(&(to - from - HEAD_BYTES).to_le_bytes());
+            file.write_all_at(&head, from)?;
+        }
+        file.sync_data()
     };
     mend().map_err(|error| {
         // A part of the new end is useless; the recording can be read without it.
-        drop(OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(end)));
-        Error::io("mend the recording", path, &error)
+        drop(OpenOptions::new().write(true).open(&bytes.path).and_then(|file| file.set_len(end)));
+        Error::io("mend the recording", &bytes.path, &error)
     })
 }

@@ -9,6 +9,7 @@ use crate::form::STREAMS_RECORD;
 use crate::index::{
     Bytes, Contents, Count, Ending, HEAD_BYTES, Layout, Part, RECORD_BYTES_MAX, Schema, time,
 };
+use crate::resync::{TELLING_BYTES, chunk_length, next_chunk};
 
 /// About how many bytes of messages outside of chunks are read at once.
 const RUN_BYTES: u64 = 1 << 20;
@@ -86,6 +87,11 @@ impl<'a> Scan<'a> {
             let head = match self.head(at, to)? {
                 Found::Record(head) => head,
                 Found::End(ending) => {
+                    if let Some(next) = next_chunk(self.bytes, at + HEAD_BYTES, to)? {
+                        self.contents.gaps.push((at, next));
+                        (at, run) = (next, None);
+                        continue;
+                    }
                     if ending == Ending::Torn {
                         torn = self.torn_chunk(at, to)?;
                     }
@@ -133,6 +139,9 @@ impl<'a> Scan<'a> {
             return Ok(Found::End(ending));
         }
         if length <= to - content.min(to) {
+            if opcode == op::CHUNK && chunk_length(self.window.peek(at, TELLING_BYTES)?).is_none() {
+                return Ok(Found::End(Ending::Damaged("the lengths of a chunk do not agree".to_owned())));
+            }
             return Ok(Found::Record(Head { opcode, at, content, length }));
         }
         let unset = opcode == op::CHUNK && length == LENGTH_UNSET;

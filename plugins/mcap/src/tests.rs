@@ -415,37 +415,55 @@ fn what_can_be_read_of_a_chunk_that_was_never_closed_is_kept() {
 }
 
 #[test]
-fn a_file_damaged_in_the_middle_is_read_up_to_there_and_left_as_it_is() {
+fn a_file_damaged_in_the_middle_keeps_everything_behind_the_damage() {
     let folder = tempfile::tempdir().unwrap();
     let schema = samples::schema(Kind::Message, "m");
     let path = killed(folder.path(), &samples::batches(&schema, &[200]));
     let good = std::fs::read(&path).unwrap();
-    let chunk = summary::contents(&index::Bytes::open(&path).unwrap()).unwrap().parts[3].clone();
-    let at = usize::try_from(chunk.at).unwrap();
-    let mut bytes = good.clone();
-    bytes[at + 5..at + 9].fill(0xee);
-    std::fs::write(&path, &bytes).unwrap();
-    let Repair::Unreadable(what) = McapFormat.repair(&path).unwrap() else { panic!("it is not whole") };
-    assert!(what.contains("frames before it can be read"), "{what}");
-    assert!(std::fs::read(&path).unwrap() == bytes);
-    let mut recording = McapFormat.open(&path).unwrap();
-    let mut found = 0;
-    let error = loop {
-        match recording.next() {
-            Ok(batch) => found += batch.expect("an error comes first").1.rows(),
-            Err(error) => break error,
-        }
+    let parts = summary::contents(&index::Bytes::open(&path).unwrap()).unwrap().parts;
+    let at = usize::try_from(parts[3].at).unwrap();
+    let lost = rows(&path) - {
+        let (one, next) = (parts[3].start, parts[4].start);
+        let all = read(&path).unwrap();
+        let times = all[0].1.iter().flat_map(|batch| batch.timestamps().to_vec());
+        times.filter(|time| !(one..next).contains(time)).count()
     };
-    assert!(found > 0 && error.message.ends_with("killed.mcap"), "{found}: {error}");
+    // A length that no file has, one that a torn record could have, and one that ends in another record.
+    for length in [u64::MAX >> 1, 1 << 20, 77] {
+        let mut bytes = good.clone();
+        bytes[at + 1..at + 9].copy_from_slice(&length.to_le_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        let mut recording = McapFormat.open(&path).unwrap();
+        let mut found = 0;
+        let error = loop {
+            match recording.next() {
+                Ok(batch) => found += batch.expect("an error comes first").1.rows(),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.message.ends_with("killed.mcap"), "{length}: {error}");
+        assert_eq!(found, 200 - lost, "{length}");
+        let repair = McapFormat.repair(&path).unwrap();
+        assert!(
+            matches!(&repair, Repair::Mended(what) if what.contains("damaged bytes")),
+            "{length}: {repair:?}"
+        );
+        assert_eq!(McapFormat.repair(&path).unwrap(), Repair::Intact);
+        assert_eq!(rows(&path), 200 - lost, "{length}");
+        let mended = std::fs::read(&path).unwrap();
+        assert!(mended[at + 9..at + 60] == good[at + 9..at + 60], "what can't be read stays");
+        assert_eq!(mcap::MessageStream::new(&mended).unwrap().map(Result::unwrap).count(), 200 - lost);
+    }
+    std::fs::write(&path, &good).unwrap();
     // A damaged chunk alone: the rows before it are given, and those behind it after a seek.
     let mut bytes = good;
     bytes[at + 60] ^= 0xff;
     std::fs::write(&path, &bytes).unwrap();
     let mut recording = McapFormat.open(&path).unwrap();
     while recording.next().is_ok_and(|batch| batch.is_some()) {}
-    recording.seek(Timestamp(chunk.end + 1)).unwrap();
+    recording.seek(Timestamp(parts[3].end + 1)).unwrap();
     let (_, batch) = recording.next().unwrap().expect("there are chunks behind it");
-    assert!(batch.timestamps()[0] > chunk.end);
+    assert!(batch.timestamps()[0] > parts[3].end);
 }
 
 #[test]

@@ -18,7 +18,9 @@ const INDEX_BYTES: u64 = 64 << 10;
 pub(crate) struct Frames {
     columns: Columns,
     storage: Storage,
-    dataset: Option<(Dataset, [usize; 2])>,
+    dataset: Option<Dataset>,
+    /// Height and width of the first picture.
+    size: Option<[usize; 2]>,
     converted: Vec<u8>,
     rows: u64,
 }
@@ -33,20 +35,19 @@ impl Frames {
     ) -> Result<Self, Failure> {
         let columns = Columns::of(schema).map_err(|error| Failure::new(error.message))?;
         let storage = Storage { chunk_rows: 1, deflate, shuffle: shuffle && deflate.is_some() };
-        Ok(Self { columns, storage, dataset: None, converted: Vec::new(), rows: 0 })
+        Ok(Self { columns, storage, dataset: None, size: None, converted: Vec::new(), rows: 0 })
     }
 
-    /// Takes pictures.
+    /// Takes pictures, each of which was accepted.
     pub(crate) fn write(&mut self, batch: &Batch, disk: &mut Disk) -> Result<(), Error> {
         (0..batch.rows()).try_for_each(|row| self.write_one(batch, row, disk))
     }
 
-    fn write_one(&mut self, batch: &Batch, row: usize, disk: &mut Disk) -> Result<(), Error> {
+    /// Whether the dataset can hold a picture. The first one that it can sets the size of all.
+    pub(crate) fn accept(&mut self, batch: &Batch, row: usize) -> Result<(), Error> {
         let view = self.columns.view(batch);
         let size = [view.height(row) as usize, view.width(row) as usize];
-        let refuse = |what: String, hint: &str| {
-            Err(Error::data(format!("frame {}: {what}", batch.seq()[row])).with_hint(hint))
-        };
+        let refuse = |what: String, hint: &str| Err(Error::data(what).with_hint(hint));
         let count =
             size[0].checked_mul(size[1]).filter(|&count| count > 0 && count <= u32::MAX as usize / CHANNELS);
         let Some(count) = count else {
@@ -65,18 +66,24 @@ impl Frames {
                 format!("a {format} picture of {} × {} points has {} bytes", size[1], size[0], pixels.len());
             return refuse(what, "check the source");
         }
-        if let Some((_, first)) = self.dataset.as_ref().filter(|(_, first)| *first != size) {
-            let what = format!(
-                "a picture of {} × {} points after one of {} × {}",
-                size[1], size[0], first[1], first[0]
-            );
+        let first = *self.size.get_or_insert(size);
+        if first != size {
+            let what = format!("pictures of another size than the first, {} × {} points", first[1], first[0]);
             return refuse(
                 what,
                 "\"frames\" holds pictures of one size: scale them at the source, or begin a new recording",
             );
         }
+        Ok(())
+    }
+
+    fn write_one(&mut self, batch: &Batch, row: usize, disk: &mut Disk) -> Result<(), Error> {
+        let view = self.columns.view(batch);
+        let size = [view.height(row) as usize, view.width(row) as usize];
+        let pixels = view.pixels(row);
+        let count = size[0] * size[1];
         disk.room((count * CHANNELS) as u64 + INDEX_BYTES)?;
-        let made = self.append(pixels, channels, size, disk);
+        let made = self.append(pixels, pixels.len() / count, size, disk);
         made.map_err(|failure| disk.error("write a picture to", &failure))
     }
 
@@ -88,12 +95,12 @@ impl Frames {
         disk: &Disk,
     ) -> Result<(), Failure> {
         let dataset = match &mut self.dataset {
-            Some((dataset, _)) => dataset,
+            Some(dataset) => dataset,
             empty => {
                 let dimensions = [0, size[0] as u64, size[1] as u64, CHANNELS as u64];
                 let root = disk.file().root();
                 let made = Dataset::create(root, FRAMES, Element::Unsigned(1), &dimensions, self.storage)?;
-                &mut empty.insert((made, size)).0
+                empty.insert(made)
             }
         };
         let bgra = if channels == CHANNELS {

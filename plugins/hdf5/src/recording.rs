@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapedeck_sdk::{Batch, Context, Error, Loss};
+use tapedeck_sdk::{Batch, BatchPool, Context, Error, Loss};
 
 use crate::disk::Disk;
 use crate::frames::Frames;
@@ -30,6 +30,9 @@ pub(crate) struct Settings {
     pub(crate) shuffle: bool,
     pub(crate) swmr: bool,
 }
+
+/// The `seq` of a row that was refused, and why.
+pub(crate) type Refused = (u64, Error);
 
 /// An open recording. The datasets stand before the file, which must be closed after them.
 pub(crate) struct Recording {
@@ -102,8 +105,28 @@ impl Recording {
         plans.iter().map(|plan| stream(root, &hidden, plan, settings)).collect()
     }
 
-    /// Takes rows of a stream. Returns how many values were too long and were cut.
-    pub(crate) fn write(&mut self, input: usize, batch: &Batch) -> Result<u64, Error> {
+    /// Takes rows of a stream. Returns how many values were too long and were cut, and which rows were refused.
+    pub(crate) fn write(&mut self, input: usize, batch: &Batch) -> Result<(u64, Vec<Refused>), Error> {
+        let Some(frames) = &mut self.streams[input].frames else {
+            return Ok((self.take(input, batch)?, Vec::new()));
+        };
+        let (mut kept, mut refused) = (Vec::new(), Vec::new());
+        for row in 0..batch.rows() {
+            match frames.accept(batch, row) {
+                Ok(()) => kept.push(row),
+                Err(error) => refused.push((batch.seq()[row], error)),
+            }
+        }
+        if refused.is_empty() {
+            return Ok((self.take(input, batch)?, refused));
+        }
+        let mut pool = BatchPool::new(batch.schema().clone());
+        let mut rest = pool.builder(kept.len());
+        kept.into_iter().for_each(|row| rest.append(batch, row..row + 1));
+        Ok((self.take(input, &rest.finish())?, refused))
+    }
+
+    fn take(&mut self, input: usize, batch: &Batch) -> Result<u64, Error> {
         let stream = &mut self.streams[input];
         if let Some(frames) = &mut stream.frames {
             frames.write(batch, &mut self.disk)?;

@@ -67,7 +67,7 @@ impl Hdf5Sink {
 
 impl Sink for Hdf5Sink {
     fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
-        let cut = self.run(|recording| recording.write(input, &batch))?;
+        let (cut, refused) = self.run(|recording| recording.write(input, &batch))?;
         if cut > 0 {
             self.host.partial(cut.min(batch.rows() as u64));
             if !std::mem::replace(&mut self.warned, true) {
@@ -77,7 +77,9 @@ impl Sink for Hdf5Sink {
                 ));
             }
         }
-        Ok(Written::ALL)
+        let mut written = Written::ALL;
+        refused.into_iter().for_each(|(seq, why)| written.refuse(input, 1, seq..=seq, why));
+        Ok(written)
     }
 
     fn flush(&mut self) -> Result<Written, Error> {

@@ -114,7 +114,7 @@ fn a_flushed_recording_without_its_end_is_mended() {
 }
 
 #[test]
-fn a_picture_of_another_size_or_format_is_refused_with_a_hint() {
+fn a_picture_of_another_size_or_format_is_refused_with_a_hint_and_those_after_it_are_taken() {
     for wrong in [
         picture("bgra8", &[8; 4], [1, 1]),
         picture("jpeg", &[8; 8], [2, 1]),
@@ -125,10 +125,20 @@ fn a_picture_of_another_size_or_format_is_refused_with_a_hint() {
         let mut sink =
             open_sink(&tapedeck_hdf5::factory(), &options(), &[game(), camera()], &host, "h5").unwrap();
         sink.write(1, picture("bgra8", &[8; 8], [2, 1])).unwrap();
-        let error = sink.write(1, wrong).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Data);
-        assert!(error.hint.is_some());
+        let mut pool = BatchPool::new(camera());
+        let mut builder = pool.builder(2);
+        builder.append(&wrong, 0..1);
+        builder.append(&picture("bgra8", &[9; 8], [2, 1]), 0..1);
+        builder.seq_mut().copy_from_slice(&[1, 2]);
+        let written = sink.write(1, builder.finish()).unwrap();
+        let [refused] = written.refused() else { panic!("{written:?}") };
+        assert_eq!((refused.frames, refused.seqs, refused.reason.kind), (1, (1, 1), ErrorKind::Data));
+        assert!(refused.reason.hint.is_some());
         sink.finish().unwrap();
+        let read = read(&folder.path().join("h5.h5"));
+        let seqs =
+            read.iter().filter(|(name, _)| name == "camera").flat_map(|(_, batch)| batch.seq().to_vec());
+        assert_eq!(seqs.collect::<Vec<_>>(), [0, 2]);
     }
 }
 

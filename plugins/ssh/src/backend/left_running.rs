@@ -97,7 +97,8 @@ impl Family {
         let environment = entries.map(|(name, value)| entry(name, value)).collect();
         let started = Stat::read(pid)?.started;
         // 0 if the leader of our session is outside of our PID namespace (`getsid(2)` and rustix do not take that).
-        let session = if terminal { pid } else { Stat::read(i32::try_from(std::process::id()).ok()?)?.session };
+        let session =
+            if terminal { pid } else { Stat::read(i32::try_from(std::process::id()).ok()?)?.session };
         Some(Self { group: pid, session, own_session: terminal, started, environment })
     }
 

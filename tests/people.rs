@@ -126,12 +126,13 @@ fn what_is_piped_into_rec_goes_to_the_command_and_ends_with_it() {
     let done = dir.tapedeck(&["rec", "a.cast", "--", "sh"]).input(&script).run();
     assert_eq!(done.code, 3, "{done:?}");
     assert!(done.stdout.contains("from standard input") && !done.stderr.contains("ctrl-"), "{done:?}");
-    // The end comes to whoever reads later, too, and also where the last line has no end.
-    let text = dir.write("text", "one\ntwo");
-    let command = "cat; stty -echo; cat; echo three; cat; exit 4";
-    let done = dir.tapedeck(&["rec", "b.cast", "--", "sh", "-c", command]).input(&text).run();
-    assert_eq!(done.code, 4, "{done:?}");
-    assert!(done.stdout.contains("two") && done.stdout.contains("three"), "{done:?}");
+    // A line longer than a terminal takes, without an end; the output stays on the terminal.
+    let text = dir.write("text", &"x".repeat(10_000));
+    let command = "wc -c; cat; [ -t 1 ] && echo terminal; exit 4";
+    let done = dir.tapedeck(&["rec", "b.cast", "--input", "--", "sh", "-c", command]).input(&text).run();
+    assert_eq!((done.code, done.stdout.as_str()), (4, "10000\r\nterminal\r\n"), "{done:?}");
+    let cast = std::fs::read_to_string(dir.path("b.cast")).unwrap();
+    assert_eq!(cast.matches('x').count(), 10_001, "every letter, and the code of the exit: {cast}");
     let done = dir.tapedeck(&["rec", "c.cast", "-q", "--", "cat"]).run();
     assert_eq!(done.code, 0, "/dev/null is at its end: {done:?}");
 }

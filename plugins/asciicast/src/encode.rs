@@ -57,6 +57,11 @@ impl Encoder {
         true
     }
 
+    /// Takes out the half character that waits in a direction whose bytes are no events from here on.
+    pub(crate) fn take_waiting(&mut self, code: Code) -> Vec<u8> {
+        if code == Code::Output { self.output.take() } else { self.input.take() }
+    }
+
     /// The connection has ended: half characters are given out as what they are, no text. Calls `written` for each event.
     pub(crate) fn finish(&mut self, nanos: u64, out: &mut Vec<u8>, mut written: impl FnMut(Code)) {
         for code in [Code::Output, Code::Input] {

@@ -216,6 +216,7 @@ impl CastRecording {
         if self.output.is_text() && is_bytes(facts, "output_as") {
             let name = self.output.open(&self.stem, "out", style.host.as_ref())?;
             facts.insert("output_file".to_owned(), name.into());
+            self.output.take(&self.encoder.take_waiting(Code::Output))?;
         }
         if self.input.is_text() && is_bytes(facts, "input_as") {
             if !style.input {
@@ -224,6 +225,7 @@ impl CastRecording {
             }
             let name = self.input.open(&self.stem, "in", style.host.as_ref())?;
             facts.insert("input_file".to_owned(), name.into());
+            self.input.take(&self.encoder.take_waiting(Code::Input))?;
         }
         Ok(())
     }

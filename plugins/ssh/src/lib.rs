@@ -53,8 +53,8 @@
 //!
 //! `scp -O`, `rsync`, `git` and others are commands on pipes; their first facts name the program in
 //! `transfer`. By default their frames are bytes as they are, and the facts `output_as` and `input_as`
-//! say `"bytes"`, so that sinks of text leave them out; so it is with any command on pipes whose first
-//! piece is not UTF-8 text. Standard error is among the output, in the order of sending. With `transfers
+//! say `"bytes"`, so that sinks of text leave them out; so it is with any command on pipes, from the first
+//! piece on that is not UTF-8 text. Standard error is among the output, in the order of sending. With `transfers
 //! = "facts"` known programs are only counted, with `"text"` nothing is told apart. The transform `redact`
 //! masks what looks like a secret in transfers too.
 //!

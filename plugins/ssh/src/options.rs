@@ -5,9 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tapedeck_sdk::Error;
+use tapedeck_sdk::names::glob_matches;
 use tapedeck_sdk::options::{ByteSize, DurationText};
 
 use crate::channel::backlog::BYTES_MIN;
+
+/// The most connections or channels, and the longest time, that make sense; sums of them don't overflow.
+const COUNT_MAX: usize = 1 << 20;
+const TIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A session that can't be recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -100,7 +105,7 @@ pub struct SshOptions {
     /// Program and arguments of every session. Default: the user's shell, or the client's command in it.
     #[serde(default)]
     pub(crate) command: Vec<String>,
-    /// Environment variables that a client may set; a `*` at the end matches anything.
+    /// Environment variables that a client may set; `*` and `?` match as in a shell.
     #[serde(default = "default_environment")]
     pub(crate) environment: Vec<String>,
     /// Whether input is recorded. It may hold passwords; with an `upstream` hidden input can't be told apart.
@@ -108,9 +113,11 @@ pub struct SshOptions {
     pub(crate) input: bool,
     /// The most connections at a time. When all are taken, a new one evicts a pending login.
     #[serde(default = "default_connections_max")]
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub(crate) connections_max: usize,
     /// The most failed logins of an address in a minute; further connections are closed at once.
     #[serde(default = "default_failed_logins_max")]
+    #[schemars(range(min = 1))]
     pub(crate) failed_logins_max: u32,
     /// How long a client may take to log in, as `LoginGraceTime` of OpenSSH's server.
     #[serde(default = "default_login_timeout")]
@@ -133,9 +140,10 @@ pub struct SshOptions {
     /// Default: 8 times `unread_input_max`.
     #[serde(default)]
     pub(crate) unread_input_total_max: Option<ByteSize>,
-    /// The most channels at a time, over all connections; further ones are refused. A session here takes
-    /// 4 descriptors, a connection 2, with an upstream 3.
+    /// The most channels at a time, over all connections; further ones are refused. Forwarded ports leave a
+    /// quarter of them to sessions. A session here takes 4 descriptors, a connection 2, with an upstream 3.
     #[serde(default = "default_channels_max")]
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub(crate) channels_max: usize,
     /// What is recorded of transfers (`scp -O`, `rsync`, `git`, output that is not text) without a
     /// terminal.
@@ -225,19 +233,7 @@ impl SshOptions {
         if self.command.iter().any(|part| part.contains('\0')) {
             return Err(Error::option(["command"], "the command has a NUL in it"));
         }
-        for (name, zero) in [
-            ("connections_max", self.connections_max == 0),
-            ("channels_max", self.channels_max == 0),
-            ("failed_logins_max", self.failed_logins_max == 0),
-            ("login_timeout", self.login_timeout.0.is_zero()),
-            ("idle_timeout", self.idle_timeout.is_some_and(|time| time.0.is_zero())),
-            ("time_limit", self.time_limit.is_some_and(|time| time.0.is_zero())),
-            ("keepalive", self.keepalive.0.is_zero()),
-        ] {
-            if zero {
-                return Err(Error::option([name], format!("with a {name} of 0 no connection could last")));
-            }
-        }
+        self.check_bounds()?;
         if self.unread_input_max.0 < BYTES_MIN {
             let message = "sessions that are only busy would end, as a client may send 2 MiB ahead";
             return Err(Error::option(["unread_input_max"], message).with_hint("take \"4MiB\" or more"));
@@ -251,6 +247,32 @@ impl SshOptions {
             Error::option(["listen"], format!("\"{}\" is not an address with a port: {error}", self.listen))
                 .with_hint("for example \"127.0.0.1:2222\", or \"[::]:2222\" for all addresses")
         })
+    }
+
+    fn check_bounds(&self) -> Result<(), Error> {
+        if self.failed_logins_max == 0 {
+            return Err(Error::option(["failed_logins_max"], "every connection would be turned away")
+                .with_hint("take 1 or more"));
+        }
+        for (name, count) in [("connections_max", self.connections_max), ("channels_max", self.channels_max)]
+        {
+            if !(1..=COUNT_MAX).contains(&count) {
+                return Err(Error::option([name], format!("{count} is out of range"))
+                    .with_hint(format!("take 1 to {COUNT_MAX}")));
+            }
+        }
+        for (name, time) in [
+            ("login_timeout", Some(self.login_timeout)),
+            ("idle_timeout", self.idle_timeout),
+            ("time_limit", self.time_limit),
+            ("keepalive", Some(self.keepalive)),
+        ] {
+            if time.is_some_and(|time| time.0.is_zero() || time.0 > TIME_MAX) {
+                return Err(Error::option([name], format!("no connection can have a {name} of this length"))
+                    .with_hint("take more than 0, and a year at most"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether sessions wait for their recording and end without it.
@@ -280,10 +302,6 @@ impl SshOptions {
     /// Whether a client may set this variable.
     pub(crate) fn allows(&self, variable: &str) -> bool {
         let sound = !variable.is_empty() && !variable.contains(['=', '\0']);
-        sound
-            && self.environment.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(begin) => variable.starts_with(begin),
-                None => variable == pattern,
-            })
+        sound && self.environment.iter().any(|pattern| glob_matches(pattern, variable))
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::auth::{Authenticator, keys};
 use crate::backend::upstream::UpstreamHost;
 use crate::options::SshOptions;
-use crate::recording::recorder::{FRAMES_MAX, Frame};
+use crate::recording::recorder::{Frame, FrameQueue};
 use crate::server::{Links, Server, listener};
 
 /// The most frames of a batch.
@@ -67,7 +67,8 @@ impl Ssh {
     fn batch(&mut self) -> Batch {
         let mut builder = self.pool.builder(self.taken.len());
         for frame in self.taken.drain(..) {
-            let row = terminal::Row { connection: &frame.connection, code: frame.code, data: &frame.data };
+            let (connection, code) = (&frame.connection, frame.code.letter());
+            let row = terminal::Row { connection, code, data: &frame.data };
             row.put(&mut builder.push_row(frame.at));
         }
         builder.finish()
@@ -110,9 +111,9 @@ impl Source for Ssh {
 
 impl Drop for Ssh {
     fn drop(&mut self) {
-        self.close();
-        // Wakes tasks that wait for room in the queue.
+        // Wakes tasks that wait for room in the queue. Before sessions are told to end: nobody takes what they would record of it.
         self.frames.close();
+        self.close();
         if let Some(runtime) = self.runtime.take() {
             let running = &mut self.running;
             drop(runtime.block_on(async { tokio::time::timeout(STOP_TIME, running.recv()).await }));
@@ -196,11 +197,11 @@ impl OpenSource for Ssh {
         if listen.port() == 0 {
             context.host.warn(&format!("the system chose where to listen: {address}"));
         }
-        let (sender, frames) = mpsc::channel(FRAMES_MAX);
+        let (queue, frames) = FrameQueue::new();
         let (guard, running) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(false);
         let (marks, marked) = options.is_strict().then(|| watch::channel(Watermark::default())).unzip();
-        let links = Links { frames: sender, marks: marked, running: guard };
+        let links = Links { frames: queue, marks: marked, running: guard };
         let server =
             Arc::new(Server::new(options, authenticator, upstream, address, context.host.clone(), links));
         Ok(Self {

@@ -4,14 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::json;
-use tapedeck_sdk::Timestamp;
+use tokio::time::Instant;
 
 use crate::auth::failures::FailedLogins;
 use crate::auth::files::{self, Hash, Known};
 use crate::options::{SshOptions, Upstream};
 use crate::server::state::ConnectionState;
-
-const START: Timestamp = Timestamp(1_700_000_000_000_000_000);
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -19,64 +17,82 @@ fn address(text: &str) -> IpAddr {
 
 #[test]
 fn an_address_is_turned_away_from_its_last_allowed_failure_on_for_a_minute() {
+    let start = Instant::now();
     let failures = FailedLogins::new(3);
     let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
-    assert_eq!([0, 1, 2, 3].map(|_| failures.count(bad, START)), [false, false, true, false]);
-    assert!(failures.is_banned(bad, START) && !failures.is_banned(good, START));
-    assert!(failures.is_banned(bad, START + Duration::from_secs(59)));
-    assert!(!failures.is_banned(bad, START + Duration::from_secs(60)));
-    assert!(!failures.count(bad, START + Duration::from_secs(61)));
-    assert!(!failures.is_banned(bad, START + Duration::from_secs(61)));
+    assert_eq!([0, 1, 2, 3].map(|_| failures.count(bad, start)), [false, false, true, false]);
+    assert!(failures.is_banned(bad, start) && !failures.is_banned(good, start));
+    assert!(failures.is_banned(bad, start + Duration::from_secs(59)));
+    assert!(!failures.is_banned(bad, start + Duration::from_secs(60)));
+    assert!(!failures.count(bad, start + Duration::from_secs(61)));
+    assert!(!failures.is_banned(bad, start + Duration::from_secs(61)));
 }
 
 #[test]
 fn an_address_of_version_6_stands_for_its_network_and_a_mapped_one_for_itself() {
+    let start = Instant::now();
     let failures = FailedLogins::new(1);
-    failures.count(address("2001:db8:0:1::5"), START);
-    assert!(failures.is_banned(address("2001:db8:0:1:ffff::9"), START));
-    assert!(!failures.is_banned(address("2001:db8:0:2::5"), START));
-    failures.count(address("::ffff:192.0.2.7"), START);
-    assert!(failures.is_banned(address("192.0.2.7"), START));
-    assert!(!failures.is_banned(address("::ffff:192.0.2.8"), START));
+    failures.count(address("2001:db8:0:1::5"), start);
+    assert!(failures.is_banned(address("2001:db8:0:1:ffff::9"), start));
+    assert!(!failures.is_banned(address("2001:db8:0:2::5"), start));
+    failures.count(address("::ffff:192.0.2.7"), start);
+    assert!(failures.is_banned(address("192.0.2.7"), start));
+    assert!(!failures.is_banned(address("::ffff:192.0.2.8"), start));
 }
 
 #[test]
 fn however_many_addresses_fail_the_latest_are_remembered() {
+    let start = Instant::now();
     let failures = FailedLogins::new(1);
     let of = |number: u32| IpAddr::V4(number.into());
     for number in 0..10_000 {
-        failures.count(of(number), START + Duration::from_millis(number.into()));
+        failures.count(of(number), start + Duration::from_millis(number.into()));
     }
-    let now = START + Duration::from_secs(10);
+    let now = start + Duration::from_secs(10);
     assert!(failures.is_banned(of(9_999), now) && failures.is_banned(of(9_000), now));
     assert!(!failures.is_banned(of(0), now));
 }
 
-#[test]
-fn silence_is_counted_from_the_last_sign_of_life() {
-    let connection = ConnectionState::new(START);
+#[tokio::test(start_paused = true)]
+async fn silence_is_counted_from_the_last_sign_of_life() {
+    let connection = ConnectionState::new();
     assert!(!connection.logged_in());
     connection.log_in();
-    connection.touch(START + Duration::from_secs(5));
-    assert_eq!(connection.idle_for(START + Duration::from_secs(7)), Duration::from_secs(2));
+    tokio::time::advance(Duration::from_secs(5)).await;
+    connection.touch();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!((connection.age(), connection.idle_for()), (Duration::from_secs(7), Duration::from_secs(2)));
     assert!(connection.logged_in());
 }
 
-#[test]
-fn a_client_is_stuck_from_the_first_write_that_waits_until_one_goes_through() {
-    let connection = ConnectionState::new(START);
-    let at = |seconds| START + Duration::from_secs(seconds);
-    assert_eq!(connection.blocked_for(at(9)), Duration::ZERO);
-    connection.write_blocked(|| at(10));
-    connection.write_blocked(|| at(12));
-    assert_eq!(connection.blocked_for(at(15)), Duration::from_secs(5));
+#[tokio::test(start_paused = true)]
+async fn a_client_is_stuck_from_the_first_write_that_waits_until_one_goes_through() {
+    let connection = ConnectionState::new();
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(connection.blocked_for(), Duration::ZERO);
+    for _write in 0..2 {
+        connection.write_blocked();
+        tokio::time::advance(Duration::from_secs(2)).await;
+    }
+    assert_eq!(connection.blocked_for(), Duration::from_secs(4));
     connection.write_progressed();
-    assert_eq!(connection.blocked_for(at(20)), Duration::ZERO);
+    assert_eq!(connection.blocked_for(), Duration::ZERO);
+}
+
+#[test]
+fn refused_requests_are_kept_few_and_short() {
+    let connection = ConnectionState::new();
+    for number in 0..20 {
+        connection.refuse(|| format!("subsystem {number} {}", "\u{e9}".repeat(100_000)));
+    }
+    let refused = connection.refused();
+    assert!(refused.len() == 16 && refused.iter().all(|request| request.len() < 300), "{refused:?}");
+    assert!(refused[0].starts_with("subsystem 0 \u{e9}") && refused[0].ends_with('\u{2026}'), "{refused:?}");
 }
 
 #[test]
 fn the_first_reason_to_end_a_connection_is_the_one_that_counts() {
-    let connection = ConnectionState::new(START);
+    let connection = ConnectionState::new();
     assert_eq!(connection.end_reason(), None);
     connection.end("first");
     connection.end("second");
@@ -85,7 +101,7 @@ fn the_first_reason_to_end_a_connection_is_the_one_that_counts() {
 
 #[test]
 fn only_variables_on_the_list_pass() {
-    let options = json!({ "authorized_keys": "keys", "environment": ["LANG", "LC_*"] });
+    let options = json!({ "authorized_keys": "keys", "environment": ["LANG", "LC_*", "MY_?_*Y"] });
     let options: SshOptions = serde_json::from_value(options).unwrap();
     for (name, passes) in [
         ("LANG", true),
@@ -94,6 +110,7 @@ fn only_variables_on_the_list_pass() {
         ("PATH", false),
         ("", false),
         ("LC_A=B", false),
+        ("MY_1_KEY", true),
     ] {
         assert_eq!(options.allows(name), passes, "{name}");
     }
@@ -174,6 +191,10 @@ fn a_host_is_found_by_name_pattern_or_hash_and_at_its_port_only() {
     }
     let parsed = files::known_hosts(&format!("a {KEY}\nb\nc {OTHER}\n")).unwrap();
     assert_eq!((parsed.entries.len(), parsed.faults[0].line), (2, 2));
+    // What stands for bytes that are not UTF-8.
+    let parsed = files::known_hosts(&format!("a {KEY} J\u{fffd}rg\n# \u{fffd}\nc {OTHER}\n")).unwrap();
+    assert_eq!((parsed.entries.len(), parsed.faults.len(), parsed.faults[0].line), (1, 1, 1));
+    assert_eq!(files::known_hosts(&format!("@revoked a {KEY} \u{fffd}\n")).unwrap_err().line, 1);
     // Skipped, it would make a revoked key trusted.
     assert_eq!(files::known_hosts(&format!("a {KEY}\n @revoked a x\n")).unwrap_err().line, 2);
 }

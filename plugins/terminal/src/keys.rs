@@ -10,7 +10,7 @@ pub(crate) fn parse(text: &str) -> Result<Option<u8>, String> {
         (_, Some([letter])) if (b'@'..=b'_').contains(&letter.to_ascii_uppercase()) => {
             Ok(Some(letter.to_ascii_uppercase() & 0x1f))
         }
-        _ => Err(format!("\"{text}\" is no key; expected one like \"ctrl-\\\", \"^p\" or \"none\"")),
+        _ => Err(format!("\"{text}\" is not a key; expected one like \"ctrl-\\\", \"^p\" or \"none\"")),
     }
 }
 

@@ -10,8 +10,8 @@
 //! a mark (`m`), one pauses the recording, which the user sees nothing of. While paused no `o` and `i` frames are made, and the time of the frames stands still.
 //! The user's terminal is in raw mode from the first call of `next` until the source is dropped, whatever the reason.
 //!
-//! Standard input that is no terminal goes to the command, too, as if it were typed, without keys; its end is the end of input (the
-//! terminal's `VEOF`, typed again each second for whoever reads later). Output is written to standard output, whatever that is.
+//! Where standard input is not a terminal, the command's is a pipe that passes every byte on and ends with it; there are no keys. The
+//! command's output stays on its terminal, and is written to standard output, whatever that is.
 //!
 //! Input is recorded (`i`) only when the option `input` asks for it. Then an `e` frame (`off`, `on`) says when the terminal does not
 //! echo lines that are typed, as for a password, so that a transform can leave them out.

@@ -10,8 +10,9 @@ use pty_process::blocking::{Command, Pty};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
-use rustix::termios::{LocalModes, SpecialCodeIndex, Winsize};
+use rustix::termios::{LocalModes, Winsize};
 use tapedeck_sdk::Error;
 use tapedeck_sdk::kinds::terminal::Size;
 
@@ -38,9 +39,20 @@ fn window(size: Size, (width, height): Pixels) -> Winsize {
     Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: width, ws_ypixel: height }
 }
 
+/// Where the command's standard input comes from.
+enum Input {
+    /// The terminal.
+    Terminal,
+    /// A pipe: a terminal cuts long lines and has keys.
+    Pipe(OwnedFd),
+    /// A pipe that has ended, at either end.
+    Closed,
+}
+
 /// A command that runs.
 pub(crate) struct Session {
     master: Pty,
+    input: Input,
     child: Child,
     /// Becomes readable when the child ends. Kernels before 5.3 have none.
     ended: Option<OwnedFd>,
@@ -49,7 +61,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn start(options: &TerminalOptions, size: Size, pixels: Pixels) -> Result<Self, Error> {
+    /// `piped`: whether the command's standard input is a pipe instead of the terminal.
+    pub(crate) fn start(
+        options: &TerminalOptions,
+        size: Size,
+        pixels: Pixels,
+        piped: bool,
+    ) -> Result<Self, Error> {
         let making =
             |error: &dyn std::fmt::Display| Error::environment(format!("can't make a terminal: {error}"));
         let (master, slave) = pty_process::blocking::open().map_err(|error| making(&error))?;
@@ -67,9 +85,17 @@ impl Session {
         if let Some(folder) = &options.cwd {
             command = command.current_dir(folder);
         }
+        let mut input = Input::Terminal;
+        if piped {
+            let (reader, writer) =
+                rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| making(&error))?;
+            rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK).map_err(|error| making(&error))?;
+            command = command.stdin(reader);
+            input = Input::Pipe(writer);
+        }
         let child = command.spawn(slave).map_err(|error| refused(&program, options, &error))?;
         let ended = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
-        Ok(Self { master, child, ended, reaped: false })
+        Ok(Self { master, input, child, ended, reaped: false })
     }
 
     pub(crate) fn master(&self) -> BorrowedFd<'_> {
@@ -96,13 +122,43 @@ impl Session {
         Ok(Read::Full)
     }
 
-    /// Types to the command. Returns how many bytes it took.
-    pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        match rustix::io::write(&self.master, bytes) {
+    /// Where room for input is waited for; `None` if nothing takes input. `hung_up`: whether nobody has the terminal open.
+    pub(crate) fn input(&self, hung_up: bool) -> Option<BorrowedFd<'_>> {
+        match &self.input {
+            Input::Terminal => Some(self.master.as_fd()).filter(|_| !hung_up),
+            Input::Pipe(pipe) => Some(pipe.as_fd()),
+            Input::Closed => None,
+        }
+    }
+
+    /// Whether input can still reach the command.
+    pub(crate) fn takes_input(&self) -> bool {
+        !matches!(self.input, Input::Closed)
+    }
+
+    /// Gives the command input. Returns how many bytes it took.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let written = match &self.input {
+            Input::Terminal => rustix::io::write(&self.master, bytes),
+            Input::Pipe(pipe) => rustix::io::write(pipe, bytes),
+            Input::Closed => return Ok(bytes.len()),
+        };
+        match written {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             // Nobody listens any more.
             Err(Errno::IO) => Ok(bytes.len()),
+            Err(Errno::PIPE) => {
+                self.input = Input::Closed;
+                Ok(bytes.len())
+            }
             other => other,
+        }
+    }
+
+    /// Ends the command's input, if that is a pipe.
+    pub(crate) fn end_input(&mut self) {
+        if matches!(self.input, Input::Pipe(_)) {
+            self.input = Input::Closed;
         }
     }
 
@@ -115,14 +171,6 @@ impl Session {
         rustix::termios::tcgetattr(&self.master).map_or(true, |modes| {
             modes.local_modes.contains(LocalModes::ECHO) || !modes.local_modes.contains(LocalModes::ICANON)
         })
-    }
-
-    /// What is typed to say that nothing more will be.
-    pub(crate) fn end_of_input(&self) -> u8 {
-        let modes = rustix::termios::tcgetattr(&self.master);
-        let code = modes.map_or(0, |modes| modes.special_codes[SpecialCodeIndex::VEOF]);
-        // 0 is none: a program that has switched it off takes ctrl-d for what it is.
-        if code == 0 { 0x04 } else { code }
     }
 
     /// The exit status, if the command has ended: 128 and the number of the signal that ended it, if one did.

@@ -23,10 +23,6 @@ const BACKLOG_BYTES_MAX: usize = 64 << 10;
 /// So much is read after the command's end: the kernel keeps less than that, so more is from somebody who goes on writing.
 const REST_BYTES_MAX: usize = 1 << 20;
 
-/// How often the command is told that its input has ended. A terminal says it only once, to whichever program reads then; one that comes
-/// later, or one that empties the terminal's input first, would wait without end.
-const END_OF_INPUT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// How often a kernel without process handles is asked whether the command has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -66,10 +62,6 @@ pub(crate) struct Terminal {
     pressed: Typed,
     /// Input that the command has not taken yet.
     to_command: Vec<u8>,
-    /// When the command is told next that its input has ended, once it has.
-    end_of_input: Option<Timestamp>,
-    /// Whether the last line of the input has no end.
-    in_line: bool,
 }
 
 impl Terminal {
@@ -80,21 +72,22 @@ impl Terminal {
         context: &Context,
     ) -> Result<Self, Error> {
         let keys = options.check()?;
-        let window = seat.as_ref().and_then(Seat::size);
+        let window = seat.as_ref().and_then(Seat::window);
         let size = Size {
-            columns: options.width.or(window.map(|size| size.columns)).unwrap_or(80),
-            rows: options.height.or(window.map(|size| size.rows)).unwrap_or(24),
+            columns: options.width.or(window.map(|(size, _)| size.columns)).unwrap_or(80),
+            rows: options.height.or(window.map(|(size, _)| size.rows)).unwrap_or(24),
         };
         let fixed = options.width.is_some() || options.height.is_some();
         // A size of the options' own has no pixels that anybody knows.
-        let pixels = seat.as_ref().filter(|_| !fixed).map_or((0, 0), Seat::pixels);
+        let pixels = window.filter(|_| !fixed).map_or((0, 0), |(_, pixels)| pixels);
+        let piped = seat.as_ref().is_some_and(|seat| !seat.is_interactive());
         let schema = terminal::schema(&context.id).metadata(SINGLE_KEY, "true").build()?;
         Ok(Self {
             pool: BatchPool::new(schema.clone()),
             streams: [schema],
             host: context.host.clone(),
             user: None,
-            session: Session::start(options, size, pixels)?,
+            session: Session::start(options, size, pixels, piped)?,
             phase: Phase::Fresh(seat),
             size,
             fixed,
@@ -108,8 +101,6 @@ impl Terminal {
             typed: Vec::new(),
             pressed: Typed::default(),
             to_command: Vec::new(),
-            end_of_input: None,
-            in_line: false,
         })
     }
 
@@ -137,20 +128,19 @@ impl Terminal {
         let wanted = Wanted {
             ended: self.session.ended().filter(|_| running),
             output: Some(master).filter(|_| !self.hung_up && backlog < BACKLOG_BYTES_MAX),
-            room: Some(master).filter(|_| !self.hung_up && !self.to_command.is_empty()),
+            room: self.session.input(self.hung_up).filter(|_| !self.to_command.is_empty()),
             typed: self.user.as_ref().filter(|_| self.wants_input()).map(User::input),
             screen: self.user.as_ref().filter(|_| backlog > 0).map(User::output),
             resized: self.user.as_ref().map(User::resized),
         };
         let time = if self.session.ended().is_none() { time.min(LOOK_INTERVAL) } else { time };
-        let time = if self.end_of_input.is_some() { time.min(END_OF_INPUT_INTERVAL) } else { time };
         let mut ready = poll::wait(&wanted, time)?;
         ready.ended |= running && self.session.ended().is_none();
         Ok(ready)
     }
 
     fn wants_input(&self) -> bool {
-        self.listening && self.to_command.len() < BACKLOG_BYTES_MAX
+        self.listening && self.session.takes_input() && self.to_command.len() < BACKLOG_BYTES_MAX
     }
 
     fn serve(&mut self, ready: Ready) -> io::Result<()> {
@@ -169,6 +159,9 @@ impl Terminal {
             let taken = self.session.write(&self.to_command)?;
             self.to_command.drain(..taken);
         }
+        if !self.listening && self.to_command.is_empty() {
+            self.session.end_input();
+        }
         if ready.screen
             && let Some(user) = &mut self.user
         {
@@ -180,23 +173,11 @@ impl Terminal {
         Ok(())
     }
 
-    /// Types the end of input, once there is no more.
-    fn end_input(&mut self) {
-        let now = self.host.now();
-        if self.end_of_input.is_some_and(|due| due <= now) && self.to_command.is_empty() {
-            let end = self.session.end_of_input();
-            // In a line the first one ends that.
-            let times = if std::mem::take(&mut self.in_line) { 2 } else { 1 };
-            self.to_command.extend(std::iter::repeat_n(end, times));
-            self.end_of_input = Some(now + END_OF_INPUT_INTERVAL);
-        }
-    }
-
     fn resize(&mut self) -> io::Result<()> {
         let Some(user) = &self.user else { return Ok(()) };
         // Pixels may change alone, with the size of the letters.
-        if let Some(size) = user.new_size().filter(|_| !self.fixed) {
-            self.session.resize(size, user.pixels())?;
+        if let Some((size, pixels)) = user.new_window().filter(|_| !self.fixed) {
+            self.session.resize(size, pixels)?;
             if std::mem::replace(&mut self.size, size) != size {
                 self.push_size();
             }
@@ -210,9 +191,6 @@ impl Terminal {
         self.listening = user.read(&mut self.typed);
         let is_interactive = user.is_interactive();
         let at = self.host.now();
-        if !self.listening && !is_interactive {
-            self.end_of_input = Some(at);
-        }
         let key = if is_interactive { self.key_pressed(at) } else { None };
         if key.is_some() && key == self.keys.pause {
             return self.pause_or_resume();
@@ -228,9 +206,6 @@ impl Terminal {
             }
             self.frames.push(at, Code::Input, &self.typed);
         }
-        if let Some(last) = self.typed.last() {
-            self.in_line = !matches!(last, b'\n' | b'\r');
-        }
         self.to_command.extend_from_slice(&self.typed);
     }
 
@@ -239,11 +214,11 @@ impl Terminal {
         let mut keys = Vec::new();
         self.pressed.read(&self.typed, at, |key| keys.push(key));
         let [Key::Byte(byte)] = keys[..] else { return None };
-        let is_report = || {
-            let escapes = self.typed.iter().filter(|&&byte| byte == 0x1b).count();
-            escapes == 1 && self.typed.starts_with(b"\x1b[") && self.typed.ends_with(b"u")
-        };
-        (self.typed == [byte] || is_report()).then_some(byte)
+        // Its report (kitty's `CSI … u`, xterm's `CSI 27 ; … ~`) is one control sequence.
+        let parameters = self.typed.strip_prefix(b"\x1b[").and_then(<[u8]>::split_last);
+        let is_report =
+            parameters.is_some_and(|(_, rest)| rest.iter().all(|byte| (0x20..0x40).contains(byte)));
+        (self.typed == [byte] || is_report).then_some(byte)
     }
 
     fn take_output(&mut self) -> io::Result<()> {
@@ -299,16 +274,15 @@ impl Terminal {
             if matches!(self.phase, Phase::Ended) {
                 return self.end(deadline);
             }
-            self.end_input();
             let time = if self.paced { Duration::ZERO } else { deadline.since(self.host.now()) };
             let ready = self.wait(time)?;
             if !ready.any() {
                 return Ok(Next::Idle);
             }
             self.serve(ready)?;
-            // What is served need not make a frame: input that is not recorded, output while paused.
-            let idle = self.frames.rows.is_empty() && !matches!(self.phase, Phase::Ended);
-            if idle && (self.paced || deadline.since(self.host.now()).is_zero()) {
+            // What is served need not make a frame: input that is not recorded, output while paused. The deadline is no bound for
+            // it: in a pause it never comes, as the time stands still.
+            if self.frames.rows.is_empty() && !matches!(self.phase, Phase::Ended) {
                 return Ok(Next::Idle);
             }
         }

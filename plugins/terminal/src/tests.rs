@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use rustix::termios::{LocalModes, Winsize};
 use serde_json::{Value, json};
 use tapedeck_sdk::Opener;
+use tapedeck_sdk::kinds::terminal::Size;
 use tapedeck_sdk::testing::{FakeHost, conformance};
 
 use super::*;
@@ -477,4 +478,101 @@ fn what_the_terminal_answers_is_passed_on_and_never_a_key() {
     until(&mut source, &mut all, |frames| frames.iter().any(|frame| frame.0 == "m"));
     assert_eq!(all.iter().filter(|frame| frame.0 == "m").count(), 1, "the key is one: {all:?}");
     assert_eq!(data(&all, "i"), typed);
+}
+
+/// A source whose user has a pipe or a file as standard input; what it shows is not looked at.
+fn piped(input: &OwnedFd, options: &Value) -> Terminal {
+    let output = std::fs::File::options().write(true).open("/dev/null").unwrap();
+    let options = serde_json::from_value(options.clone()).unwrap();
+    let seat = Seat::new(input.as_fd(), output.as_fd()).unwrap();
+    Terminal::start(&options, Some(seat), &Context { rate_hz: None, ..host().context("shell") }).unwrap()
+}
+
+#[test]
+fn piped_input_reaches_the_command_and_the_recording_byte_by_byte() {
+    // A line longer than a terminal takes, its control codes, no end of the last line.
+    let mut input = [b'x'; 100_000].to_vec();
+    input.extend(b"\n\x03\x04\x1a\x00\r\n\xff".repeat(100));
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &input).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken");
+    let script = format!("cat >{}; tty; [ -t 1 ] && echo terminal", taken.display());
+    let mut source = piped(&file.into(), &json!({ "command": ["/bin/sh", "-c", script], "input": true }));
+    let frames = rest(&mut source);
+    assert!(std::fs::read(taken).unwrap() == input, "the command got every byte");
+    assert!(data(&frames, "i") == input, "so did the recording");
+    assert_eq!(text(&frames, "o"), "not a tty\r\nterminal\r\n");
+}
+
+#[test]
+fn a_command_that_leaves_its_input_does_not_hold_up_the_end() {
+    let endless = std::fs::File::open("/dev/zero").unwrap().into();
+    let mut source = piped(&endless, &json!({ "command": ["/bin/sh", "-c", "exec <&-; exit 3"] }));
+    assert_eq!(text(&rest(&mut source), "x"), "3");
+}
+
+#[test]
+fn output_in_a_pause_does_not_keep_a_call_from_coming_back() {
+    let fake = host();
+    let options = json!({ "command": ["timeout", "5", "yes"] });
+    let context = Context { rate_hz: None, ..fake.context("shell") };
+    let mut source = Terminal::start(&serde_json::from_value(options).unwrap(), None, &context).unwrap();
+    until(&mut source, &mut Vec::new(), shows("o", "y"));
+    fake.pause();
+    for _ in 0..10 {
+        let given = source.next(fake.now() + Duration::from_millis(20)).unwrap();
+        assert!(matches!(given, Next::Idle), "{given:?}");
+    }
+}
+
+#[test]
+fn a_key_that_a_program_has_reported_in_another_notation_is_a_key() {
+    for key in [&b"\x1c"[..], b"\x1b[92;5u", b"\x1b[27;5;92~"] {
+        let desk = Desk::new();
+        let fake = host();
+        let options = serde_json::from_value(json!({ "command": ["/bin/cat"], "input": true })).unwrap();
+        let seat = Seat::new(desk.terminal.as_fd(), desk.terminal.as_fd()).unwrap();
+        let context = Context { rate_hz: None, ..fake.context("shell") };
+        let mut source = Terminal::start(&options, Some(seat), &context).unwrap();
+        until(&mut source, &mut Vec::new(), |frames| !frames.is_empty());
+        desk.press(key);
+        assert_eq!(next(&mut source, PATIENCE).unwrap(), [], "{}", key.escape_ascii());
+        assert!(fake.is_paused(), "{}", key.escape_ascii());
+        fake.resume();
+        // The same sequence with a mouse report before it is something else.
+        desk.press(b"\x1b[M   \x1b[27;5;92~\r");
+        let mut all = Vec::new();
+        until(&mut source, &mut all, |frames| data(frames, "i").ends_with(b"\r"));
+    }
+}
+
+#[test]
+fn the_pixels_are_those_of_the_terminal_that_has_the_size() {
+    let desk = Desk::new();
+    let window = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 1000, ws_ypixel: 600 };
+    rustix::termios::tcsetwinsize(&desk.user, window).unwrap();
+    let (_reader, pipe) = std::io::pipe().unwrap();
+    let seat = Seat::new(desk.terminal.as_fd(), pipe.as_fd()).unwrap();
+    assert_eq!(seat.window(), Some((Size { columns: 100, rows: 30 }, (1000, 600))));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a write that waits must not hold the tests up")]
+fn output_that_nobody_takes_waits_whatever_it_goes_to() {
+    let (socket, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (reader, pipe) = std::io::pipe().unwrap();
+    let input = std::fs::File::open("/dev/null").unwrap();
+    for output in [socket.as_fd(), pipe.as_fd()] {
+        let seat = Seat::new(input.as_fd(), output).unwrap();
+        let (done, shown) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let mut user = User::sit(seat).unwrap();
+            user.show(&[b'x'; 4 << 20]);
+            done.send(user.backlog()).unwrap();
+        });
+        assert!(shown.recv_timeout(PATIENCE).expect("nothing waits") > 0);
+    }
+    drop((peer, reader));
 }

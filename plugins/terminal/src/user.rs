@@ -17,6 +17,9 @@ use tapedeck_sdk::kinds::terminal::Size;
 use crate::poll::{self, Wanted};
 use crate::pty::Pixels;
 
+/// What a pipe or socket with room takes without waiting (`PIPE_BUF`).
+const PIECE_BYTES: usize = 4096;
+
 /// So much output that the terminal has taken is kept until it is forgotten all at once.
 const SHOWN_BYTES_MAX: usize = 64 << 10;
 
@@ -45,36 +48,29 @@ impl Seat {
         Some(Self { input: input.try_clone_to_owned().ok()?, output: output.try_clone_to_owned().ok()? })
     }
 
-    /// Whether somebody can type.
-    fn is_interactive(&self) -> bool {
+    /// Whether the input is a terminal: keys, and not a pipe or a file.
+    pub(crate) fn is_interactive(&self) -> bool {
         rustix::termios::isatty(&self.input)
     }
 
-    /// The size of the window, if there is one.
-    pub(crate) fn size(&self) -> Option<Size> {
-        size(&self.output).or_else(|| size(&self.input))
-    }
-
-    /// The size of the window in pixels.
-    pub(crate) fn pixels(&self) -> Pixels {
-        pixels(&self.output)
+    /// The size of the window in cells and in pixels, if there is one.
+    pub(crate) fn window(&self) -> Option<(Size, Pixels)> {
+        window(&self.output).or_else(|| window(&self.input))
     }
 }
 
-/// The size of the window in pixels, 0 where the terminal does not say.
-fn pixels(terminal: &OwnedFd) -> Pixels {
-    rustix::termios::tcgetwinsize(terminal).map_or((0, 0), |size| (size.ws_xpixel, size.ws_ypixel))
-}
-
-fn size(terminal: &OwnedFd) -> Option<Size> {
-    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
-    (size.ws_col > 0 && size.ws_row > 0).then_some(Size { columns: size.ws_col, rows: size.ws_row })
+fn window(terminal: &OwnedFd) -> Option<(Size, Pixels)> {
+    let window = rustix::termios::tcgetwinsize(terminal).ok()?;
+    let size = Size { columns: window.ws_col, rows: window.ws_row };
+    (size.columns > 0 && size.rows > 0).then_some((size, (window.ws_xpixel, window.ws_ypixel)))
 }
 
 /// The user while the recording runs. Dropping it puts the terminal back, also when a panic unwinds.
 pub struct User {
     input: OwnedFd,
     output: OwnedFd,
+    /// Whether a write may wait: only what there is room for may be written.
+    output_waits: bool,
     /// The modes that a terminal had before. Input from elsewhere has none.
     before: Option<Termios>,
     /// Has a byte for each change of the window's size.
@@ -102,8 +98,12 @@ impl User {
         let before = before.map_err(|error| modes(&error))?;
         let signal = signal_hook::low_level::pipe::register(SIGWINCH, told_there)
             .map_err(|error| told("follow the size of the window", &error))?;
-        let output = unblocked(&seat.output).unwrap_or(seat.output);
-        let user = Self { input: seat.input, output, before, resized, signal, waiting: Vec::new(), shown: 0 };
+        let (output, output_waits) = match unblocked(&seat.output) {
+            Some(output) => (output, false),
+            None => (seat.output, true),
+        };
+        let (input, waiting) = (seat.input, Vec::new());
+        let user = Self { input, output, output_waits, before, resized, signal, waiting, shown: 0 };
         let Some(mut raw) = user.before.clone() else { return Ok(user) };
         raw.make_raw();
         if let Ok(again) = user.input.try_clone() {
@@ -134,19 +134,18 @@ impl User {
     /// The size of the window, if there is one.
     #[must_use]
     pub fn size(&self) -> Option<Size> {
-        size(&self.output).or_else(|| size(&self.input))
+        self.window().map(|(size, _)| size)
     }
 
-    /// The size of the window in pixels.
-    pub(crate) fn pixels(&self) -> Pixels {
-        pixels(&self.output)
+    fn window(&self) -> Option<(Size, Pixels)> {
+        window(&self.output).or_else(|| window(&self.input))
     }
 
-    /// The size of the window, after a change. Forgets that there was one.
-    pub(crate) fn new_size(&self) -> Option<Size> {
+    /// The size of the window in cells and in pixels, after a change. Forgets that there was one.
+    pub(crate) fn new_window(&self) -> Option<(Size, Pixels)> {
         let mut bytes = [0; 64];
         while matches!(rustix::io::read(&self.resized, &mut bytes), Ok(64)) {}
-        self.size()
+        self.window()
     }
 
     /// Adds what the user typed. `false` when there will be no more.
@@ -194,7 +193,7 @@ impl User {
         let wanted = Wanted { typed: Some(self.input()), screen, resized, ..Wanted::default() };
         let Ok(ready) = poll::wait(&wanted, time) else { return false };
         if ready.resized {
-            self.new_size();
+            self.new_window();
         }
         if ready.screen {
             self.catch_up();
@@ -210,16 +209,24 @@ impl User {
 
     /// How many bytes the terminal took. One that has gone takes everything: there is nobody to see it.
     fn put(&self, mut bytes: &[u8]) -> usize {
-        let wanted = bytes.len();
+        let wanted_bytes = bytes.len();
         while !bytes.is_empty() {
-            match rustix::io::write(&self.output, bytes) {
+            let mut piece = bytes;
+            if self.output_waits {
+                let wanted = Wanted { screen: Some(self.output()), ..Wanted::default() };
+                if !poll::wait(&wanted, Duration::ZERO).is_ok_and(|ready| ready.screen) {
+                    return wanted_bytes - bytes.len();
+                }
+                piece = &bytes[..bytes.len().min(PIECE_BYTES)];
+            }
+            match rustix::io::write(&self.output, piece) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return wanted - bytes.len(),
-                Err(_) => return wanted,
+                Err(Errno::AGAIN) => return wanted_bytes - bytes.len(),
+                Err(_) => return wanted_bytes,
             }
         }
-        wanted
+        wanted_bytes
     }
 }
 
@@ -248,13 +255,21 @@ pub fn put_back() {
 }
 
 /// The same terminal or pipe opened once more, so that it can be written without waiting while other programs that share the first
-/// handle see no change. A file never waits, and opened once more it would be written from its beginning.
+/// handle see no change. A file opened once more would be written from its beginning, and a socket can't be opened.
 fn unblocked(terminal: &OwnedFd) -> Option<OwnedFd> {
     let kind = FileType::from_raw_mode(rustix::fs::fstat(terminal).ok()?.st_mode);
     if !matches!(kind, FileType::CharacterDevice | FileType::Fifo) {
         return None;
     }
-    let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).ok()
+    let open = |path: &str| {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).ok()
+    };
+    let is_ours = || {
+        let session = rustix::termios::tcgetsid(terminal);
+        session.is_ok() && session == rustix::process::getsid(None)
+    };
+    // After `su` the terminal is another user's: only by this name may it still be opened.
+    open(&format!("/proc/self/fd/{}", terminal.as_raw_fd()))
+        .or_else(|| open("/dev/tty").filter(|_| is_ours()))
 }

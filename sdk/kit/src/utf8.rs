@@ -66,6 +66,11 @@ impl Utf8Joiner {
         self.length > 0
     }
 
+    /// Takes out the half character that waits: what follows is no text.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.held[..std::mem::take(&mut self.length)].to_vec()
+    }
+
     /// The other half will not come.
     pub fn finish(&mut self, mut put: impl FnMut(&str)) {
         if std::mem::take(&mut self.length) > 0 {

@@ -103,11 +103,12 @@ impl<T> CredentialFile<T> {
         if !owners.contains(&metadata.uid()) {
             return refused("somebody else owns", "give it to Tapedeck's user, or to root, with `chown`");
         }
-        let mut text = String::new();
-        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > FILE_BYTES_MAX {
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
             return refused("more than 16 MiB are in", "keep users in several files and gateways");
         }
-        Ok(text)
+        // A line with U+FFFD in it is skipped by the parsers.
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tapedeck_sdk::Timestamp;
+use tokio::time::Instant;
 
 /// How long a failed login counts.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -17,7 +17,7 @@ const ADDRESSES_MAX: usize = 4096;
 pub(crate) struct FailedLogins {
     logins_max: u32,
     /// Start of each address's current minute, and its failures since.
-    addresses: Mutex<HashMap<IpAddr, (Timestamp, u32)>>,
+    addresses: Mutex<HashMap<IpAddr, (Instant, u32)>>,
 }
 
 impl FailedLogins {
@@ -26,17 +26,17 @@ impl FailedLogins {
     }
 
     /// Counts a failure. True when it reaches the limit.
-    pub(crate) fn count(&self, address: IpAddr, now: Timestamp) -> bool {
+    pub(crate) fn count(&self, address: IpAddr, now: Instant) -> bool {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if addresses.len() >= ADDRESSES_MAX {
-            addresses.retain(|_, (since, _)| now.since(*since) < MEMORY);
+            addresses.retain(|_, (since, _)| now.duration_since(*since) < MEMORY);
         }
         if addresses.len() >= ADDRESSES_MAX {
-            let oldest = addresses.iter().min_by_key(|(_, (since, _))| since.0).map(|(address, _)| *address);
+            let oldest = addresses.iter().min_by_key(|(_, (since, _))| *since).map(|(address, _)| *address);
             oldest.and_then(|oldest| addresses.remove(&oldest));
         }
         let entry = addresses.entry(network(address)).or_insert((now, 0));
-        if now.since(entry.0) >= MEMORY {
+        if now.duration_since(entry.0) >= MEMORY {
             *entry = (now, 0);
         }
         entry.1 += 1;
@@ -44,11 +44,11 @@ impl FailedLogins {
     }
 
     /// Whether connections of the address are refused.
-    pub(crate) fn is_banned(&self, address: IpAddr, now: Timestamp) -> bool {
+    pub(crate) fn is_banned(&self, address: IpAddr, now: Instant) -> bool {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses
             .get(&network(address))
-            .is_some_and(|(since, count)| *count >= self.logins_max && now.since(*since) < MEMORY)
+            .is_some_and(|(since, count)| *count >= self.logins_max && now.duration_since(*since) < MEMORY)
     }
 }
 

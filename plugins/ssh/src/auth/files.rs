@@ -8,6 +8,7 @@ use russh::keys::ssh_key::authorized_keys;
 use russh::keys::ssh_key::known_hosts::{self, HostPatterns, Marker};
 use russh::keys::{PublicKey, ssh_key};
 use sha1::Sha1;
+use tapedeck_sdk::names::glob_matches;
 
 /// The highest bcrypt cost accepted: at 16 a check takes seconds already.
 const BCRYPT_COST_MAX: u32 = 16;
@@ -80,10 +81,19 @@ pub struct Parsed<T> {
     pub faults: Vec<Fault>,
 }
 
+/// What stands for bytes that are not UTF-8.
+const NOT_UTF8: char = char::REPLACEMENT_CHARACTER;
+
 fn parse<T>(text: &str, entry: fn(usize, &str) -> Result<T, Fault>) -> Parsed<T> {
     let mut parsed = Parsed { entries: Vec::new(), faults: Vec::new() };
     for (line, text) in lines(text) {
-        match entry(line, text) {
+        let parsed_line = if text.contains(NOT_UTF8) {
+            let hint = "write the line in UTF-8";
+            Err(Fault { line, what: "has bytes that are not UTF-8".to_owned(), hint })
+        } else {
+            entry(line, text)
+        };
+        match parsed_line {
             Ok(entry) => parsed.entries.push(entry),
             Err(fault) => parsed.faults.push(fault),
         }
@@ -220,7 +230,7 @@ impl KnownHost {
                         Some(pattern) => (true, pattern),
                         None => (false, pattern.as_str()),
                     };
-                    if is_like(name.as_bytes(), pattern.to_ascii_lowercase().as_bytes()) {
+                    if glob_matches(&pattern.to_ascii_lowercase(), name) {
                         if not {
                             return false;
                         }
@@ -231,30 +241,4 @@ impl KnownHost {
             }
         }
     }
-}
-
-/// Glob match: `?` is one character, `*` any number.
-fn is_like(name: &[u8], pattern: &[u8]) -> bool {
-    let (mut at, mut of, mut star) = (0, 0, None);
-    while at < name.len() {
-        match pattern.get(of) {
-            Some(b'*') => {
-                star = Some((at, of));
-                of += 1;
-            }
-            Some(letter) if *letter == b'?' || *letter == name[at] => {
-                at += 1;
-                of += 1;
-            }
-            _ => match &mut star {
-                // The last star takes one more character.
-                Some((from, star)) => {
-                    *from += 1;
-                    (at, of) = (*from, *star + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[of..].iter().all(|letter| *letter == b'*')
 }

@@ -52,7 +52,7 @@ pub(crate) struct Family {
     environment: Vec<Vec<u8>>,
 }
 
-/// How often, and after which time each, a process without an environment is asked again.
+/// How often, and after which time each, processes without an environment are asked again, all of them together.
 const EXEC_LOOKS_MAX: usize = 20;
 const EXEC_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// The parent of the kernel's own threads, which have no environment.
@@ -121,11 +121,12 @@ impl Family {
         let numbers = std::fs::read_dir("/proc")
             .ok()?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let mut others: Vec<Stat> = numbers
+        let unsorted = numbers
             .filter_map(Stat::read)
             .filter(|stat| !stat.ended && stat.started >= self.started)
             .collect();
-        let mut members: Vec<Stat> = others.extract_if(.., |stat| self.has(stat)).collect();
+        let pause = || std::thread::park_timeout(EXEC_LOOK_INTERVAL);
+        let (mut members, mut others) = sort(unsorted, |stat| self.has(stat), pause);
         let mut known: HashSet<i32> = members.iter().map(|stat| stat.pid).collect();
         loop {
             let children: Vec<Stat> = others.extract_if(.., |stat| known.contains(&stat.parent)).collect();
@@ -143,28 +144,49 @@ impl Family {
         LeftProcess { pid: stat.pid, detached: stat.session != self.session, name: stat.name }
     }
 
-    fn has(&self, stat: &Stat) -> bool {
+    /// `None` while the process becomes another program: its environment is empty for a moment.
+    fn has(&self, stat: &Stat) -> Option<bool> {
         if stat.group == self.group || (self.own_session && stat.session == self.session) {
-            return true;
+            return Some(true);
         }
-        let Some(environment) = environment(stat) else { return false };
+        let Ok(environment) = std::fs::read(format!("/proc/{}/environ", stat.pid)) else {
+            return Some(false);
+        };
+        if environment.is_empty() && stat.parent != KERNEL_THREADS {
+            return None;
+        }
         let entries: HashSet<&[u8]> = environment.split(|&byte| byte == 0).collect();
-        !self.environment.is_empty()
-            && self.environment.iter().all(|entry| entries.contains(entry.as_slice()))
+        let has_all = self.environment.iter().all(|entry| entries.contains(entry.as_slice()));
+        Some(has_all && !self.environment.is_empty())
     }
 }
 
-/// The environment of a process. It is empty for a moment while the process becomes another program: asks again.
-fn environment(stat: &Stat) -> Option<Vec<u8>> {
-    let path = format!("/proc/{}/environ", stat.pid);
-    for _ in 0..EXEC_LOOKS_MAX {
-        let environment = std::fs::read(&path).ok()?;
-        if !environment.is_empty() || stat.parent == KERNEL_THREADS {
-            return Some(environment);
+/// Those that belong and the others. Asks again, after a pause, about all that can't be told yet.
+fn sort(
+    mut unsorted: Vec<Stat>,
+    belongs: impl Fn(&Stat) -> Option<bool>,
+    mut pause: impl FnMut(),
+) -> (Vec<Stat>, Vec<Stat>) {
+    let (mut members, mut others) = (Vec::new(), Vec::new());
+    for look in 0..EXEC_LOOKS_MAX {
+        if look > 0 {
+            pause();
         }
-        std::thread::park_timeout(EXEC_LOOK_INTERVAL);
+        let mut untold = Vec::new();
+        for stat in unsorted {
+            match belongs(&stat) {
+                Some(true) => members.push(stat),
+                Some(false) => others.push(stat),
+                None => untold.push(stat),
+            }
+        }
+        unsorted = untold;
+        if unsorted.is_empty() {
+            break;
+        }
     }
-    None
+    others.append(&mut unsorted);
+    (members, others)
 }
 
 fn entry(name: &OsStr, value: &OsStr) -> Vec<u8> {
@@ -185,6 +207,19 @@ mod tests {
         for torn in ["", "12", "12 (a", "12 (a)", "12 (a) S 1 2", ")("] {
             assert!(Stat::parse(12, torn.as_bytes()).is_none(), "{torn}");
         }
+    }
+
+    #[test]
+    fn however_many_processes_have_no_environment_they_are_waited_for_together() {
+        let stat = |pid| Stat::parse(pid, b"1 (a) S 1 7 9 0 -1 0 1 0 0 0 0 0 0 0 20 0 1 0 4711 1").unwrap();
+        let pauses = std::cell::Cell::new(0);
+        // The last one turns out to belong after a while, the others never.
+        let belongs = |stat: &Stat| (stat.pid == 99 && pauses.get() > 5).then_some(true);
+        let pause = || pauses.set(pauses.get() + 1);
+        let (members, others) = sort((0..100).map(stat).collect(), belongs, pause);
+        assert_eq!((members.len(), members[0].pid, others.len()), (1, 99, 99));
+        assert_eq!(pauses.get(), EXEC_LOOKS_MAX - 1);
+        sort((0..100).map(stat).collect(), |_| Some(false), || panic!("all is told at once"));
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Size {
         Self { columns, rows, width: limited(width), height: limited(height) }
     }
 
+    /// The size as frames have it.
+    pub(crate) fn text(self) -> String {
+        format!("{}x{}", self.columns, self.rows)
+    }
+
     fn window(self) -> Winsize {
         Winsize { ws_row: self.rows, ws_col: self.columns, ws_xpixel: self.width, ws_ypixel: self.height }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Buf, Bytes};
 use russh::{ChannelMsg, ChannelReadHalf};
 use serde_json::json;
+use tapedeck_sdk::kinds::terminal::Code;
 use tokio::sync::mpsc;
 
 use crate::backend::Input;
@@ -154,17 +155,17 @@ impl InputRelay<'_> {
         if let Some(echoes) = input.echoes()
             && std::mem::replace(echoed, echoes) != echoes
         {
-            put(self.recorder, "e", if echoes { "on" } else { "off" }).await?;
+            put(self.recorder, Code::Echo, if echoes { "on" } else { "off" }).await?;
         }
-        if self.content.decide(data) {
-            put(self.recorder, "c", json!({ INPUT_AS: AS_BYTES }).to_string()).await?;
+        if self.content.turns_to_bytes(data, false) {
+            put(self.recorder, Code::Facts, json!({ INPUT_AS: AS_BYTES }).to_string()).await?;
         }
-        put(self.recorder, "i", data.clone()).await.map(drop)
+        put(self.recorder, Code::Input, data.clone()).await.map(drop)
     }
 
     async fn resize(&self, size: Size, input: &mut Input) -> Result<(), Interruption> {
         // Recorded first: output for the new size comes after it.
-        put(self.recorder, "r", format!("{}x{}", size.columns, size.rows)).await?;
+        put(self.recorder, Code::Resize, size.text()).await?;
         input.resize(size);
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use russh::server::{ChannelOpenHandle, Handle, Msg};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::backend::command::{CommandSpec, Origin, PtyRequest, Request};
 use crate::backend::local;
@@ -31,9 +31,9 @@ use crate::recording::recorder::Recorder;
 use crate::server::handler::ClientHandler;
 use crate::server::warnings::Warning;
 
-/// The most channels of a connection; more with port forwarding, as a browser opens many.
-const CHANNELS_MAX: usize = 16;
-const FORWARDING_CHANNELS_MAX: usize = 128;
+/// The most sessions of a connection, and the most forwarded ports: a browser opens many.
+const SESSIONS_MAX: usize = 16;
+const FORWARDS_MAX: usize = 112;
 
 /// Requests queued for a session. A client that sends more waits.
 const CONTROLS_MAX: usize = 16;
@@ -47,13 +47,20 @@ pub(crate) struct IdleChannel {
     pub(crate) terminal: Option<PtyRequest>,
     pub(crate) variables: Vec<(String, String)>,
     /// Its slot among `channels_max`.
-    pub(crate) slot: OwnedSemaphorePermit,
+    pub(crate) slot: Slot,
 }
 
 /// A channel's state.
 pub(crate) enum ChannelState {
     Idle(Box<IdleChannel>),
-    Active { control: mpsc::Sender<Control>, terminal: bool, backlog: Arc<Backlog> },
+    Active { control: mpsc::Sender<Control>, terminal: bool, forwarded: bool, backlog: Arc<Backlog> },
+}
+
+/// A channel's place among those of the server.
+pub(crate) struct Slot {
+    _channel: OwnedSemaphorePermit,
+    /// A forwarded port's place among its like, which leave room for sessions.
+    _forward: Option<OwnedSemaphorePermit>,
 }
 
 /// How a session is recorded.
@@ -63,6 +70,8 @@ struct Plan {
     size: Option<Size>,
     capture: Capture,
     content: Content,
+    /// Whether it is a forwarded port.
+    forwarded: bool,
 }
 
 /// A session without its back end.
@@ -74,7 +83,7 @@ struct SessionParts {
     gate: DurabilityGate,
     handle: Handle,
     plan: Plan,
-    slot: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 impl SessionParts {
@@ -100,25 +109,54 @@ impl SessionParts {
     }
 }
 
-impl ClientHandler {
-    /// Whether the connection has all its channels. Finished ones are dropped first.
-    pub(crate) fn is_full(&mut self) -> bool {
-        self.channels
-            .retain(|_, state| !matches!(state, ChannelState::Active { control, .. } if control.is_closed()));
-        let forwarding = self.server.options.forwarding;
-        self.channels.len() >= if forwarding { FORWARDING_CHANNELS_MAX } else { CHANNELS_MAX }
+/// Slots of all channels, and of forwarded ports among them.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    channels: Arc<Semaphore>,
+    forwards: Arc<Semaphore>,
+}
+
+impl Slots {
+    /// A quarter is left to sessions, whatever clients forward.
+    pub(crate) fn new(channels_max: usize) -> Self {
+        let [channels, forwards] =
+            [channels_max, channels_max - channels_max / 4].map(|count| Arc::new(Semaphore::new(count)));
+        Self { channels, forwards }
     }
 
-    /// A slot for one more channel, unless the connection or the server has all its channels.
-    pub(crate) fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
-        if self.is_full() {
+    fn slot(&self, forward: bool) -> Option<Slot> {
+        let take = |slots: &Arc<Semaphore>| slots.clone().try_acquire_owned().ok();
+        let forward = if forward { Some(take(&self.forwards)?) } else { None };
+        Some(Slot { _channel: take(&self.channels)?, _forward: forward })
+    }
+}
+
+impl ClientHandler {
+    /// Whether the connection has all its sessions, or forwarded ports. Finished ones are dropped first.
+    fn is_full(&mut self, forward: bool) -> bool {
+        self.channels
+            .retain(|_, state| !matches!(state, ChannelState::Active { control, .. } if control.is_closed()));
+        let is_forward = |state: &ChannelState| matches!(state, ChannelState::Active { forwarded: true, .. });
+        let count = self.channels.values().filter(|state| is_forward(state) == forward).count();
+        count >= if forward { FORWARDS_MAX } else { SESSIONS_MAX }
+    }
+
+    /// A slot for one more session or forwarded port, unless the connection or the server has all of them.
+    pub(crate) fn slot(&mut self, forward: bool) -> Option<Slot> {
+        if self.is_full(forward) {
             return None;
         }
-        let slot = self.server.channels.clone().try_acquire_owned().ok();
+        let slot = self.server.channels.slot(forward);
         if slot.is_none() {
             let channels_max = self.server.options.channels_max;
-            let message = format!("all {channels_max} channels are taken, and more are refused");
-            self.server.warn_once(Warning::Channels, &message);
+            let message = if forward {
+                format!(
+                    "all channels for forwarded ports are taken ({channels_max} with sessions), and more are refused"
+                )
+            } else {
+                format!("all {channels_max} channels are taken, and more are refused")
+            };
+            self.server.warn_once(if forward { Warning::Forwards } else { Warning::Channels }, &message);
         }
         slot
     }
@@ -129,12 +167,13 @@ impl ClientHandler {
         to_client: ChannelWriteHalf<Msg>,
         plan: Plan,
         handle: Handle,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
     ) -> SessionParts {
         let (control, requests) = mpsc::channel(CONTROLS_MAX);
         let backlog = Arc::new(Backlog::new(self.budget.clone()));
-        let (terminal, id) = (plan.size.is_some(), to_client.id());
-        self.channels.insert(id, ChannelState::Active { control, terminal, backlog: backlog.clone() });
+        let (terminal, forwarded, id) = (plan.size.is_some(), plan.forwarded, to_client.id());
+        let state = ChannelState::Active { control, terminal, forwarded, backlog: backlog.clone() };
+        self.channels.insert(id, state);
         let recorder = self.server.recorder(&plan.name, self.connection.clone());
         let gate = DurabilityGate::new(self.server.links.marks.clone());
         SessionParts { to_client, control: requests, backlog, recorder, gate, handle, plan, slot }
@@ -146,7 +185,7 @@ impl ClientHandler {
         let transfer = request.transfer().filter(|_| idle.terminal.is_none());
         let content = match (&idle.terminal, options.transfers, transfer) {
             (None, Transfers::Bytes, Some(_)) => Content::Bytes,
-            (None, Transfers::Bytes, None) => Content::Undecided,
+            (None, Transfers::Bytes, None) => Content::checked(),
             _ => Content::Text,
         };
         let details = Details {
@@ -169,6 +208,7 @@ impl ClientHandler {
             size: idle.terminal.as_ref().map(|terminal| terminal.size),
             capture,
             content,
+            forwarded: false,
         }
     }
 
@@ -258,7 +298,7 @@ impl ClientHandler {
             self.connection.refuse(|| format!("forwarding to {}:{}", to.0, to.1));
             return;
         }
-        let Some(slot) = self.slot() else { return };
+        let Some(slot) = self.slot(true) else { return };
         let (Some(user), Some(upstream)) = (&self.user, &self.upstream) else { return };
         self.channels_opened += 1;
         let forwarded = Some(format!("{}:{}", to.0, to.1));
@@ -269,18 +309,27 @@ impl ClientHandler {
             size: None,
             capture: Capture::Counts,
             content: Content::Text,
+            forwarded: true,
         };
         let upstream = upstream.clone();
         let (from_client, to_client) = channel.split();
         let parts = self.activate(to_client, plan, session.handle(), slot);
         let running = self.server.links.running.clone();
+        let state = self.connection.clone();
         tokio::spawn(async move {
-            match upstream.forward(to, from).await {
-                Ok(channel) => {
+            // The upstream host may never answer.
+            let opened = tokio::select! {
+                opened = upstream.forward(to, from) => Some(opened),
+                () = state.closed() => None,
+                () = state.ended() => None,
+            };
+            match opened {
+                Some(Ok(channel)) => {
                     reply.accept().await;
                     parts.run(from_client, upstream_channel::forward(channel)).await;
                 }
-                Err(_refused) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
+                Some(Err(_refused)) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
+                None => {}
             }
             drop(running);
         });

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use russh::ChannelWriteHalf;
 use russh::server::{Handle, Msg};
 use serde_json::json;
+use tapedeck_sdk::kinds::terminal::Code;
 
 use crate::backend::left_running::LeftProcess;
 use crate::backend::local::STDERR;
@@ -112,7 +113,7 @@ impl<'session> OutputRelay<'session> {
         };
         if let Exit::Lost(why) = &exit {
             let message = Bytes::from(format!("tapedeck: {why}\r\n"));
-            let number = put(self.recorder, "o", message.clone()).await?;
+            let number = put(self.recorder, Code::Output, message.clone()).await?;
             self.resolve_partial(Some(number));
             self.pending.push_back(Pending { number, data: message, ext: Some(STDERR), half: false });
         }
@@ -164,10 +165,10 @@ impl<'session> OutputRelay<'session> {
             self.recorder.touch();
             return self.show(data, ext).await;
         }
-        if self.content.decide(&data) {
-            put(self.recorder, "c", json!({ OUTPUT_AS: AS_BYTES }).to_string()).await?;
+        if self.content.turns_to_bytes(&data, ext.is_some()) {
+            put(self.recorder, Code::Facts, json!({ OUTPUT_AS: AS_BYTES }).to_string()).await?;
         }
-        let number = put(self.recorder, "o", data.clone()).await?;
+        let number = put(self.recorder, Code::Output, data.clone()).await?;
         if self.gate.is_open() {
             return self.show(data, ext).await;
         }
@@ -216,11 +217,13 @@ impl<'session> OutputRelay<'session> {
     }
 
     async fn show(&mut self, data: Bytes, ext: Option<u32>) -> Result<(), Interruption> {
-        self.bytes += data.len() as u64;
+        let bytes = data.len() as u64;
         let sent = match ext {
             None => self.to_client.data_bytes(data).await,
             Some(ext) => self.to_client.extended_data_bytes(ext, data).await,
         };
-        sent.map_err(|_closed| Interruption::ClientGone)
+        sent.map_err(|_closed| Interruption::ClientGone)?;
+        self.bytes += bytes;
+        Ok(())
     }
 }

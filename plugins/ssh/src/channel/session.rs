@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
 use russh::{ChannelId, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tapedeck_sdk::kinds::terminal::Code;
 use tokio::sync::mpsc;
 
 use crate::backend::local::STDERR;
@@ -19,7 +20,7 @@ use crate::channel::input::InputRelay;
 use crate::channel::output::OutputRelay;
 use crate::recording::durability::DurabilityGate;
 use crate::recording::facts::Closing;
-use crate::recording::recorder::{LAST, Recorder};
+use crate::recording::recorder::Recorder;
 
 /// How long sending a last message may take.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
@@ -150,9 +151,9 @@ impl Session {
     /// Records who it is. Returns the numbers of the first and the last of these frames.
     async fn begin(&self, facts: String, size: Option<Size>) -> Result<(u64, u64), Interruption> {
         let facts_recorded = async {
-            let first = put(&self.recorder, "c", facts).await?;
+            let first = put(&self.recorder, Code::Facts, facts).await?;
             let last = match size {
-                Some(size) => put(&self.recorder, "r", format!("{}x{}", size.columns, size.rows)).await?,
+                Some(size) => put(&self.recorder, Code::Resize, size.text()).await?,
                 None => first,
             };
             Ok((first, last))
@@ -210,7 +211,7 @@ impl Session {
 /// Records a frame and returns its number.
 pub(crate) async fn put(
     recorder: &Recorder,
-    code: &'static str,
+    code: Code,
     data: impl Into<Bytes>,
 ) -> Result<u64, Interruption> {
     recorder.put(code, data).await.map_err(|_stopped| Interruption::ClientGone)
@@ -222,9 +223,9 @@ pub(crate) async fn put_end(recorder: &Recorder, closing: &Closing<'_>) -> Resul
         // Nothing was recorded yet.
         return Err(Interruption::ClientGone);
     }
-    put(recorder, "c", closing.facts()).await?;
+    put(recorder, Code::Facts, closing.facts()).await?;
     let status = closing.exit.map_or(String::new(), |exit| exit.number().to_string());
-    put(recorder, LAST, status).await
+    put(recorder, Code::Exit, status).await
 }
 
 /// Sent to a client whose input is not read.

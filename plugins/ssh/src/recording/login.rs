@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tapedeck_sdk::kinds::terminal::Code;
 use tokio::sync::mpsc;
 
-use crate::recording::recorder::{LAST, Recorder, Stopped};
+use crate::recording::recorder::{Recorder, Stopped};
 use crate::server::state::ConnectionState;
 
 /// How long after a login without a session its trace is recorded; the end of the connection comes
@@ -39,7 +40,7 @@ impl Login {
     async fn record(&self, closed: bool) -> Result<(), Stopped> {
         let mut facts = self.facts.clone();
         facts.insert("login_only".to_owned(), json!(true));
-        self.recorder.put("c", Value::Object(facts).to_string()).await?;
+        self.recorder.put(Code::Facts, Value::Object(facts).to_string()).await?;
         if !closed {
             self.state.closed().await;
         }
@@ -49,7 +50,7 @@ impl Login {
             "refused": refused,
             "ended_by": self.state.end_reason().unwrap_or("the client has gone"),
         });
-        self.recorder.put("c", last.to_string()).await?;
-        self.recorder.put(LAST, String::new()).await.map(drop)
+        self.recorder.put(Code::Facts, last.to_string()).await?;
+        self.recorder.put(Code::Exit, String::new()).await.map(drop)
     }
 }

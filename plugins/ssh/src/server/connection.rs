@@ -51,7 +51,7 @@ impl Connection {
             Err(error) => return self.server.warn_of_accept(&error),
         };
         _ = stream.set_nodelay(true);
-        let connection = Arc::new(ConnectionState::new(self.server.host.now()));
+        let connection = Arc::new(ConnectionState::new());
         let handler = ClientHandler::new(
             self.server.clone(),
             self.peer,
@@ -59,7 +59,7 @@ impl Connection {
             connection.clone(),
             pending_login,
         );
-        let stream = MonitoredStream::new(stream, connection.clone(), self.server.host.clone());
+        let stream = MonitoredStream::new(stream, connection.clone());
         // A peer that does not speak SSH leaves no trace.
         let mut session = tokio::select! {
             begun = russh::server::run_stream(config, stream, handler) => match begun {
@@ -98,18 +98,17 @@ impl Connection {
                 () = self.evicted.notified(), if !connection.logged_in() => return "its slot is needed",
                 _ = self.stop.wait_for(|stop| *stop) => return "the recording has ended",
             }
-            let now = self.server.host.now();
-            let age = connection.age(now);
+            let age = connection.age();
             if !connection.logged_in() && age >= options.login_timeout.0 {
                 return "no login";
             }
             if options.time_limit.is_some_and(|limit| age >= limit.0) {
                 return "the time limit is over";
             }
-            if options.idle_timeout.is_some_and(|limit| connection.idle_for(now) >= limit.0) {
+            if options.idle_timeout.is_some_and(|limit| connection.idle_for() >= limit.0) {
                 return "idle for too long";
             }
-            if connection.blocked_for(now) >= options.keepalive.0 * BLOCKED_KEEPALIVES {
+            if connection.blocked_for() >= options.keepalive.0 * BLOCKED_KEEPALIVES {
                 return "the client does not read";
             }
         }

@@ -138,10 +138,9 @@ impl Handler for ClientHandler {
         self.pending_login = None;
         if let Some(user) = &self.user {
             let name = format!("{}-login", facts::recording_name(user, self.peer, self.number, 1));
-            let now = self.server.host.now();
             let login = Login {
                 // The trace itself is no activity of the connection.
-                recorder: self.server.recorder(&name, Arc::new(ConnectionState::new(now))),
+                recorder: self.server.recorder(&name, Arc::new(ConnectionState::new())),
                 state: self.connection.clone(),
                 facts: facts::identify(user, self.peer),
                 running: self.server.links.running.clone(),
@@ -157,7 +156,7 @@ impl Handler for ClientHandler {
         reply: ChannelOpenHandle,
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        let Some(slot) = self.slot() else {
+        let Some(slot) = self.slot(false) else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };

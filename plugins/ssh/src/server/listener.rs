@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::server::Server;
 use crate::server::connection::Connection;
@@ -44,7 +45,7 @@ pub(crate) async fn listen(
                 continue;
             }
         };
-        if server.failures.is_banned(peer.ip(), server.host.now()) {
+        if server.failures.is_banned(peer.ip(), Instant::now()) {
             continue;
         }
         // One too many is closed at once: nothing is read, nothing is kept.

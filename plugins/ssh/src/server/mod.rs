@@ -18,13 +18,15 @@ use russh::server::Config;
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher};
 use tapedeck_sdk::{Host, Watermark};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::auth::Authenticator;
 use crate::auth::failures::FailedLogins;
 use crate::backend::upstream::UpstreamHost;
+use crate::channel::Slots;
 use crate::channel::backlog::{TotalBudget, WINDOW_BYTES};
 use crate::options::SshOptions;
-use crate::recording::recorder::{Frame, Recorder};
+use crate::recording::recorder::{FrameQueue, Recorder};
 use crate::server::state::ConnectionState;
 use crate::server::warnings::{Warning, Warnings};
 
@@ -49,7 +51,7 @@ const CIPHERS: [cipher::Name; 6] = [
 
 /// Channels between the server and the source.
 pub(crate) struct Links {
-    pub(crate) frames: mpsc::Sender<Frame>,
+    pub(crate) frames: FrameQueue,
     /// Watermark of the recording, if sessions wait for it.
     pub(crate) marks: Option<watch::Receiver<Watermark>>,
     /// Held by every running task: the source waits for the last one at its end.
@@ -71,7 +73,7 @@ pub(crate) struct Server {
     /// Unread input of all connections.
     pub(crate) unread_input: Arc<TotalBudget>,
     /// Slots for channels, over all connections.
-    pub(crate) channels: Arc<Semaphore>,
+    pub(crate) channels: Slots,
     checks: Semaphore,
     warnings: Warnings,
 }
@@ -92,7 +94,7 @@ impl Server {
                 options.unread_input_total_bytes_max(),
                 options.connections_max,
             )),
-            channels: Arc::new(Semaphore::new(options.channels_max.min(Semaphore::MAX_PERMITS))),
+            channels: Slots::new(options.channels_max),
             warnings: Warnings::default(),
             count: Arc::default(),
             options,
@@ -112,7 +114,7 @@ impl Server {
 
     /// Counts a failed login of this address.
     pub(crate) fn count_failure(&self, address: IpAddr) {
-        if self.failures.count(address, self.host.now()) {
+        if self.failures.count(address, Instant::now()) {
             self.warn_once(
                 Warning::Barred,
                 &format!("{address} failed to log in too often; it is turned away for a minute"),
@@ -122,7 +124,7 @@ impl Server {
 
     /// Warns of a connection that the system can't give, at most once a minute.
     pub(crate) fn warn_of_accept(&self, error: &std::io::Error) {
-        if self.warnings.accept_is_due(self.host.now()) {
+        if self.warnings.accept_is_due(Instant::now()) {
             self.host.warn(&format!("can't accept connections: {error}"));
         }
     }
@@ -143,7 +145,7 @@ impl Server {
     ) -> bool {
         let Ok(_permit) = self.checks.acquire().await else { return false };
         // Checked after the wait: parallel attempts get no more tries than consecutive ones.
-        if self.failures.is_banned(address, self.host.now()) {
+        if self.failures.is_banned(address, Instant::now()) {
             return false;
         }
         let (server, user, password) = (self.clone(), user.to_owned(), password.to_owned());
@@ -175,7 +177,7 @@ impl Server {
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys: vec![key],
             preferred: Preferred { cipher: Cow::Borrowed(&CIPHERS), ..Preferred::default() },
-            // Idle time is measured by the session's clock, in `connection`.
+            // Idle time is measured in `connection`: keepalives are no activity.
             inactivity_timeout: None,
             keepalive_interval: Some(self.options.keepalive.0),
             keepalive_max: KEEPALIVES_MAX.into(),

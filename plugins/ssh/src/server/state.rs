@@ -1,25 +1,28 @@
 //! Activity of a connection, and why it was ended. Does not know SSH.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tapedeck_sdk::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Stands for a client that reads.
-const FLOWS: i64 = i64::MIN;
+const FLOWS: u64 = u64::MAX;
 
-/// The most refused requests remembered of a connection.
+/// The most refused requests remembered of a connection, and the most bytes of one.
 const REFUSED_MAX: usize = 16;
+const REFUSED_BYTES_MAX: usize = 256;
 
-/// State of a connection, shared by its tasks.
+/// State of a connection, shared by its tasks. Measures real time: the clock that stamps frames follows recordings and stands still
+/// in pauses.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
-    begun: Timestamp,
-    last: AtomicI64,
-    /// Since when the client reads nothing of what is sent.
-    stuck: AtomicI64,
+    begun: Instant,
+    /// The last activity, in nanoseconds since the beginning.
+    last: AtomicU64,
+    /// Since when the client reads nothing of what is sent, likewise.
+    stuck: AtomicU64,
     logged_in: AtomicBool,
     /// Whether a session of the connection is recorded.
     session: AtomicBool,
@@ -31,11 +34,11 @@ pub(crate) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            begun: now,
-            last: AtomicI64::new(now.0),
-            stuck: AtomicI64::new(FLOWS),
+            begun: Instant::now(),
+            last: AtomicU64::new(0),
+            stuck: AtomicU64::new(FLOWS),
             logged_in: AtomicBool::new(false),
             session: AtomicBool::new(false),
             refused: Mutex::default(),
@@ -44,8 +47,12 @@ impl ConnectionState {
         }
     }
 
-    pub(crate) fn touch(&self, now: Timestamp) {
-        self.last.store(now.0, Ordering::Relaxed);
+    fn now(&self) -> u64 {
+        u64::try_from(self.age().as_nanos()).unwrap_or(FLOWS - 1)
+    }
+
+    pub(crate) fn touch(&self) {
+        self.last.store(self.now(), Ordering::Relaxed);
     }
 
     pub(crate) fn log_in(&self) {
@@ -66,11 +73,16 @@ impl ConnectionState {
         self.session.load(Ordering::Relaxed)
     }
 
-    /// Remembers a refused request; the first [`REFUSED_MAX`] count.
+    /// Remembers a refused request, cut to [`REFUSED_BYTES_MAX`]; the first [`REFUSED_MAX`] count.
     pub(crate) fn refuse(&self, request: impl FnOnce() -> String) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() < REFUSED_MAX {
-            refused.push(request());
+            let mut request = request();
+            if request.len() > REFUSED_BYTES_MAX {
+                request.truncate(request.floor_char_boundary(REFUSED_BYTES_MAX));
+                request.push('…');
+            }
+            refused.push(request);
         }
     }
 
@@ -107,9 +119,9 @@ impl ConnectionState {
     }
 
     /// A write would block.
-    pub(crate) fn write_blocked(&self, now: impl FnOnce() -> Timestamp) {
+    pub(crate) fn write_blocked(&self) {
         if self.stuck.load(Ordering::Relaxed) == FLOWS {
-            self.stuck.store(now().0, Ordering::Relaxed);
+            self.stuck.store(self.now(), Ordering::Relaxed);
         }
     }
 
@@ -119,18 +131,22 @@ impl ConnectionState {
     }
 
     /// For how long the client has read nothing of what waits for it.
-    pub(crate) fn blocked_for(&self, now: Timestamp) -> Duration {
+    pub(crate) fn blocked_for(&self) -> Duration {
         match self.stuck.load(Ordering::Relaxed) {
             FLOWS => Duration::ZERO,
-            since => now.since(Timestamp(since)),
+            since => self.since(since),
         }
     }
 
-    pub(crate) fn age(&self, now: Timestamp) -> Duration {
-        now.since(self.begun)
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
-    pub(crate) fn idle_for(&self, now: Timestamp) -> Duration {
-        now.since(Timestamp(self.last.load(Ordering::Relaxed)))
+    pub(crate) fn idle_for(&self) -> Duration {
+        self.since(self.last.load(Ordering::Relaxed))
+    }
+
+    fn since(&self, nanos: u64) -> Duration {
+        self.age().saturating_sub(Duration::from_nanos(nanos))
     }
 }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tapedeck_sdk::Host;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -17,18 +16,17 @@ use crate::server::state::ConnectionState;
 pub(crate) struct MonitoredStream {
     stream: TcpStream,
     connection: Arc<ConnectionState>,
-    host: Arc<dyn Host>,
 }
 
 impl MonitoredStream {
-    pub(crate) fn new(stream: TcpStream, connection: Arc<ConnectionState>, host: Arc<dyn Host>) -> Self {
-        Self { stream, connection, host }
+    pub(crate) fn new(stream: TcpStream, connection: Arc<ConnectionState>) -> Self {
+        Self { stream, connection }
     }
 
     fn watch<T>(&self, written: Poll<T>) -> Poll<T> {
         match written {
             Poll::Ready(_) => self.connection.write_progressed(),
-            Poll::Pending => self.connection.write_blocked(|| self.host.now()),
+            Poll::Pending => self.connection.write_blocked(),
         }
         written
     }

@@ -1,9 +1,10 @@
 //! Warnings given once a run or at most once a minute: clients can't flood the screen.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tapedeck_sdk::Timestamp;
+use tokio::time::Instant;
 
 /// The shortest time between two warnings of failed accepts.
 const ACCEPT_INTERVAL: Duration = Duration::from_secs(60);
@@ -17,6 +18,8 @@ pub(crate) enum Warning {
     Barred,
     /// All channels are taken.
     Channels,
+    /// All channels for forwarded ports are taken.
+    Forwards,
     /// The keys can't be read.
     Keys,
     /// The passwords can't be read.
@@ -29,17 +32,11 @@ pub(crate) enum Warning {
 const CAUSES: usize = Warning::Start as usize + 1;
 
 /// Warnings given so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Warnings {
     causes: [AtomicBool; CAUSES],
-    /// When a failed accept was last warned of, in nanoseconds.
-    accept: AtomicI64,
-}
-
-impl Default for Warnings {
-    fn default() -> Self {
-        Self { causes: Default::default(), accept: AtomicI64::new(i64::MIN) }
-    }
+    /// When a failed accept was last warned of.
+    accept: Mutex<Option<Instant>>,
 }
 
 impl Warnings {
@@ -49,11 +46,11 @@ impl Warnings {
     }
 
     /// Whether a failed accept is to be warned of again.
-    pub(crate) fn accept_is_due(&self, now: Timestamp) -> bool {
-        let last = self.accept.load(Ordering::Relaxed);
-        let due = last == i64::MIN || now.since(Timestamp(last)) >= ACCEPT_INTERVAL;
+    pub(crate) fn accept_is_due(&self, now: Instant) -> bool {
+        let mut last = self.accept.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now.duration_since(last) >= ACCEPT_INTERVAL);
         if due {
-            self.accept.store(now.0, Ordering::Relaxed);
+            *last = Some(now);
         }
         due
     }

@@ -131,11 +131,13 @@ fn output_of_any_command_that_is_not_text_is_bytes_and_text_stays_text() {
     for (number, (command, as_bytes)) in (1..).zip([
         (format!("cat {path}"), true),
         ("printf 'caf\\303'; sleep 0.1; printf '\\251\\n'".to_owned(), false),
-        (format!("echo text; sleep 0.2; cat {path}"), false),
+        (format!("echo text; sleep 0.2; cat {path}"), true),
+        (format!("echo listing >&2; sleep 0.2; cat {path}"), true),
     ]) {
         let mut ssh = gateway.ssh("alice");
         let back = gateway.folder.path().join("back");
-        let mut client = ssh.arg(command).stdout(std::fs::File::create(&back).unwrap()).spawn().unwrap();
+        let shown = std::fs::File::create(&back).unwrap();
+        let mut client = ssh.arg(command).stderr(shown.try_clone().unwrap()).stdout(shown).spawn().unwrap();
         assert!(gateway.status(&mut client).success());
         let name = format!("alice-127.0.0.1-{number}");
         let facts = gateway.ended(&name);

@@ -225,7 +225,7 @@ fn two_people_at_the_same_time_are_kept_apart() {
     for client in &mut clients {
         assert!(gateway.status(client).success());
     }
-    gateway.until("all ends", |gateway| gateway.frames.iter().filter(|frame| frame.code == "x").count() == 3);
+    gateway.until("all ends", |gateway| gateway.count("x") == 3);
     let names: Vec<String> = gateway.connections().into_iter().map(str::to_owned).collect();
     assert_eq!(names.len(), 3);
     for name in names {

@@ -107,6 +107,23 @@ fn a_client_that_is_killed_leaves_true_counts_too() {
     assert_eq!(facts["exit_signal"], "HUP");
 }
 
+#[test]
+fn bytes_that_a_client_did_not_take_are_not_counted_as_sent() {
+    let mut gateway = Gateway::new(json!({ "command": plain() }));
+    let mut client = gateway.ssh("alice").arg("exec yes").spawn().unwrap();
+    // Nobody reads: soon nothing moves any more.
+    gateway.until("the first output", |gateway| !gateway.data(FIRST, "o").is_empty());
+    let mut still = 0;
+    while still < 25 {
+        still = if gateway.poll() { 0 } else { still + 1 };
+    }
+    client.kill().unwrap();
+    client.wait().unwrap();
+    let facts = gateway.ended(FIRST);
+    let sent = facts["bytes_out"].as_u64().unwrap();
+    assert!(sent > 0 && sent < gateway.data(FIRST, "o").len() as u64, "{facts}");
+}
+
 /// Kills a process that a session left running.
 fn kill(pid: &Value) {
     let pid = i32::try_from(pid.as_i64().unwrap()).unwrap();
@@ -116,13 +133,17 @@ fn kill(pid: &Value) {
 #[test]
 fn processes_that_a_session_leaves_running_are_named_and_an_escape_is_told() {
     let mut gateway = Gateway::new(json!({ "command": plain() }));
+    // Nobody else sleeps for this long.
+    let time = 1_000_000 + std::process::id();
     // The last one has no environment to be known by, but a parent.
-    let script = "nohup sleep 1000 >/dev/null 2>&1 </dev/null & \
-                  setsid sh -c 'env -i sleep 1001 & wait' >/dev/null 2>&1 </dev/null & \
-                  while [ $(ps -e -o args | grep -c '^sleep 100[01]$') -lt 2 ]; do :; done; echo done";
+    let script = format!(
+        "nohup sleep {time}.0 >/dev/null 2>&1 </dev/null & \
+         setsid sh -c 'env -i sleep {time}.1 & wait' >/dev/null 2>&1 </dev/null & \
+         while [ $(ps -e -o args | grep -c '^sleep {time}[.][01]$') -lt 2 ]; do :; done; echo done"
+    );
     for (number, option) in [(1, "-T"), (2, "-tt")] {
         let mut command = gateway.ssh("alice");
-        assert!(gateway.run(command.args([option, script])).status.success());
+        assert!(gateway.run(command.args([option, &script])).status.success());
         let facts = gateway.ended(&format!("alice-127.0.0.1-{number}"));
         let left = facts["left_running"].as_array().unwrap();
         let mut named: Vec<_> =
@@ -168,7 +189,10 @@ fn a_login_without_a_session_leaves_a_trace_while_it_lasts_and_at_its_end() {
     let mut command = gateway.ssh("alice");
     assert!(gateway.run(command.arg("true")).status.success());
     gateway.ended("alice-127.0.0.1-2");
-    assert_eq!(gateway.connections().len(), 2);
+    gateway.stop();
+    // One that was slow to begin has a trace which says that it is none.
+    assert_ne!(gateway.facts("alice-127.0.0.1-2-login")["login_only"], true);
+    assert_eq!(gateway.connections(), [&trace, "alice-127.0.0.1-2"]);
 }
 
 #[test]
@@ -204,6 +228,7 @@ fn a_bad_line_of_keys_is_skipped_and_told_each_time_the_file_is_read_anew() {
     let skipped = ["line 1 is not a public key", "line 3 has options before the key"];
     assert_eq!(skipped.map(|part| told(&gateway, part)), [1, 1], "{:?}", gateway.warnings());
     assert!(!format!("{:?}", gateway.warnings()).contains("nonsense"));
+    let told_of_bytes = "line 2 has bytes that are not UTF-8";
     let status = |gateway: &mut Gateway, key: &str| {
         let mut command = gateway.ssh_with("x", &["-o", "BatchMode=yes"], key);
         gateway.run(command.arg("true")).status.code()
@@ -213,6 +238,11 @@ fn a_bad_line_of_keys_is_skipped_and_told_each_time_the_file_is_read_anew() {
     write(&keys, &["ssh-ed25519 nonsense", &alice, bob.trim()]);
     assert_eq!([status(&mut gateway, "alice"), status(&mut gateway, "bob")], [Some(0), Some(0)]);
     assert_eq!(skipped.map(|part| told(&gateway, part)), [2, 1], "{:?}", gateway.warnings());
+    // So is a line in another encoding.
+    std::fs::write(&keys, [alice.as_bytes(), b"ssh-ed25519 AAAA J\xf6rg\n", bob.as_bytes()].concat())
+        .unwrap();
+    assert_eq!([status(&mut gateway, "alice"), status(&mut gateway, "bob")], [Some(0), Some(0)]);
+    assert_eq!(told(&gateway, told_of_bytes), 1, "{:?}", gateway.warnings());
     // A file of bad lines lets nobody in, and the next good one does.
     write(&keys, &["nonsense"]);
     assert_eq!(status(&mut gateway, "alice"), Some(255));

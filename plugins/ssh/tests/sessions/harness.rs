@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const POLL_TIME: Duration = Duration::from_millis(20);
 /// A host with a running clock, which the network needs.
 #[derive(Default)]
 pub(crate) struct FakeEngine {
+    /// How far the clock that stamps frames is ahead, in nanoseconds.
+    pub(crate) ahead: AtomicI64,
     warnings: Mutex<Vec<String>>,
     /// Frames the source failed to hand over.
     failed: AtomicU64,
@@ -53,7 +55,7 @@ impl FakeEngine {
 impl Host for FakeEngine {
     fn now(&self) -> Timestamp {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-        Timestamp(now.tv_sec * 1_000_000_000 + now.tv_nsec)
+        Timestamp(now.tv_sec * 1_000_000_000 + now.tv_nsec + self.ahead.load(Ordering::Relaxed))
     }
 
     fn failed(&self, frames: u64) {
@@ -294,11 +296,22 @@ impl Gateway {
         self.frames.iter().filter(of).map(|frame| frame.code.as_str()).collect()
     }
 
-    /// Names of all connections.
+    /// Frames of this code. The trace of a login has none: a machine that is slow may leave one of a login with a session, too.
+    pub(crate) fn count(&self, code: &str) -> usize {
+        let of = |frame: &&Frame| frame.code == code && !frame.connection.ends_with("-login");
+        self.frames.iter().filter(of).count()
+    }
+
+    /// Names of all connections: their sessions, or the trace of a login without one.
     pub(crate) fn connections(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.frames.iter().map(|frame| frame.connection.as_str()).collect();
         names.sort_unstable();
         names.dedup();
+        let all = names.clone();
+        let has_session = |login: &str| {
+            all.iter().any(|name| *name == login || name.strip_prefix(login).is_some_and(is_channel))
+        };
+        names.retain(|name| !name.strip_suffix("-login").is_some_and(has_session));
         names
     }
 
@@ -327,6 +340,11 @@ impl Gateway {
         };
         self.frames.iter().rev().take(20).rev().map(short).collect()
     }
+}
+
+/// Whether it is the number of a later channel in a recording's name.
+fn is_channel(end: &str) -> bool {
+    end.strip_prefix('-').is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Whether a process runs; zombies don't.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use russh::keys::PrivateKey;
@@ -11,17 +12,20 @@ use russh::server::{
     Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, MethodKind, MethodSet};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::client::runtime;
+use crate::client::{log_in, runtime};
 use crate::harness::{Gateway, folder, make_key};
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
 /// Delay of the exit status after the end of output.
 const LATE: Duration = Duration::from_millis(150);
+
+/// Whether a port was to be forwarded.
+static FORWARD_ASKED: AtomicBool = AtomicBool::new(false);
 
 /// Admits every client and runs everything at once.
 struct Hasty;
@@ -52,6 +56,22 @@ impl Handler for Hasty {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _from: &str,
+        _from_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // No answer: a dropped one refuses.
+        std::mem::forget(reply);
+        FORWARD_ASKED.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -98,7 +118,7 @@ fn known(folder: &Path, name: &str, at: SocketAddr) -> String {
 }
 
 /// A gateway in front of such a host.
-fn gateway(runtime: &Runtime) -> Gateway {
+fn gateway(runtime: &Runtime, more: &Value) -> Gateway {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     for key in ["host", "gate"] {
@@ -114,13 +134,15 @@ fn gateway(runtime: &Runtime) -> Gateway {
         "key": at("gate"),
         "known_hosts": at("hosts"),
     });
-    Gateway::in_folder(folder, json!({ "upstream": upstream }))
+    let mut options = more.clone();
+    options["upstream"] = upstream;
+    Gateway::in_folder(folder, options)
 }
 
 #[test]
 fn what_an_upstream_host_says_before_it_answers_comes_through() {
     let runtime = runtime();
-    let mut gateway = gateway(&runtime);
+    let mut gateway = gateway(&runtime, &json!({}));
     let mut command = gateway.ssh("alice");
     let output = gateway.run(command.arg("date"));
     assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"early\n"[..], &b"trouble\n"[..]));
@@ -132,9 +154,25 @@ fn what_an_upstream_host_says_before_it_answers_comes_through() {
 }
 
 #[test]
+fn a_forward_that_the_upstream_host_never_answers_ends_with_its_client() {
+    let runtime = runtime();
+    let mut gateway = gateway(&runtime, &json!({ "forwarding": true, "channels_max": 1 }));
+    let (client, clients) = (log_in(&gateway), crate::client::runtime());
+    clients.spawn(async {
+        let client = client.await;
+        drop(client.channel_open_direct_tcpip("127.0.0.1", 1, "127.0.0.1", 1).await);
+    });
+    gateway.until("the question", |_| FORWARD_ASKED.load(Ordering::Relaxed));
+    assert_eq!(gateway.run(gateway.ssh("alice").arg("date")).status.code(), Some(255), "there is no place");
+    drop(clients);
+    let served = |gateway: &mut Gateway| gateway.run(gateway.ssh("alice").arg("date")).stdout == b"early\n";
+    assert!((0..100).any(|_attempt| served(&mut gateway)), "its place is free again");
+}
+
+#[test]
 fn a_client_that_goes_with_the_last_output_hears_how_it_ended_all_the_same() {
     let runtime = runtime();
-    let mut gateway = gateway(&runtime);
+    let mut gateway = gateway(&runtime, &json!({}));
     let socket = gateway.folder.path().join("mux");
     let control = format!("ControlPath={}", socket.display());
     let options = ["-o", "BatchMode=yes", "-o", &control];

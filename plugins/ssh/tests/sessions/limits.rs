@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use russh::client::Handle;
 use rustix::process::{Pid, Signal};
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use crate::client::{Trusting, log_in, runtime};
 use crate::harness::{Gateway, plain, runs};
+use crate::sshd::Proxy;
 
 const FIRST: &str = "alice-127.0.0.1-1";
 
@@ -136,13 +139,13 @@ fn a_client_that_takes_nothing_any_more_is_cut_off_with_all_that_it_runs() {
             other.arg(&script).stdout(Stdio::null()).spawn().unwrap()
         })
         .collect();
-    let ready = |gateway: &Gateway| gateway.frames.iter().filter(|frame| frame.code == "o").count() == 13;
+    let ready = |gateway: &Gateway| gateway.count("o") == 13;
     gateway.until("all", ready);
     let pids: Vec<String> = gateway.frames.iter().filter(|frame| frame.code == "o").map(number).collect();
     rustix::process::kill_process(Pid::from_child(&master), Signal::STOP).unwrap();
     File::create(&go).unwrap();
     gateway.until("the end of all", |_| pids.iter().all(|pid| !runs(pid)));
-    let ends = |gateway: &Gateway| gateway.frames.iter().filter(|frame| frame.code == "x").count() == 13;
+    let ends = |gateway: &Gateway| gateway.count("x") == 13;
     gateway.until("the ends in the recording", ends);
     assert!(gateway.text(FIRST, "c").contains(r#""ended_by":"the client does not read""#));
     for client in others.iter_mut().chain([&mut master]) {
@@ -176,6 +179,46 @@ fn those_who_do_not_log_in_keep_nobody_outside_and_push_nobody_out() {
     assert_eq!(gateway.status(&mut inside).code(), Some(4));
     drop(unauthenticated);
     assert!(gateway.warnings().iter().all(|text| !text.contains("turned away")), "{:?}", gateway.warnings());
+}
+
+#[test]
+fn a_clock_that_steps_ends_no_login_and_no_connection() {
+    let limits =
+        json!({ "login_timeout": "1h", "idle_timeout": "1h", "time_limit": "1h", "command": plain() });
+    let mut gateway = Gateway::new(limits);
+    let mut session =
+        gateway.ssh("alice").arg("echo in; read line; exit 4").stdin(Stdio::piped()).spawn().unwrap();
+    gateway.until("the session", |gateway| gateway.text(FIRST, "o") == "in\n");
+    let mut stranger = TcpStream::connect(format!("127.0.0.1:{}", gateway.port)).unwrap();
+    stranger.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    // As a recording does that is played beside.
+    gateway.host.ahead.store(10 * 3600 * 1_000_000_000, Ordering::Relaxed);
+    let mut said = Vec::new();
+    let ended = std::io::Read::read_to_end(&mut stranger, &mut said);
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "the login is still open");
+    session.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(gateway.status(&mut session).code(), Some(4));
+}
+
+#[test]
+fn forwarded_ports_leave_room_for_sessions() {
+    let Proxy { mut gateway, sshd } = Proxy::new(json!({ "forwarding": true, "channels_max": 4 }));
+    let runtime = runtime();
+    let port = sshd.port.into();
+    let (client, target) = (log_in(&gateway), "127.0.0.1");
+    let forwarder = runtime.spawn(async move {
+        let client = client.await;
+        let mut open = Vec::new();
+        while let Ok(channel) = client.channel_open_direct_tcpip(target, port, target, 1).await {
+            open.push(channel);
+        }
+        (client, open)
+    });
+    gateway.until("a refusal", |_| forwarder.is_finished());
+    let (client, open) = runtime.block_on(forwarder).unwrap();
+    assert_eq!(open.len(), 3);
+    assert!(gets_in(&mut gateway), "a session has its place");
+    drop((client, open));
 }
 
 #[test]

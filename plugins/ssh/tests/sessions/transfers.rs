@@ -100,7 +100,7 @@ fn a_port_is_forwarded_where_that_is_allowed_and_counted() {
     stream.read_exact(&mut greeting).unwrap();
     assert_eq!(&greeting, b"SSH-2.0-");
     drop(stream);
-    gateway.until("an end", |gateway| gateway.frames.iter().filter(|frame| frame.code == "x").count() >= 2);
+    gateway.until("an end", |gateway| gateway.count("x") >= 2);
     for connection in gateway.connections() {
         let facts = gateway.facts(connection);
         assert_eq!(facts["forwarded"], target, "{facts}");

@@ -198,8 +198,8 @@ fn a_client_that_is_killed_hangs_up_what_it_ran_there() {
     client.kill().unwrap();
     client.wait().unwrap();
     gateway.until("the end of what ran", |_| !runs(&pid));
-    gateway.poll();
-    assert!(gateway.data(FIRST, "x").is_empty());
+    gateway.ended(FIRST);
+    assert!(gateway.data(FIRST, "x").is_empty(), "how it ended there is not known");
 }
 
 #[test]

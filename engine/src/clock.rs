@@ -190,22 +190,12 @@ pub(crate) struct PlayedTime {
     origin: AtomicI64,
     /// When it was shown on the steady clock; `NEVER` before it begins.
     since: AtomicI64,
-    /// The recorded time does not go back before this, though frames became due later.
-    floor: AtomicI64,
     speed: f64,
 }
 
-/// How far ahead of the time that was shown the floor lies when frames become due later: other threads read the clock in that moment.
-const FLOOR_AHEAD: Duration = Duration::from_millis(1);
-
 impl PlayedTime {
     fn new(begin: Timestamp, speed: f64) -> Self {
-        Self {
-            origin: AtomicI64::new(begin.0),
-            since: AtomicI64::new(NEVER),
-            floor: AtomicI64::new(i64::MIN),
-            speed,
-        }
+        Self { origin: AtomicI64::new(begin.0), since: AtomicI64::new(NEVER), speed }
     }
 
     /// How many times as fast as the wall; 0: as fast as possible.
@@ -218,13 +208,8 @@ impl PlayedTime {
         _ = self.since.compare_exchange(NEVER, now.0, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// The recorded time when the steady clock says `steady`: never goes back.
+    /// The recorded time when the steady clock says `steady`.
     pub(crate) fn at(&self, steady: Timestamp) -> Timestamp {
-        self.due_by(steady).max(Timestamp(self.floor.load(Ordering::Acquire)))
-    }
-
-    /// Recorded frames up to this time are due when the steady clock says `steady`.
-    pub(crate) fn due_by(&self, steady: Timestamp) -> Timestamp {
         let since = self.since.load(Ordering::Acquire);
         let played = if since == NEVER { 0 } else { scaled(steady.0 - since, self.speed) };
         Timestamp(self.origin.load(Ordering::Relaxed).saturating_add(played))
@@ -237,9 +222,7 @@ impl PlayedTime {
     }
 
     /// Everything that is not due yet is due later by this.
-    /// The time stands still meanwhile: it never goes back.
-    pub(crate) fn slip(&self, now: Timestamp, late: Duration) {
-        self.floor.fetch_max(self.at(now + FLOOR_AHEAD).0, Ordering::AcqRel);
+    pub(crate) fn slip(&self, late: Duration) {
         self.since.fetch_add(i64::try_from(late.as_nanos()).unwrap_or(0), Ordering::AcqRel);
     }
 
@@ -300,20 +283,6 @@ mod tests {
             after >= before && after.since(before) < time.clock().now().since(before),
             "{before} {after}"
         );
-    }
-
-    #[test]
-    fn a_replay_that_falls_behind_holds_the_recorded_time_and_never_turns_it_back() {
-        let played = PlayedTime::new(Timestamp(1_000_000_000), 1.0);
-        played.begin(Timestamp(0));
-        let (now, late) = (Timestamp(500_000_000), Duration::from_millis(200));
-        let before = played.at(now);
-        let due = played.due(Timestamp(1_300_000_000));
-        played.slip(now, late);
-        assert_eq!(played.due(Timestamp(1_300_000_000)), due + late);
-        assert_eq!(played.due_by(now), Timestamp(1_300_000_000));
-        assert!(played.at(now) >= before && played.at(now) == played.at(now + late / 2));
-        assert_eq!(played.at(now + late * 2), Timestamp(1_700_000_000));
     }
 
     #[test]

@@ -39,17 +39,6 @@ impl Lineage {
         }
     }
 
-    /// How many rows went in after the last one that came out: held back, or left out by intent.
-    pub(crate) fn unanswered(&self) -> u64 {
-        let last = self.last.iter().flatten().max();
-        let after = |&(first, end): &Run| match last {
-            Some(&last) if last >= end => 0,
-            Some(&last) => end - last.max(first.saturating_sub(1)),
-            None => end - first + 1,
-        };
-        self.given.iter().flatten().map(after).fold(0, u64::saturating_add)
-    }
-
     /// Rows come out.
     ///
     /// # Errors
@@ -124,20 +113,6 @@ mod tests {
         fresh.give(0, &rows(&[5, 6, 7, 10, 12]));
         assert!(fresh.check(0, &rows(&[6, 8])).unwrap_err().message.contains("seq 8"));
         assert!(fresh.check(0, &rows(&[7, 6])).is_err());
-    }
-
-    #[test]
-    fn rows_that_have_not_come_out_are_known() {
-        let mut lineage = Lineage::new(1, 2);
-        lineage.give(0, &rows(&[0, 1, 2]));
-        assert_eq!(lineage.unanswered(), 3);
-        lineage.check(1, &rows(&[1])).unwrap();
-        lineage.give(0, &rows(&[7, 8]));
-        assert_eq!(lineage.unanswered(), 3);
-        lineage.check(0, &rows(&[7])).unwrap();
-        assert_eq!(lineage.unanswered(), 1);
-        lineage.check(0, &rows(&[8])).unwrap();
-        assert_eq!(lineage.unanswered(), 0);
     }
 
     #[test]

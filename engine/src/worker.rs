@@ -191,23 +191,13 @@ fn deliver(slots: &mut [Slot], base: usize, slot: usize, input: usize, batch: Ba
             let handed_on = router.handed_on.map_or(0, |(_, rows)| rows);
             stats.failed.add(frames.saturating_sub(handed_on));
             if error.kind == tapedeck_sdk::ErrorKind::Plugin {
-                end_by(error, stats, lineage, frames.saturating_sub(handed_on));
+                stats.fail(error);
                 discard(stats, transform.take());
             } else {
                 stats.trouble(error);
             }
         }
     }
-}
-
-/// A transform ends by an error. What it held back is lost with it, and nobody knows how much of that it would have left out by intent.
-fn end_by(error: Error, stats: &StageStats, lineage: &Lineage, counted: u64) {
-    let held = lineage.unanswered().saturating_sub(counted);
-    if held > 0 {
-        stats
-            .remark(format!("up to {held} frames that it held back when it ended are lost, and in no count"));
-    }
-    stats.fail(error);
 }
 
 impl Worker {
@@ -301,7 +291,7 @@ impl Worker {
             let mut router = Router::new(routes, rest, index + 1, lineage, &stats.id);
             let called = guarded(&stats.id, "flush", || running.flush(now, &mut router));
             if let Err(error) = router.broken.take().map_or(called, Err) {
-                end_by(error, stats, lineage, 0);
+                stats.fail(error);
                 discard(stats, transform.take());
             }
         }
@@ -317,7 +307,7 @@ impl Worker {
             let finished = guarded(&stats.id, "finish", || running.finish(&mut router));
             match router.broken.take().map_or(finished, Err) {
                 Ok(report) => report.into_iter().for_each(|text| stats.remark(text)),
-                Err(error) => end_by(error, stats, lineage, 0),
+                Err(error) => stats.fail(error),
             }
         }
     }

@@ -1,9 +1,8 @@
 //! A thread that reads a reel ahead of its player, within a limit in bytes. Knows nothing of when frames are due.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
@@ -28,8 +27,6 @@ const PASS_GAP_NS: i64 = 50_000_000;
 #[derive(Default)]
 struct Shared {
     bytes: AtomicU64,
-    /// Whether the thread waits for room.
-    waits: AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
@@ -37,7 +34,6 @@ struct Shared {
 pub(super) struct Ahead {
     receiver: Receiver<(usize, Batch)>,
     shared: Arc<Shared>,
-    reader: Thread,
 }
 
 impl Ahead {
@@ -58,18 +54,15 @@ impl Ahead {
         let passes = Passes::new(reel.streams());
         let mut reader = Reader { reel, passes, sender, bytes_max, shared: shared.clone() };
         // It ends by itself when nobody receives any more.
-        let thread = threads::start(&format!("{id} ahead"), move || reader.run(window, again))?;
-        Ok(Self { receiver, shared, reader: thread.thread().clone() })
+        drop(threads::start(&format!("{id} ahead"), move || reader.run(window, again))?);
+        Ok(Self { receiver, shared })
     }
 
     /// The next batch and its stream; `None` at the end. `Err(None)`: not yet.
     pub(super) fn next(&self, patience: Duration) -> Result<Option<(usize, Batch)>, Option<Error>> {
         match self.receiver.recv_timeout(patience) {
             Ok((stream, batch)) => {
-                self.shared.bytes.fetch_sub(batch.byte_len() as u64, Ordering::SeqCst);
-                if self.shared.waits.swap(false, Ordering::SeqCst) {
-                    self.reader.unpark();
-                }
+                self.shared.bytes.fetch_sub(batch.byte_len() as u64, Ordering::Relaxed);
                 Ok(Some((stream, batch)))
             }
             Err(RecvTimeoutError::Timeout) => Err(None),
@@ -126,18 +119,13 @@ impl Reader {
     fn send(&self, stream: usize, batch: Batch) -> bool {
         let bytes = batch.byte_len() as u64;
         // A batch that is larger than the limit goes alone.
-        let full = || {
-            self.shared.bytes.load(Ordering::SeqCst) > self.bytes_max.saturating_sub(bytes)
-                && !self.sender.is_empty()
-        };
-        while full() {
+        while self.shared.bytes.load(Ordering::Relaxed) > self.bytes_max.saturating_sub(bytes)
+            && !self.sender.is_empty()
+        {
             if Arc::strong_count(&self.shared) == 1 {
                 return false;
             }
-            self.shared.waits.store(true, Ordering::SeqCst);
-            if full() {
-                std::thread::park_timeout(RECHECK);
-            }
+            std::thread::park_timeout(RECHECK);
         }
         self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut item = (stream, batch);

@@ -142,7 +142,7 @@ impl ReplaySource {
         Next::Batch { output: stream, batch: given }
     }
 
-    fn give_due(&mut self, stream: usize, batch: Batch, row: usize) -> Next {
+    fn give_due(&mut self, stream: usize, batch: Batch, mut row: usize) -> Next {
         if !self.wait_until(batch.timestamps()[row]) {
             self.current = Some((stream, batch, row));
             return Next::Idle;
@@ -150,15 +150,16 @@ impl ReplaySource {
         let now = self.time.running();
         let lateness = now.since(self.played.due(Timestamp(batch.timestamps()[row])));
         match self.behind {
-            Behind::Slip if lateness > SLIP_MIN => self.played.slip(now, lateness),
+            Behind::Slip if lateness > SLIP_MIN => self.played.slip(lateness),
             Behind::Drop if lateness > self.late_max => {
-                let row = self.drop_late(now, &batch, row);
-                // The row after those that are left out may not be due yet.
-                return if row == batch.rows() { Next::Idle } else { self.give_due(stream, batch, row) };
+                row = self.drop_late(now, &batch, row);
+                if row == batch.rows() {
+                    return Next::Idle;
+                }
             }
             _ => {}
         }
-        let horizon = self.played.due_by(self.time.running() + TOGETHER);
+        let horizon = self.played.at(self.time.running() + TOGETHER);
         let due = batch.timestamps()[row..].iter().take_while(|&&time| time <= horizon.0).count();
         self.give(stream, batch, row, due.max(1))
     }

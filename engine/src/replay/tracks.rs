@@ -1,6 +1,5 @@
 //! What there is to read at a path: a file, a session's folder with its recordings, or a folder that is a format.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,33 +157,21 @@ fn session(registry: &Registry, folder: &Path) -> Result<Vec<Track>, Error> {
         let files = manifest.artifacts.iter().filter(|file| {
             file.sink == sink.id && file.role == ArtifactRole::Recording && folder.join(&file.path).exists()
         });
-        sinks.push((format, sink, files.collect::<Vec<_>>()));
+        sinks.push((format, sink, files.map(|file| folder.join(&file.path)).collect::<Vec<_>>()));
     }
     // The first that keeps types, else the first: the order of the pipeline is the user's.
     sinks.sort_by_key(|(format, ..)| !format.keeps_types());
-    let mut read: HashSet<String> = HashSet::new();
+    let mut read: Vec<&str> = Vec::new();
     let mut tracks = Vec::new();
     for (format, sink, files) in &sinks {
-        let mut of_sink = HashSet::new();
-        for file in files {
-            // What the sink calls the stream of a file that is of one input.
-            let only = if let [input] = sink.inputs.as_slice() {
-                Some(input)
-            } else {
-                file.input.and_then(|input| sink.inputs.get(input))
-            };
-            if only.is_some_and(|input| read.contains(&input.stream)) {
-                continue;
-            }
-            for track in Track::open(format, &folder.join(&file.path))? {
-                let stream = only.map_or_else(|| track.schema().name(), |input| &input.stream);
-                if !read.contains(stream) {
-                    of_sink.insert(stream.to_owned());
-                    tracks.push(track);
-                }
-            }
+        let streams: Vec<&str> = sink.inputs.iter().map(|input| input.stream.as_str()).collect();
+        if files.is_empty() || streams.iter().all(|stream| read.contains(stream)) {
+            continue;
         }
-        read.extend(of_sink);
+        for file in files {
+            tracks.extend(Track::open(format, file)?);
+        }
+        read.extend(streams);
     }
     if sinks.is_empty() {
         return Err(Error::data(format!("the session has no file that can be read: {}", folder.display())));

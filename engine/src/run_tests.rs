@@ -132,6 +132,54 @@ impl OpenTransform for Pass {
     }
 }
 
+/// Holds five batches back; "flush" and "finish" fail where they are called.
+struct Hold {
+    held: std::collections::VecDeque<Batch>,
+    pass: Pass,
+}
+
+impl Hold {
+    fn fails_in(&self, call: &str) -> Result<(), Error> {
+        if self.pass.options.how == call { Err(Error::environment("as told")) } else { Ok(()) }
+    }
+}
+
+impl Transform for Hold {
+    fn streams(&mut self, inputs: &[Arc<StreamSchema>]) -> Result<Vec<Arc<StreamSchema>>, Error> {
+        self.pass.streams(inputs)
+    }
+
+    fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
+        if self.held.len() == 5
+            && let Some(oldest) = self.held.pop_front()
+        {
+            self.pass.process(input, oldest, out)?;
+        }
+        self.held.push_back(batch);
+        Ok(())
+    }
+
+    fn flush(&mut self, _now: Timestamp, _out: &mut dyn Outputs) -> Result<(), Error> {
+        if self.held.len() == 5 { self.fails_in("flush") } else { Ok(()) }
+    }
+
+    fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        self.fails_in("finish")?;
+        self.held.into_iter().try_for_each(|batch| self.pass.process(0, batch, out))?;
+        Ok(None)
+    }
+}
+
+impl OpenTransform for Hold {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::transform("hold", "Holds frames back")
+    }
+    fn open(options: ToyOptions, context: Context) -> Result<Self, Error> {
+        Ok(Self { held: std::collections::VecDeque::new(), pass: Pass::open(options, context)? })
+    }
+}
+
 /// What every sink of this process has taken, by session folder and sink id.
 static TAKEN: Mutex<Vec<(std::path::PathBuf, Vec<u64>)>> = Mutex::new(Vec::new());
 
@@ -212,13 +260,18 @@ impl OpenSink for Liar {
     }
 }
 
-pub(crate) fn registry() -> Registry {
-    Registry::new([
+pub(crate) fn factories() -> Vec<Factory> {
+    vec![
         Factory::source::<Counter>(),
         Factory::transform::<Pass>(),
+        Factory::transform::<Hold>(),
         Factory::sink::<Collect>(),
         Factory::sink::<Liar>(),
-    ])
+    ]
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::new(factories())
 }
 
 /// The exit code that a program would give.
@@ -248,7 +301,7 @@ fn run(text: &str) -> (Report, tempfile::TempDir) {
 }
 
 /// What a sink took.
-fn taken(folder: &Path, sink: &str) -> Vec<u64> {
+pub(crate) fn taken(folder: &Path, sink: &str) -> Vec<u64> {
     let path = folder.join("s").join(format!("{sink}.txt"));
     TAKEN
         .lock()
@@ -350,6 +403,27 @@ fn a_transform_that_fails_once_loses_that_batch_and_one_that_panics_all_after_it
     assert_eq!(taken(folder.path(), "x"), (0..40).collect::<Vec<_>>());
     assert_eq!((report.loss.failed, code(&report)), (60, 1));
     assert_balanced(folder.path());
+}
+
+#[test]
+fn what_a_transform_holds_back_when_it_ends_by_an_error_is_counted_as_failed() {
+    // Transforms are flushed after three quarters of a second.
+    let cases = [
+        ("panic", "after = 40", "", Some(40)),
+        ("finish", "", "", Some(95)),
+        ("flush", "", "rate = 100", None),
+    ];
+    for (how, after, rate, written) in cases {
+        let (report, folder) = run(&format!(
+            "[sources.a]\nplugin = \"counter\"\nframes = 100\n{rate}\n\
+             [transforms.t]\nplugin = \"hold\"\ninputs = [\"a\"]\nhow = \"{how}\"\n{after}\n\
+             [sinks.x]\nplugin = \"collect\"\ninputs = [\"t\"]\n"
+        ));
+        let taken = taken(folder.path(), "x").len() as u64;
+        assert!(written.is_none_or(|written| written == taken), "{how}: {taken}");
+        assert!(taken < 100 && report.loss.failed + taken == report.streams[0].frames, "{how}: {report:?}");
+        assert_balanced(folder.path());
+    }
 }
 
 #[test]

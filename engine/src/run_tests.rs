@@ -8,7 +8,7 @@ use tapedeck_sdk::prelude::*;
 
 use crate::pipeline::{Variables, parse};
 use crate::report::{Outcome, Report};
-use crate::session::{LEDGER, Manifest, Status};
+use crate::session::{LEDGER, MANIFEST, Manifest, Status};
 use crate::{OpenError, Registry, RunOptions, begin};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -260,6 +260,34 @@ impl OpenSink for Liar {
     }
 }
 
+/// Sits where the manifest is to be.
+struct Squatter;
+
+impl Sink for Squatter {
+    fn write(&mut self, _input: usize, _batch: Batch) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+}
+
+impl OpenSink for Squatter {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::sink("squatter", "Takes the manifest's place").takes(&[Kind::Attributes])
+    }
+    fn open(_options: ToyOptions, _inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
+        std::fs::create_dir(context.session.folder.join(MANIFEST)).unwrap();
+        Ok(Self)
+    }
+}
+
 pub(crate) fn factories() -> Vec<Factory> {
     vec![
         Factory::source::<Counter>(),
@@ -267,6 +295,7 @@ pub(crate) fn factories() -> Vec<Factory> {
         Factory::transform::<Hold>(),
         Factory::sink::<Collect>(),
         Factory::sink::<Liar>(),
+        Factory::sink::<Squatter>(),
     ]
 }
 
@@ -487,6 +516,35 @@ fn a_session_that_cannot_begin_touches_nothing() {
     );
     let Err(OpenError::Pipeline(diagnostics)) = stream else { panic!("{stream:?}") };
     assert!(diagnostics.to_string().contains("no stream of \"a\" is called \"a.video\""), "{diagnostics}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_session_that_gets_no_thread_ends_those_it_has_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[sources.a]\nplugin = \"counter\"\n[sources.b]\nplugin = \"counter\"\n\
+        [sinks.x]\nplugin = \"collect\"\ninputs = [\"a\", \"b\"]\n";
+    // The sink and one of the sources have theirs.
+    for threads in [0, 1, 2] {
+        crate::threads::refusals::after(threads);
+        let refused = try_run(folder.path(), text);
+        crate::threads::refusals::after(usize::MAX);
+        let Err(OpenError::Failed(error)) = refused else { panic!("{refused:?}") };
+        assert!(error.message.starts_with("can't start a thread"), "{error}");
+        let path = folder.path().join("s").join("x.txt");
+        let ended = TAKEN.lock().unwrap().iter().filter(|(other, _)| *other == path).count();
+        assert_eq!(ended, threads, "each time the sink had a thread, it has come to its end");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_session_whose_manifest_cannot_be_written_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[sources.a]\nplugin = \"counter\"\n[sinks.x]\nplugin = \"squatter\"\ninputs = [\"a\"]\n";
+    let refused = try_run(folder.path(), text);
+    let Err(OpenError::Failed(error)) = refused else { panic!("{refused:?}") };
+    assert!(error.message.contains("write the session's manifest"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

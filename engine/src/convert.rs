@@ -44,7 +44,7 @@ pub struct Conversion {
     pub left_out: u64,
     /// How many the sink could not take.
     pub refused: u64,
-    /// What the sink told.
+    /// What the reel and the sink told.
     pub warnings: Vec<String>,
     /// Why recordings could not be read to their end. What comes before is in the files.
     pub damage: Vec<Error>,
@@ -109,7 +109,7 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
             partial: made.partial,
             left_out: made.left_out,
             refused: made.refused,
-            warnings: made.warnings,
+            warnings: reel.remarks().iter().cloned().chain(made.warnings).collect(),
             damage: reel.damage().to_vec(),
         })
     });

@@ -66,10 +66,11 @@ impl Account {
     /// The account of a session that came to its end, by its own last words.
     pub(crate) fn of_manifest(manifest: &Manifest) -> Self {
         let line = |stream: &crate::session::ManifestStream| LedgerLine {
-            next_seq: total([stream.frames, stream.loss.late, stream.skipped]),
+            next_seq: total([stream.frames, stream.loss.late, stream.skipped, stream.loss.dropped]),
             late: stream.loss.late,
             partial: stream.loss.partial,
-            skipped: stream.skipped,
+            // As in the ledger: what a replay has dropped has a number and is no frame.
+            skipped: total([stream.skipped, stream.loss.dropped]),
         };
         Self { streams: Some(manifest.streams.iter().map(line).collect()), counts: None }
     }
@@ -204,7 +205,8 @@ impl Account {
             return;
         };
         for (stream, line) in manifest.streams.iter_mut().zip(lines) {
-            (stream.frames, stream.skipped) = (line.given(), line.skipped);
+            stream.frames = line.given();
+            stream.skipped = line.skipped.saturating_sub(stream.loss.dropped);
             stream.loss = Loss { late: line.late, partial: line.partial, ..stream.loss };
         }
         let inputs = || manifest.sinks.iter().flat_map(|sink| &sink.inputs);

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
+use crate::placing::move_new;
 use crate::recorded;
 use crate::registry::Registry;
 use crate::replay::{Reel, Window};
-use crate::rewriting::{self, Rewriting, Rewritten};
+use crate::rewriting::{Rewriting, Rewritten};
 
 /// What is to be converted.
 #[derive(Debug, Clone, Default)]
@@ -69,8 +70,7 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
     let to = wish.to.as_path();
     let factory = sink_of(registry, to)?;
     if to.symlink_metadata().is_ok() {
-        return Err(Error::environment(format!("the file is already there: {}", to.display()))
-            .with_hint("give another name, or remove the file"));
+        return Err(already_there(to));
     }
     let (Some(name), Some(stem)) = (to.file_name(), to.file_stem()) else {
         return Err(Error::environment(format!("\"{}\" is no file name", to.display())));
@@ -149,16 +149,27 @@ fn refuse_kinds(factory: &Factory, inputs: &[Arc<StreamSchema>]) -> Result<(), E
 fn place(made: &[PathBuf], folder: &Path, above: &Path) -> Result<Vec<PathBuf>, Error> {
     let places: Vec<PathBuf> = made.iter().map(|name| above.join(name)).collect();
     if let Some(taken) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
-        return Err(Error::environment(format!("the file is already there: {}", taken.display()))
-            .with_hint("give another name, or remove the file"));
+        return Err(already_there(taken));
     }
-    for (name, place) in made.iter().zip(&places) {
-        if let Some(parent) = place.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| Error::io("make a folder", parent, &error))?;
+    for (count, (name, place)) in made.iter().zip(&places).enumerate() {
+        let made_folder = place.parent().map_or(Ok(()), std::fs::create_dir_all);
+        if let Err(error) = made_folder.and_then(|()| move_new(&folder.join(name), place)) {
+            // All or nothing: those that are in their places go back to the others.
+            for (name, place) in made.iter().zip(&places).take(count) {
+                drop(move_new(place, &folder.join(name)));
+            }
+            return Err(match error.kind() {
+                std::io::ErrorKind::AlreadyExists => already_there(place),
+                _ => Error::io("put a file in its place", place, &error),
+            });
         }
-        rewriting::put(&folder.join(name), place)?;
     }
     Ok(places)
+}
+
+fn already_there(path: &Path) -> Error {
+    Error::environment(format!("the file is already there: {}", path.display()))
+        .with_hint("give another name, or remove the file")
 }
 
 /// The sink that writes files with the extension of `to`.

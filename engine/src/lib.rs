@@ -23,6 +23,7 @@ mod lineage;
 mod opening;
 pub mod pacing;
 pub mod pipeline;
+pub mod placing;
 pub mod playback;
 mod reading;
 mod recorded;

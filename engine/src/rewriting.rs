@@ -125,7 +125,7 @@ pub(crate) fn replay(
     Ok(())
 }
 
-/// Moves a file that is whole to its place.
+/// Moves a file that is whole to its place, in which there may be one that is not.
 pub(crate) fn put(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(|error| Error::io("put a file in its place", to, &error))
 }

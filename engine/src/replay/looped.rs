@@ -98,7 +98,7 @@ impl Passes {
     /// The pass has ended: the next one begins a mean interval after its last frame.
     fn end(&mut self) {
         for (offset, seq) in self.seq_offset.iter_mut().zip(&mut self.seq) {
-            let span = seq.take().map_or(0, |(first, last)| (last - first).saturating_add(1));
+            let span = seq.take().map_or(0, |(first, last)| last.saturating_sub(first).saturating_add(1));
             *offset = offset.saturating_add(span);
         }
         let (first, last) = self.times.take().unwrap_or((0, 0));

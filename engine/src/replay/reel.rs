@@ -172,7 +172,7 @@ impl Reel {
                 (one, part) => one.or(part),
             };
             Some(Extent {
-                frames: one.frames + part.frames,
+                frames: one.frames.saturating_add(part.frames),
                 seq: one.seq.or(part.seq),
                 timestamps: both(one.timestamps, part.timestamps),
             })

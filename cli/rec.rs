@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tapedeck_engine::diagnostic::Diagnostics;
 use tapedeck_engine::pipeline::{Variables, parse};
-use tapedeck_engine::placing::{put_new, taken};
+use tapedeck_engine::placing::move_new;
 use tapedeck_engine::report::Report;
 use tapedeck_engine::session::{Status, look};
 use tapedeck_engine::{OpenError, RunOptions, Session};
 use tapedeck_sdk::Error;
 
 use crate::arguments::RecArguments;
-use crate::output::{print_error, print_error_text, print_warning};
+use crate::output::{print_error, print_error_text, print_warning, word};
 use crate::{builtins, command, exit, report, run};
 
 /// What a command that is recorded finds in its environment; the terminal source sets it.
@@ -83,20 +83,28 @@ pub(crate) fn bring_to_place(folder: &Path) -> Result<Option<PathBuf>, Error> {
     if !file.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return Ok(None);
     }
-    if target.symlink_metadata().is_ok() {
-        let message =
-            format!("can't bring the recording to its place, a file is there: {}", target.display());
-        return Err(Error::environment(message).with_hint(format!("it stays as {}", file.display())));
-    }
-    put_new(&file, &target)?;
+    put(&file, &target)?;
     drop(std::fs::remove_dir_all(folder));
     Ok(Some(target))
+}
+
+/// Replaces nothing, also not what was made while it was recorded.
+fn put(file: &Path, target: &Path) -> Result<(), Error> {
+    move_new(file, target).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            let message =
+                format!("can't bring the recording to its place, a file is there: {}", target.display());
+            Error::environment(message).with_hint(format!("it stays as {}", file.display()))
+        }
+        _ => Error::io("put the recording in its place", target, &error),
+    })
 }
 
 /// Refuses a name that is taken: by a file, by a recording that runs, or by one that was interrupted.
 fn refuse_taken(path: &Path, place: &Place) -> Result<(), Error> {
     if path.symlink_metadata().is_ok() {
-        return Err(taken(path));
+        return Err(Error::environment(format!("the file is already there: {}", path.display()))
+            .with_hint("give another name, or remove the file"));
     }
     if place.folder.symlink_metadata().is_err() {
         return Ok(());
@@ -134,18 +142,16 @@ fn record(arguments: &RecArguments) -> Result<u8, Refusal> {
         let message = format!("the recording has loss: {} dropped, {} failed", lost.dropped, lost.failed);
         print_warning(&message, None);
         if !place.file().exists() {
-            print_error_text(&format!("  hint: what there is is in {}\n", place.folder.display()));
+            print_error_text(&format!("  hint: what there is is in {}\n", word(place.folder.display())));
             return Ok(exit::FAILED);
         }
     }
     let status = exit_status(&place.file());
-    put_new(&place.file(), path).map_err(|error| {
-        error.with_hint(format!("the recording is {}: give it another name", place.file().display()))
-    })?;
+    put(&place.file(), path)?;
     // Only the manifest is left in it.
     drop(std::fs::remove_dir_all(&place.folder));
     if !arguments.quiet {
-        print_error_text(&format!("recorded {}\n", path.display()));
+        print_error_text(&format!("recorded {}\n", word(path.display())));
     }
     Ok(status)
 }
@@ -161,7 +167,8 @@ fn open(arguments: &RecArguments, place: &Place) -> Result<Session, Refusal> {
     let options =
         RunOptions { folder: Some(place.folder.clone()), unmeasured: true, ..RunOptions::default() };
     if !arguments.quiet {
-        print_error_text(&format!("recording into {}; {}\n", arguments.path.display(), keys(arguments)));
+        let path = word(arguments.path.display());
+        print_error_text(&format!("recording into {path}; {}\n", keys(arguments)));
     }
     run::open(pipeline, &registry, &options).map_err(|error| match error {
         OpenError::Pipeline(diagnostics) => {
@@ -259,4 +266,21 @@ fn exit_status(recording: &Path) -> u8 {
     let facts = std::fs::read(recording.with_extension("json")).unwrap_or_default();
     let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap_or_default();
     facts["exit_status"].as_u64().and_then(|status| u8::try_from(status).ok()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_made_while_it_was_recorded_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, target] = ["made.cast", "demo.cast"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "recorded").unwrap();
+        std::fs::write(&target, "precious").unwrap();
+        let error = put(&file, &target).unwrap_err();
+        assert!(error.message.contains("a file is there") && error.hint.unwrap().contains("made.cast"));
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "recorded");
+    }
 }

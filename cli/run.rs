@@ -124,16 +124,21 @@ pub(crate) fn open(
     });
     let session = begin(pipeline, registry, options)?;
     begun.has(&session);
-    tapedeck_dynamic::exit_is_unexpected(format!(
-        "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {}\n",
-        session.folder().display()
-    ));
+    tapedeck_dynamic::exit_is_unexpected(unexpected_exit(session.folder()));
     if let Err(error) = started {
         output::print_error_text(&format!(
             "warning: Ctrl-C will end this program without finishing the files: {error}\n"
         ));
     }
     Ok(session)
+}
+
+/// What is told when a plugin ends the process: written as it is, by no code of ours.
+fn unexpected_exit(folder: &Path) -> String {
+    let folder = output::word(folder.display());
+    format!(
+        "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {folder}\n"
+    )
 }
 
 /// A session that begins, and whether it is to end already.
@@ -251,4 +256,15 @@ pub(crate) fn graph(arguments: &GraphArguments, plugin_path: &[PathBuf]) -> u8 {
 pub(crate) fn stem(path: &Path) -> String {
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     if stem == "-" { "stdin".to_owned() } else { stem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_in_the_message_of_an_unexpected_exit_does_nothing_to_a_terminal() {
+        let text = unexpected_exit(Path::new("out/\x1b]0;title\x07\nerror: no"));
+        assert!(text.ends_with("hint: tapedeck recover out/\\u{1b}]0;title\\u{7}\\nerror: no\n"), "{text}");
+    }
 }

@@ -69,7 +69,7 @@ fn write(arguments: &NewArguments, registry: &Registry) -> Result<(), Refused> {
         }
         _ => Error::io("write the pipeline", path, &error),
     })?;
-    let path = path.display();
+    let path = crate::output::word(path.display());
     print(&format!(
         "wrote {path}\n  hint: fill it in, then `tapedeck check {path}` and `tapedeck run {path}`\n"
     ));

@@ -67,11 +67,7 @@ impl TableShow {
             Some(Moment::At(time)) => time.since(begin),
             None => Duration::ZERO,
         };
-        let last = last.map(|last| last.since(begin));
-        let end = match (last, window.duration) {
-            (Some(last), Some(duration)) => Some(last.min(from + duration)),
-            (last, duration) => last.or(duration.map(|duration| from + duration)),
-        };
+        let end = end(from, last.map(|last| last.since(begin)), window.duration);
         reel.show(window)?;
         let part = Part { from, end, marks: Vec::new() };
         Ok(Self { reel, begin, part, lines, batch: None, drawn: None })
@@ -133,6 +129,12 @@ impl TableShow {
         let paused = if standing.is_paused { ", paused" } else { "" };
         format!("{} / {end}, speed {speed}{paused}", position(standing.position))
     }
+}
+
+/// Where the part ends, if that is known.
+fn end(from: Duration, last: Option<Duration>, duration: Option<Duration>) -> Option<Duration> {
+    let wanted = duration.map(|duration| from.saturating_add(duration));
+    last.into_iter().chain(wanted).min()
 }
 
 impl Line {
@@ -224,5 +226,21 @@ impl Show for TableShow {
         }
         let leave = if self.drawn.is_some() { LEAVE_ALTERNATE } else { "" };
         format!("{leave}{PUT_BACK}{}\r\n", text.replace('\n', "\r\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_part_ends_with_the_window_or_with_the_last_frame_whatever_the_numbers_are() {
+        let [one, two, three] = [1, 2, 3].map(|seconds| Some(Duration::from_secs(seconds)));
+        assert_eq!(end(Duration::from_secs(1), three, one), two);
+        assert_eq!(end(Duration::from_secs(1), None, two), three);
+        assert_eq!(end(Duration::from_secs(1), two, None), two);
+        assert_eq!(end(Duration::MAX, two, one), two);
+        assert_eq!(end(Duration::MAX, None, one), Some(Duration::MAX));
+        assert_eq!(end(Duration::ZERO, None, None), None);
     }
 }

@@ -60,39 +60,42 @@ impl Tape {
             Idle::Whole => None,
             Idle::At(limit) => Some(limit),
         };
-        let mut rows = Rows::new(reel)?;
-        let mut names = BTreeSet::new();
-        // A damaged end is where the recording ends; it is told when it is reached.
-        while let Ok(Some((_, view, row))) = rows.next() {
-            let name = view.connection(row);
-            if !names.contains(name) {
-                names.insert(name.to_owned());
-            }
-        }
-        let names: Vec<String> = names.into_iter().collect();
         let mut tape = Self {
-            rows,
-            connection: choose(&names, wanted, path)?,
+            rows: Rows::new(reel)?,
+            connection: wanted.unwrap_or_default().to_owned(),
             idle_limit,
             place: IdleLimit::new(idle_limit),
             held: None,
             part: Part::default(),
             until: None,
         };
-        tape.look_through(window)?;
+        let names = tape.look_through(wanted.is_none(), window);
+        choose(&names, wanted, path)?;
         tape.rewind()?;
         Ok(tape)
     }
 
-    /// Finds the marks, the end, and where the window is.
-    fn look_through(&mut self, window: Window) -> Result<(), Error> {
-        self.rewind()?;
+    /// Finds the connections and, of the one that is played, the marks, the end, and where the window is. `any`: the first connection
+    /// is played. A damaged end is where the recording ends; it is told when it is reached.
+    fn look_through(&mut self, any: bool, window: Window) -> Vec<String> {
+        let Self { rows, connection, place, part, until, .. } = self;
+        let mut names = BTreeSet::new();
         let (mut start, mut end) = (None, None);
         let mut begin = None;
-        loop {
+        while let Ok(Some((time, view, row))) = rows.next() {
+            let name = view.connection(row);
+            if !names.contains(name) {
+                if any && names.is_empty() {
+                    name.clone_into(connection);
+                }
+                names.insert(name.to_owned());
+            }
+            if name != connection || until.is_some() {
+                continue;
+            }
             // Where a moment is depends on the pauses before it.
-            let before = self.place.clone();
-            let Ok(Some((time, event))) = self.read() else { break };
+            let before = place.clone();
+            let at = place.place(time);
             if begin.is_none() {
                 begin = Some(time);
                 start = window.start.map(|start| match start {
@@ -102,21 +105,21 @@ impl Tape {
                 end = window.duration.map(|duration| start.unwrap_or(time) + duration);
             }
             if let Some(start) = start.take_if(|start| *start <= time) {
-                self.part.from = before.clone().place(start);
+                part.from = before.clone().place(start);
             }
             if let Some(end) = end.take_if(|end| *end <= time) {
-                self.until = Some(before.clone().place(end));
-                break;
+                *until = Some(before.clone().place(end));
+                continue;
             }
-            self.part.end = Some(event.at);
-            if event.code == Some(Code::Mark) {
-                self.part.marks.push(event.at);
+            part.end = Some(at);
+            if Code::of(view.code(row)) == Some(Code::Mark) {
+                part.marks.push(at);
             }
         }
         if start.is_some() {
-            self.part.from = self.part.end.unwrap_or_default();
+            part.from = part.end.unwrap_or_default();
         }
-        Ok(())
+        names.into_iter().collect()
     }
 
     /// Goes to the beginning.
@@ -153,16 +156,16 @@ impl Tape {
     }
 }
 
-/// The connection to play.
-fn choose(names: &[String], wanted: Option<&str>, path: &Path) -> Result<String, Error> {
+/// Whether one connection is to be played.
+fn choose(names: &[String], wanted: Option<&str>, path: &Path) -> Result<(), Error> {
     let list = || format!("its connections are: {}", names.join(", "));
     match (wanted, names) {
-        (Some(wanted), _) if names.iter().any(|name| name == wanted) => Ok(wanted.to_owned()),
+        (None, [_]) => Ok(()),
+        (Some(wanted), _) if names.iter().any(|name| name == wanted) => Ok(()),
         (Some(wanted), _) => {
             let message = format!("there is no connection \"{wanted}\" in {}", path.display());
             Err(Error::environment(message).with_hint(list()))
         }
-        (None, [only]) => Ok(only.clone()),
         (None, []) => Err(Error::data(format!("nothing is recorded in it: {}", path.display()))
             .with_hint("tapedeck inspect shows what a file holds")),
         (None, _) => {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use avt::{ScreenKind, Terminal};
+use avt::parser::Function;
+use avt::{Parser, ScreenKind, Terminal};
 use tapedeck_kit::Utf8Joiner;
 use tapedeck_sdk::Error;
 use tapedeck_sdk::kinds::terminal::{Code, Size};
@@ -14,6 +15,9 @@ use super::tape::{Event, Tape};
 
 /// The most cells that a recording's terminal is followed with.
 const CELLS_MAX: u16 = 2000;
+
+/// Ends a sequence that was begun, and does nothing else (ECMA-48, CAN).
+const CANCEL: &str = "\x18";
 
 /// Everything to its first state, and the screen empty.
 const CLEAR: &str = "\x1b[?1049l\x1b[0m\x1b[?6l\x1b[r\x1b[H\x1b[2J";
@@ -97,23 +101,41 @@ impl Show for TerminalShow {
 /// What follows the recording's terminal, so that any moment of it can be shown.
 struct Followed {
     terminal: Terminal,
+    /// Sees what the terminal's own parser sees, a moment earlier.
+    parser: Parser,
+    columns: u16,
     joiner: Utf8Joiner,
 }
 
 impl Followed {
     fn new() -> Self {
         let terminal = Terminal::new(80, 24).expect("80x24 is a size");
-        Self { terminal, joiner: Utf8Joiner::default() }
+        Self { terminal, parser: Parser::new(), columns: 80, joiner: Utf8Joiner::default() }
     }
 
+    /// A character is repeated for the length of a line at most: a few bytes of a recording must not take seconds.
     fn show(&mut self, data: &[u8]) {
-        let terminal = &mut self.terminal;
-        self.joiner.push(data, |text| terminal.feed(text));
+        let Self { terminal, parser, columns, joiner } = self;
+        joiner.push(data, |text| {
+            let mut shown = 0;
+            for (at, character) in text.char_indices() {
+                if let Some(Function::Rep(times)) = parser.feed(character)
+                    && times > *columns
+                {
+                    terminal.feed(&text[shown..at]);
+                    terminal.feed(CANCEL);
+                    terminal.execute(Function::Rep(*columns));
+                    shown = at + character.len_utf8();
+                }
+            }
+            terminal.feed(&text[shown..]);
+        });
     }
 
     fn resize(&mut self, size: Size) {
-        let cells = |cells: u16| usize::from(cells.clamp(1, CELLS_MAX));
-        self.terminal.resize(cells(size.columns), cells(size.rows));
+        let cells = |cells: u16| cells.clamp(1, CELLS_MAX);
+        self.columns = cells(size.columns);
+        self.terminal.resize(usize::from(self.columns), usize::from(cells(size.rows)));
     }
 
     /// What makes any terminal show the same.
@@ -125,5 +147,26 @@ impl Followed {
     fn farewell(&self) -> String {
         let alternate = self.terminal.active_screen_kind() == ScreenKind::Alternate;
         format!("{}{PUT_BACK}\r\n", if alternate { LEAVE_ALTERNATE } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(parts: &[&str]) -> String {
+        let mut followed = Followed::new();
+        parts.iter().for_each(|part| followed.show(part.as_bytes()));
+        followed.dump()
+    }
+
+    #[test]
+    fn a_character_is_repeated_for_a_line_at_most() {
+        assert_eq!(shown(&["xA\x1b[3bB"]), shown(&["xAAAAB"]));
+        let line = format!("xA{}B", "A".repeat(80));
+        assert_eq!(shown(&["xA\x1b[65535bB"]), shown(&[&line]));
+        assert_eq!(shown(&["xA\x1b[6553", "5bB"]), shown(&[&line]), "also where it comes in parts");
+        assert_eq!(shown(&["x\x1b[31", "m"]), shown(&["x\x1b[31m"]));
+        assert_ne!(shown(&["x\x1b[31"]), shown(&["x"]), "what is not whole yet is not forgotten");
     }
 }

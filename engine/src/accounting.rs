@@ -9,7 +9,7 @@ use crate::closing::rate;
 use crate::inspect::StreamInspection;
 use crate::ledger::{Entries, LedgerLine};
 use crate::recover::RecoveredStream;
-use crate::session::{Manifest, ManifestInput, SourceCounts};
+use crate::session::{Manifest, ManifestInput};
 use crate::stats::count;
 
 /// What is known of the frames of a session.
@@ -58,7 +58,7 @@ impl Account {
             })
         };
         let sources = manifest.streams.iter().filter_map(|stream| stream.counts.as_ref());
-        let last = sources.flat_map(|counts| [counts.dropped, counts.failed]).max();
+        let last = sources.flat_map(|counts| [Some(counts.dropped), counts.failed]).flatten().max();
         let sources_known = last.is_none_or(|last| last < entries.counts.len());
         if entries.streams.len() != manifest.streams.len() || !inputs().all(known) || !sources_known {
             return Self::unknown();
@@ -69,10 +69,11 @@ impl Account {
     /// The account of a session that came to its end, by its own last words.
     pub(crate) fn of_manifest(manifest: &Manifest) -> Self {
         let line = |stream: &crate::session::ManifestStream| LedgerLine {
-            next_seq: total([stream.frames, stream.loss.late, stream.skipped]),
+            next_seq: total([stream.frames, stream.loss.late, stream.skipped, stream.loss.dropped]),
             late: stream.loss.late,
             partial: stream.loss.partial,
-            skipped: stream.skipped,
+            // As in the ledger: what a replay has dropped has a number and is no frame.
+            skipped: total([stream.skipped, stream.loss.dropped]),
         };
         Self { streams: Some(manifest.streams.iter().map(line).collect()), counts: None }
     }
@@ -207,17 +208,15 @@ impl Account {
             return;
         };
         for (stream, line) in manifest.streams.iter_mut().zip(lines) {
-            (stream.frames, stream.skipped) = (line.given(), line.skipped);
-            let lost = |place: fn(&SourceCounts) -> usize| match (&self.counts, &stream.counts) {
-                (Some(_), Some(counts)) => Some(self.sum(&[place(counts)])),
-                _ => None,
+            let sum = |place: Option<usize>| {
+                place.filter(|_| self.counts.is_some()).map(|place| self.sum(&[place]))
             };
-            stream.loss = Loss {
-                late: line.late,
-                partial: line.partial,
-                dropped: lost(|counts| counts.dropped).unwrap_or(stream.loss.dropped),
-                failed: lost(|counts| counts.failed).unwrap_or(stream.loss.failed),
-            };
+            let counts = stream.counts.as_ref();
+            let dropped = sum(counts.map(|counts| counts.dropped)).unwrap_or(stream.loss.dropped);
+            let failed = sum(counts.and_then(|counts| counts.failed)).unwrap_or(stream.loss.failed);
+            stream.frames = line.given();
+            stream.skipped = line.skipped.saturating_sub(dropped);
+            stream.loss = Loss { late: line.late, partial: line.partial, dropped, failed };
         }
         let inputs = || manifest.sinks.iter().flat_map(|sink| &sink.inputs);
         let places = |of: fn(&crate::session::LedgerCounts) -> &Vec<usize>| -> BTreeSet<usize> {

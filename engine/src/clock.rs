@@ -112,6 +112,11 @@ impl SessionTime {
         self.pauses.end(self.clock.now())
     }
 
+    /// A recorded frame that is given late is due now, and all after it as much later.
+    pub(crate) fn slip(&self, played: &PlayedTime, recorded: Timestamp) {
+        played.slip(recorded, || self.running());
+    }
+
     /// A recording is to be played from `begin` on. All recordings of a session are played by one clock: the earliest beginning counts.
     ///
     /// # Errors
@@ -190,12 +195,22 @@ pub(crate) struct PlayedTime {
     origin: AtomicI64,
     /// When it was shown on the steady clock; `NEVER` before it begins.
     since: AtomicI64,
+    /// No earlier time is shown: a slip does not turn the time back.
+    floor: AtomicI64,
+    /// Odd while the two numbers above are being changed: they belong together.
+    version: AtomicU64,
     speed: f64,
 }
 
 impl PlayedTime {
     fn new(begin: Timestamp, speed: f64) -> Self {
-        Self { origin: AtomicI64::new(begin.0), since: AtomicI64::new(NEVER), speed }
+        Self {
+            origin: AtomicI64::new(begin.0),
+            since: AtomicI64::new(NEVER),
+            floor: AtomicI64::new(i64::MIN),
+            version: AtomicU64::new(0),
+            speed,
+        }
     }
 
     /// How many times as fast as the wall; 0: as fast as possible.
@@ -208,11 +223,22 @@ impl PlayedTime {
         _ = self.since.compare_exchange(NEVER, now.0, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// The recorded time when the steady clock says `steady`.
+    /// The recorded time when the steady clock says `steady`. Never decreases while the steady clock does not.
     pub(crate) fn at(&self, steady: Timestamp) -> Timestamp {
-        let since = self.since.load(Ordering::Acquire);
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let (since, floor) = (self.since.load(Ordering::Acquire), self.floor.load(Ordering::Acquire));
+            if version.is_multiple_of(2) && self.version.load(Ordering::Acquire) == version {
+                return Timestamp(self.shown(since, steady).max(floor));
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// The recorded time that is shown at `steady` if the one at the origin was shown at `since`.
+    fn shown(&self, since: i64, steady: Timestamp) -> i64 {
         let played = if since == NEVER { 0 } else { scaled(steady.0 - since, self.speed) };
-        Timestamp(self.origin.load(Ordering::Relaxed).saturating_add(played))
+        self.origin.load(Ordering::Relaxed).saturating_add(played)
     }
 
     /// When a recorded time is due on the steady clock.
@@ -221,9 +247,26 @@ impl PlayedTime {
         Timestamp(self.since.load(Ordering::Acquire).saturating_add(scaled(ahead, 1.0 / self.speed)))
     }
 
-    /// Everything that is not due yet is due later by this.
-    pub(crate) fn slip(&self, late: Duration) {
-        self.since.fetch_add(i64::try_from(late.as_nanos()).unwrap_or(0), Ordering::AcqRel);
+    /// The last recorded time that is due at `steady`. After a slip it is earlier than the time that is shown.
+    pub(crate) fn due_by(&self, steady: Timestamp) -> Timestamp {
+        Timestamp(self.shown(self.since.load(Ordering::Acquire), steady))
+    }
+
+    /// A recorded time is due now, and everything after it as much later, unless it is due later already. The time that is shown stands
+    /// still until it was due again. `now` reads the steady clock.
+    fn slip(&self, recorded: Timestamp, now: impl Fn() -> Timestamp) {
+        // Whoever makes the version odd may change the two numbers that belong together.
+        let begin = |version: u64| version.is_multiple_of(2).then_some(version + 1);
+        while self.version.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_err() {
+            std::hint::spin_loop();
+        }
+        // Read after that: nobody was shown a later time.
+        let now = now();
+        let since = self.since.load(Ordering::Acquire);
+        self.floor.fetch_max(self.shown(since, now), Ordering::AcqRel);
+        let ahead = recorded.0.saturating_sub(self.origin.load(Ordering::Relaxed));
+        self.since.fetch_max(now.0.saturating_sub(scaled(ahead, 1.0 / self.speed)), Ordering::AcqRel);
+        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
     /// With speed 0: the recording has come to this time.
@@ -295,6 +338,48 @@ mod tests {
         }
         assert!(clock.now() >= clock.anchor());
     }
+
+    #[test]
+    fn a_replay_that_slips_shows_no_earlier_time_and_goes_on_when_it_is_due_again() {
+        let played = PlayedTime::new(Timestamp(1_000), 2.0);
+        played.begin(Timestamp(0));
+        assert_eq!(played.at(Timestamp(500)), Timestamp(2_000));
+        // What was due at 100 is given at 600 only.
+        played.slip(Timestamp(1_200), || Timestamp(600));
+        assert_eq!(played.due(Timestamp(1_200)), Timestamp(600));
+        assert_eq!(played.due_by(Timestamp(700)), Timestamp(1_400));
+        let shown = [600, 700, 1_100, 1_101, 1_200].map(|steady| played.at(Timestamp(steady)).0);
+        assert_eq!(shown, [2_200, 2_200, 2_200, 2_202, 2_400]);
+        // Another replay of the session was held up by the same.
+        played.slip(Timestamp(1_200), || Timestamp(600));
+        assert_eq!(played.due(Timestamp(1_200)), Timestamp(600), "a delay counts once");
+    }
+
+    #[test]
+    fn whoever_reads_the_time_while_it_slips_never_sees_it_go_back() {
+        let time = SessionTime::new(SessionClock::anchored_now());
+        let played = time.play(Timestamp(0), 1.0).unwrap();
+        played.begin(time.running());
+        let ends = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut times = Vec::new();
+                while !ends.load(Ordering::Relaxed) {
+                    let now = time.now();
+                    if times.last() != Some(&now) {
+                        times.push(now);
+                    }
+                }
+                times
+            });
+            for step in 1..2_000 {
+                time.slip(&played, Timestamp(step));
+            }
+            ends.store(true, Ordering::Relaxed);
+            assert!(reader.join().unwrap().is_sorted());
+        });
+    }
+
     #[test]
     fn a_recorded_frame_is_late_by_the_steady_clock_at_any_speed() {
         let time = SessionTime::new(SessionClock::anchored_now());

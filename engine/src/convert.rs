@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
-use crate::placing::{put_new, taken};
+use crate::placing::move_new;
 use crate::recorded;
 use crate::registry::Registry;
 use crate::replay::{Reel, Window};
@@ -46,7 +46,7 @@ pub struct Conversion {
     pub left_out: u64,
     /// How many the sink could not take.
     pub refused: u64,
-    /// What the sink told.
+    /// What the reel and the sink told.
     pub warnings: Vec<String>,
     /// Why recordings could not be read to their end. What comes before is in the files.
     pub damage: Vec<Error>,
@@ -71,8 +71,7 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
     let to = wish.to.as_path();
     let factory = sink_of(registry, to)?;
     if to.symlink_metadata().is_ok() {
-        return Err(Error::environment(format!("the file is already there: {}", to.display()))
-            .with_hint("give another name, or remove the file"));
+        return Err(already_there(to));
     }
     let (Some(name), Some(stem)) = (to.file_name(), to.file_stem()) else {
         return Err(Error::environment(format!("\"{}\" is no file name", to.display())));
@@ -111,7 +110,7 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
             partial: made.partial,
             left_out: made.left_out,
             refused: made.refused,
-            warnings: made.warnings,
+            warnings: reel.remarks().iter().cloned().chain(made.warnings).collect(),
             damage: reel.damage().to_vec(),
         })
     });
@@ -150,13 +149,28 @@ fn refuse_kinds(factory: &Factory, inputs: &[Arc<StreamSchema>]) -> Result<(), E
 /// Moves what was made beside each other; nothing is written over.
 fn place(made: &[(PathBuf, Artifact)], folder: &Path, above: &Path) -> Result<Vec<PathBuf>, Error> {
     let places: Vec<PathBuf> = made.iter().map(|(name, _)| above.join(name)).collect();
-    if let Some(there) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
-        return Err(taken(there));
+    if let Some(taken) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
+        return Err(already_there(taken));
     }
-    for ((name, _), place) in made.iter().zip(&places) {
-        put_new(&folder.join(name), place)?;
+    for (count, ((name, _), place)) in made.iter().zip(&places).enumerate() {
+        let made_folder = place.parent().map_or(Ok(()), std::fs::create_dir_all);
+        if let Err(error) = made_folder.and_then(|()| move_new(&folder.join(name), place)) {
+            // All or nothing: those that are in their places go back to the others.
+            for ((name, _), place) in made.iter().zip(&places).take(count) {
+                drop(move_new(place, &folder.join(name)));
+            }
+            return Err(match error.kind() {
+                std::io::ErrorKind::AlreadyExists => already_there(place),
+                _ => Error::io("put a file in its place", place, &error),
+            });
+        }
     }
     Ok(places)
+}
+
+fn already_there(path: &Path) -> Error {
+    Error::environment(format!("the file is already there: {}", path.display()))
+        .with_hint("give another name, or remove the file")
 }
 
 /// The sink that writes files with the extension of `to`.

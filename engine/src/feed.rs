@@ -35,19 +35,22 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Takes over the numbers of a recorded batch. Those between are skipped: the recording does not have them.
-    fn keep_numbers(&mut self, batch: &Batch) -> Result<(), Error> {
+    /// Takes over the numbers of a recorded batch. Those between are skipped, as the recording does not have them, but for those of
+    /// the frames that the replay has dropped: so many of the stream so far.
+    fn keep_numbers(&mut self, batch: &Batch, dropped: u64) -> Result<(), Error> {
         let seq = batch.seq();
         let (Some(&first), Some(&last)) = (seq.first(), seq.last()) else { return Ok(()) };
-        if first < self.next_seq || last == u64::MAX || !seq.is_sorted_by(|one, next| one < next) {
+        if first < self.next_seq || last == u64::MAX || !rises(seq) {
             let name = batch.schema().name();
             return Err(Error::data(format!("the numbers of stream \"{name}\" do not rise at seq {first}"))
                 .with_hint("play its files one by one, or write it anew with `tapedeck convert`"));
         }
-        let skipped = last + 1 - self.next_seq - batch.rows() as u64;
-        if skipped > 0 {
+        let gap = last + 1 - self.next_seq - batch.rows() as u64;
+        if gap > 0 {
+            let skipped = gap.saturating_sub(dropped - self.stats.dropped.swap(dropped, Ordering::Relaxed));
             let skipped = self.stats.skipped.fetch_add(skipped, Ordering::Relaxed) + skipped;
-            self.ledger.set_skipped(skipped);
+            // Numbers without a frame are one count there.
+            self.ledger.set_skipped(skipped + dropped);
         }
         self.next_seq = last + 1;
         self.ledger.set_next_seq(self.next_seq);
@@ -107,6 +110,9 @@ impl Feed {
         // It may still count what it could not give.
         discard(&stats, source);
         share_failed(&stats, &outlets);
+        for (output, outlet) in outlets.iter().enumerate() {
+            outlet.stats.dropped.store(stats.dropped_of(output), Ordering::Relaxed);
+        }
         times
     }
 
@@ -261,7 +267,7 @@ impl Feed {
             return false;
         };
         if self.recorded {
-            if let Err(error) = outlet.keep_numbers(&batch) {
+            if let Err(error) = outlet.keep_numbers(&batch, self.stats.dropped_of(output)) {
                 self.ended = true;
                 self.stats.failed.add(frames);
                 self.stats.fail(error);
@@ -308,11 +314,20 @@ impl Feed {
     }
 }
 
+/// Whether each number is greater than the one before.
+fn rises(seq: &[u64]) -> bool {
+    let (Some(&first), Some(&last)) = (seq.first(), seq.last()) else { return true };
+    // Nearly always they are consecutive, which needs no comparison of neighbours: a few instructions for many numbers.
+    let differs = |all: u64, (number, expected): (&u64, u64)| all | (number ^ expected);
+    let consecutive =
+        last.wrapping_sub(first) == seq.len() as u64 - 1 && seq.iter().zip(first..).fold(0, differs) == 0;
+    consecutive || seq.is_sorted_by(|one, next| one < next)
+}
+
 /// What the source itself could not give, or read only in part, is shown at its first stream.
 fn share_failed(stats: &StageStats, outlets: &[Outlet]) {
-    let (failed, partial, dropped) = (stats.failed.get(), stats.partial.get(), stats.dropped.get());
-    if let Some(outlet) = outlets.first().filter(|_| failed + partial + dropped > 0) {
-        outlet.stats.dropped.store(dropped, Ordering::Relaxed);
+    let (failed, partial) = (stats.failed.get(), stats.partial.get());
+    if let Some(outlet) = outlets.first().filter(|_| failed + partial > 0) {
         outlet.stats.failed.store(failed, Ordering::Relaxed);
         outlet.stats.partial.store(partial, Ordering::Relaxed);
         outlet.ledger.set_partial(partial);

@@ -1,11 +1,8 @@
 //! Which stages share a thread: a linear run of transforms is fused with the stage below it. A pure function of the edges.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use tapedeck_sdk::PluginKind;
 
-use crate::pipeline::{Pipeline, QueueConfig};
+use crate::pipeline::{self, Pipeline, QueueConfig};
 
 /// How many transforms are fused in a row at most: each calls the next one, and a thread's stack has an end.
 const FUSED_MAX: usize = 64;
@@ -58,20 +55,6 @@ fn is_source(pipeline: &Pipeline, node: usize) -> bool {
 
 /// The nodes in an order in which each stands after those it reads, and else in that of the file.
 pub(crate) fn topological(pipeline: &Pipeline) -> Vec<usize> {
-    let readers = readers(pipeline);
-    let mut waiting: Vec<usize> = pipeline.nodes.iter().map(|node| node.inputs.len()).collect();
-    let mut ready: BinaryHeap<Reverse<usize>> =
-        (0..waiting.len()).filter(|&node| waiting[node] == 0).map(Reverse).collect();
-    let mut order: Vec<usize> = Vec::with_capacity(waiting.len());
-    while let Some(Reverse(node)) = ready.pop() {
-        order.push(node);
-        for &(reader, _) in &readers[node] {
-            waiting[reader] -= 1;
-            if waiting[reader] == 0 {
-                ready.push(Reverse(reader));
-            }
-        }
-    }
-    assert_eq!(order.len(), waiting.len(), "the check has refused cycles");
-    order
+    let inputs: Vec<_> = pipeline.nodes.iter().map(|node| node.inputs.as_slice()).collect();
+    pipeline::topological(&inputs).expect("the check has refused circles")
 }

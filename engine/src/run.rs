@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::report::{Progress, Report};
 use crate::session::{EndedBy, Manifest};
 use crate::sink_stage::FinishedSink;
 use crate::watch::Watch;
+use crate::wiring::Wired;
 use crate::{recorded, threads, wiring};
 
 /// How often new files are looked for: a file that a kill finds unlisted is not recovered.
@@ -56,39 +57,38 @@ pub fn begin(
     options: &RunOptions,
 ) -> Result<Session, OpenError> {
     recorded::keep_in(&mut pipeline);
-    let mut opened = opening::open(&pipeline, registry, options)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let duration = options.duration.or(pipeline.session.duration);
-    let mut wired = wiring::wire(&pipeline, &mut opened, &stop)
-        .map_err(|error| failed(&opened, "make the ledger", &error))?;
-    let manifest = closing::first_manifest(&pipeline, &opened, &wired);
-    manifest.write(opened.folder().path()).map_err(OpenError::Failed)?;
+    let opened = opening::open(&pipeline, registry, options)?;
+    let folder = opened.folder().path().to_owned();
+    start(pipeline, opened, options).map_err(|error| {
+        // No thread of the session runs any more.
+        drop(std::fs::remove_dir_all(folder));
+        OpenError::Failed(error)
+    })
+}
 
-    let bell = Arc::new(Bell::default());
-    let [workers_ended, feeds_ended] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+/// Connects the stages and starts their threads.
+fn start(pipeline: Pipeline, mut opened: Opened, options: &RunOptions) -> Result<Session, Error> {
+    let path = opened.folder().path().to_owned();
+    let failed = |doing: &str, error: &io::Error| Error::io(doing, &path, error);
+    let handle = StopHandle { stop: Arc::default(), bell: Arc::default() };
+    let duration = options.duration.or(pipeline.session.duration);
+    let mut wired = wiring::wire(&pipeline, &mut opened, &handle.stop)
+        .map_err(|error| failed("make the ledger", &error))?;
+    let manifest = closing::first_manifest(&pipeline, &opened, &wired);
+    manifest.write(&path)?;
+
     let start = opened.clock.now();
     let end = duration.map(|duration| start + duration);
-    let mut workers = Vec::new();
-    for (node, worker) in std::mem::take(&mut wired.workers) {
-        let ring = RingOnDrop { bell: bell.clone(), ended: workers_ended.clone() };
-        let run = move || {
-            let _ring = ring;
-            worker.run()
-        };
-        let thread = threads::start(&pipeline.nodes[node].id, run);
-        workers.push((node, thread.map_err(|error| failed(&opened, "start a thread", &error))?));
+    let mut threads = Threads::default();
+    if let Err(error) = threads.start(&pipeline, &mut wired, &handle.bell, start, end) {
+        handle.stop();
+        // The edges of stages without a thread are closed.
+        drop(wired);
+        threads.join();
+        return Err(failed("start a thread", &error));
     }
-    let mut feeds = Vec::new();
-    for (node, feed) in std::mem::take(&mut wired.feeds) {
-        let ring = RingOnDrop { bell: bell.clone(), ended: feeds_ended.clone() };
-        let run = move || {
-            let _ring = ring;
-            feed.run(start, end)
-        };
-        let thread = threads::start(&pipeline.nodes[node].id, run);
-        feeds.push((node, thread.map_err(|error| failed(&opened, "start a thread", &error))?));
-    }
-    let watch = Watch::new(&pipeline, &opened, &wired.parts, start, end, StopHandle { stop, bell });
+    let watch = Watch::new(&pipeline, &opened, &wired.parts, start, end, handle);
+    let Threads { feeds, feeds_ended, workers, .. } = threads;
     Ok(Session {
         pipeline,
         opened,
@@ -102,8 +102,49 @@ pub fn begin(
     })
 }
 
-fn failed(opened: &Opened, doing: &str, error: &io::Error) -> OpenError {
-    OpenError::Failed(Error::io(doing, opened.folder().path(), error))
+/// The threads of a session. Each rings the bell when it ends.
+#[derive(Default)]
+struct Threads {
+    feeds: Vec<(usize, JoinHandle<FeedTimes>)>,
+    feeds_ended: Arc<AtomicUsize>,
+    workers: Vec<(usize, JoinHandle<Option<FinishedSink>>)>,
+    workers_ended: Arc<AtomicUsize>,
+}
+
+impl Threads {
+    /// Starts those that take frames before those that give them.
+    fn start(
+        &mut self,
+        pipeline: &Pipeline,
+        wired: &mut Wired,
+        bell: &Arc<Bell>,
+        start: Timestamp,
+        end: Option<Timestamp>,
+    ) -> io::Result<()> {
+        for (node, worker) in std::mem::take(&mut wired.workers) {
+            let ring = RingOnDrop { bell: bell.clone(), ended: self.workers_ended.clone() };
+            let run = move || {
+                let _ring = ring;
+                worker.run()
+            };
+            self.workers.push((node, threads::start(&pipeline.nodes[node].id, run)?));
+        }
+        for (node, feed) in std::mem::take(&mut wired.feeds) {
+            let ring = RingOnDrop { bell: bell.clone(), ended: self.feeds_ended.clone() };
+            let run = move || {
+                let _ring = ring;
+                feed.run(start, end)
+            };
+            self.feeds.push((node, threads::start(&pipeline.nodes[node].id, run)?));
+        }
+        Ok(())
+    }
+
+    /// Waits until all have ended; what they say is not wanted.
+    fn join(self) {
+        self.feeds.into_iter().for_each(|(_, feed)| drop(feed.join()));
+        self.workers.into_iter().for_each(|(_, worker)| drop(worker.join()));
+    }
 }
 
 impl Session {

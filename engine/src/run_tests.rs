@@ -8,7 +8,7 @@ use tapedeck_sdk::prelude::*;
 
 use crate::pipeline::{Variables, parse};
 use crate::report::{Outcome, Report};
-use crate::session::{LEDGER, Manifest, Status};
+use crate::session::{LEDGER, MANIFEST, Manifest, Status};
 use crate::{OpenError, Registry, RunOptions, begin};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -132,6 +132,54 @@ impl OpenTransform for Pass {
     }
 }
 
+/// Holds five batches back; "flush" and "finish" fail where they are called.
+struct Hold {
+    held: std::collections::VecDeque<Batch>,
+    pass: Pass,
+}
+
+impl Hold {
+    fn fails_in(&self, call: &str) -> Result<(), Error> {
+        if self.pass.options.how == call { Err(Error::environment("as told")) } else { Ok(()) }
+    }
+}
+
+impl Transform for Hold {
+    fn streams(&mut self, inputs: &[Arc<StreamSchema>]) -> Result<Vec<Arc<StreamSchema>>, Error> {
+        self.pass.streams(inputs)
+    }
+
+    fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
+        if self.held.len() == 5
+            && let Some(oldest) = self.held.pop_front()
+        {
+            self.pass.process(input, oldest, out)?;
+        }
+        self.held.push_back(batch);
+        Ok(())
+    }
+
+    fn flush(&mut self, _now: Timestamp, _out: &mut dyn Outputs) -> Result<(), Error> {
+        if self.held.len() == 5 { self.fails_in("flush") } else { Ok(()) }
+    }
+
+    fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        self.fails_in("finish")?;
+        self.held.into_iter().try_for_each(|batch| self.pass.process(0, batch, out))?;
+        Ok(None)
+    }
+}
+
+impl OpenTransform for Hold {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::transform("hold", "Holds frames back")
+    }
+    fn open(options: ToyOptions, context: Context) -> Result<Self, Error> {
+        Ok(Self { held: std::collections::VecDeque::new(), pass: Pass::open(options, context)? })
+    }
+}
+
 /// What every sink of this process has taken, by session folder and sink id.
 static TAKEN: Mutex<Vec<(std::path::PathBuf, Vec<u64>)>> = Mutex::new(Vec::new());
 
@@ -212,13 +260,47 @@ impl OpenSink for Liar {
     }
 }
 
-pub(crate) fn registry() -> Registry {
-    Registry::new([
+/// Sits where the manifest is to be.
+struct Squatter;
+
+impl Sink for Squatter {
+    fn write(&mut self, _input: usize, _batch: Batch) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+
+    fn flush(&mut self) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, Error> {
+        Ok(Written::ALL)
+    }
+}
+
+impl OpenSink for Squatter {
+    type Options = ToyOptions;
+    fn describe() -> Description {
+        Description::sink("squatter", "Takes the manifest's place").takes(&[Kind::Attributes])
+    }
+    fn open(_options: ToyOptions, _inputs: &[Arc<StreamSchema>], context: Context) -> Result<Self, Error> {
+        std::fs::create_dir(context.session.folder.join(MANIFEST)).unwrap();
+        Ok(Self)
+    }
+}
+
+pub(crate) fn factories() -> Vec<Factory> {
+    vec![
         Factory::source::<Counter>(),
         Factory::transform::<Pass>(),
+        Factory::transform::<Hold>(),
         Factory::sink::<Collect>(),
         Factory::sink::<Liar>(),
-    ])
+        Factory::sink::<Squatter>(),
+    ]
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::new(factories())
 }
 
 /// The exit code that a program would give.
@@ -248,7 +330,7 @@ fn run(text: &str) -> (Report, tempfile::TempDir) {
 }
 
 /// What a sink took.
-fn taken(folder: &Path, sink: &str) -> Vec<u64> {
+pub(crate) fn taken(folder: &Path, sink: &str) -> Vec<u64> {
     let path = folder.join("s").join(format!("{sink}.txt"));
     TAKEN
         .lock()
@@ -353,6 +435,27 @@ fn a_transform_that_fails_once_loses_that_batch_and_one_that_panics_all_after_it
 }
 
 #[test]
+fn what_a_transform_holds_back_when_it_ends_by_an_error_is_counted_as_failed() {
+    // Transforms are flushed after three quarters of a second.
+    let cases = [
+        ("panic", "after = 40", "", Some(40)),
+        ("finish", "", "", Some(95)),
+        ("flush", "", "rate = 100", None),
+    ];
+    for (how, after, rate, written) in cases {
+        let (report, folder) = run(&format!(
+            "[sources.a]\nplugin = \"counter\"\nframes = 100\n{rate}\n\
+             [transforms.t]\nplugin = \"hold\"\ninputs = [\"a\"]\nhow = \"{how}\"\n{after}\n\
+             [sinks.x]\nplugin = \"collect\"\ninputs = [\"t\"]\n"
+        ));
+        let taken = taken(folder.path(), "x").len() as u64;
+        assert!(written.is_none_or(|written| written == taken), "{how}: {taken}");
+        assert!(taken < 100 && report.loss.failed + taken == report.streams[0].frames, "{how}: {report:?}");
+        assert_balanced(folder.path());
+    }
+}
+
+#[test]
 fn a_source_that_fails_keeps_what_it_gave() {
     for how in ["error", "panic"] {
         let text = format!(
@@ -413,6 +516,35 @@ fn a_session_that_cannot_begin_touches_nothing() {
     );
     let Err(OpenError::Pipeline(diagnostics)) = stream else { panic!("{stream:?}") };
     assert!(diagnostics.to_string().contains("no stream of \"a\" is called \"a.video\""), "{diagnostics}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_session_that_gets_no_thread_ends_those_it_has_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[sources.a]\nplugin = \"counter\"\n[sources.b]\nplugin = \"counter\"\n\
+        [sinks.x]\nplugin = \"collect\"\ninputs = [\"a\", \"b\"]\n";
+    // The sink and one of the sources have theirs.
+    for threads in [0, 1, 2] {
+        crate::threads::refusals::after(threads);
+        let refused = try_run(folder.path(), text);
+        crate::threads::refusals::after(usize::MAX);
+        let Err(OpenError::Failed(error)) = refused else { panic!("{refused:?}") };
+        assert!(error.message.starts_with("can't start a thread"), "{error}");
+        let path = folder.path().join("s").join("x.txt");
+        let ended = TAKEN.lock().unwrap().iter().filter(|(other, _)| *other == path).count();
+        assert_eq!(ended, threads, "each time the sink had a thread, it has come to its end");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_session_whose_manifest_cannot_be_written_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[sources.a]\nplugin = \"counter\"\n[sinks.x]\nplugin = \"squatter\"\ninputs = [\"a\"]\n";
+    let refused = try_run(folder.path(), text);
+    let Err(OpenError::Failed(error)) = refused else { panic!("{refused:?}") };
+    assert!(error.message.contains("write the session's manifest"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

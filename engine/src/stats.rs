@@ -1,8 +1,7 @@
 //! The counters that a running session keeps: written by the stages' threads, read by the live line and the report.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -10,7 +9,7 @@ use tapedeck_sdk::panics::{caught, dropped};
 use tapedeck_sdk::{Error, Loss, StreamSchema};
 
 use crate::edge::EdgeCounters;
-use crate::ledger::LossCount;
+use crate::ledger::{Ledger, LossCount};
 use crate::remarks::Remarks;
 
 /// Durations up to a minute in ns with two significant digits: 20 kB.
@@ -43,9 +42,10 @@ pub(crate) struct StreamStats {
     pub(crate) absent: AtomicU64,
     /// Frames that the source could read only in part. All streams of a source share its count; it is shown at the first.
     pub(crate) partial: AtomicU64,
-    /// Numbers that a recorded stream does not have: those before its first one, and those in its gaps. No loss of this session.
+    /// Numbers that a recorded stream does not have: those before its first one, and those in its gaps. No loss of this session, and
+    /// nothing that its replay has dropped.
     pub(crate) skipped: AtomicU64,
-    /// Frames that a replay has left out because they were too late. As for `partial`.
+    /// Frames that a replay has left out because they were too late.
     pub(crate) dropped: AtomicU64,
     /// Frames that the source had and could not give. As for `partial`.
     pub(crate) failed: AtomicU64,
@@ -160,8 +160,8 @@ pub(crate) struct StageStats {
     pub(crate) id: String,
     /// Frames that this stage could not take.
     pub(crate) failed: LossCount,
-    /// Frames that a replay has left out because they were too late.
-    pub(crate) dropped: LossCount,
+    /// Frames that a replay has left out because they were too late, for each of its streams; none of any other stage.
+    dropped: OnceLock<Box<[LossCount]>>,
     /// Frames that it has handed on, or written, with a value missing.
     pub(crate) partial: LossCount,
     /// Ticks at which what the source samples was not there.
@@ -183,7 +183,7 @@ impl StageStats {
         Arc::new(Self {
             id: id.to_owned(),
             failed: LossCount::default(),
-            dropped: LossCount::default(),
+            dropped: OnceLock::new(),
             partial: LossCount::default(),
             absent: AtomicU64::new(0),
             error: Mutex::default(),
@@ -191,6 +191,34 @@ impl StageStats {
             remarks: Mutex::default(),
             all: all.clone(),
         })
+    }
+
+    /// The stage is a replay of so many streams.
+    pub(crate) fn replays(&self, streams: usize) {
+        self.dropped.get_or_init(|| (0..streams).map(|_| LossCount::default()).collect());
+    }
+
+    /// A replay has left out frames of a stream because they were too late.
+    pub(crate) fn drop_of(&self, stream: usize, frames: u64) {
+        if let Some(dropped) = self.dropped.get().and_then(|streams| streams.get(stream)) {
+            dropped.add(frames);
+        }
+    }
+
+    /// Keeps in the ledger how many frames of a stream a replay leaves out.
+    pub(crate) fn keep_dropped(&self, stream: usize, ledger: &Arc<Ledger>, count: usize) {
+        let dropped = self.dropped.get().and_then(|streams| streams.get(stream));
+        dropped.into_iter().for_each(|dropped| dropped.keep(ledger, count));
+    }
+
+    /// How many of a stream a replay has left out.
+    pub(crate) fn dropped_of(&self, stream: usize) -> u64 {
+        self.dropped.get().and_then(|streams| streams.get(stream)).map_or(0, LossCount::get)
+    }
+
+    /// How many of all streams.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.get().into_iter().flatten().map(LossCount::get).sum()
     }
 
     /// Remembers why the stage ended; the first reason is the one that counts.

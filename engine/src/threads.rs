@@ -11,6 +11,8 @@ pub fn start<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
+    #[cfg(test)]
+    refusals::pass()?;
     Builder::new().name(name.chars().take(15).collect()).spawn(run)
 }
 
@@ -28,5 +30,27 @@ pub(crate) fn raise_priority() -> std::io::Result<()> {
     match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// A system that has no more threads, for tests.
+#[cfg(test)]
+pub(crate) mod refusals {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// The calling thread can start so many more.
+    pub(crate) fn after(threads: usize) {
+        LEFT.set(threads);
+    }
+
+    pub(super) fn pass() -> io::Result<()> {
+        let left = LEFT.get();
+        LEFT.set(left.saturating_sub(1));
+        if left == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
 }

@@ -229,7 +229,7 @@ impl Watch {
         Loss {
             late: parts.streams.iter().map(|stream| stream.late.load(Ordering::Relaxed)).sum(),
             dropped: edges.iter().map(|edge| edge.dropped()).sum::<u64>()
-                + parts.stages.iter().map(|stage| stage.dropped.get()).sum::<u64>(),
+                + parts.stages.iter().map(|stage| stage.dropped()).sum::<u64>(),
             // What a sink has refused stands at its inputs.
             failed: parts.stages.iter().map(|stage| stage.failed.get()).sum::<u64>()
                 + inputs.map(|input| input.failed.get() + input.refused.get()).sum::<u64>(),

@@ -41,7 +41,7 @@ pub(crate) struct Wired {
 pub(crate) struct Counts {
     /// For each input of each sink, in the order of `sinks`.
     pub(crate) sinks: Vec<Vec<LedgerCounts>>,
-    /// For each source, by its first stream.
+    /// For each stream of the sources.
     pub(crate) sources: Vec<(usize, SourceCounts)>,
 }
 
@@ -195,7 +195,7 @@ impl Wiring {
             self.sinks.iter().map(|(_, sink)| sink.iter().map(&mut of_input).collect()).collect();
         let (first_stage, first_input) = (edges.len(), edges.len() + stages.len());
         let first_source = first_input + inputs;
-        let all = first_source + 2 * self.first_stream.len();
+        let all = first_source + 2 * self.streams.len();
         let ledger = Ledger::create(&opened.folder().path().join(LEDGER), self.streams.len(), all)?;
         for (input, counts) in self.sinks.iter().flat_map(|(_, sink)| sink).zip(sinks.iter_mut().flatten()) {
             counts.transforms.iter_mut().for_each(|count| *count += first_stage);
@@ -207,13 +207,15 @@ impl Wiring {
             own.for_each(|(lost, &count)| lost.keep(&ledger, count));
         }
         let mut sources = Vec::new();
-        for (source, (&node, &stream)) in self.first_stream.iter().enumerate() {
-            let dropped = first_source + 2 * source;
-            let counts = SourceCounts { dropped, failed: dropped + 1 };
+        for (&node, &first) in &self.first_stream {
             let stats = &opened.nodes[node].stats;
-            stats.dropped.keep(&ledger, counts.dropped);
-            stats.failed.keep(&ledger, counts.failed);
-            sources.push((stream, counts));
+            for (output, stream) in (first..first + opened.nodes[node].outputs.len()).enumerate() {
+                let dropped = first_source + 2 * stream;
+                let failed = (output == 0).then_some(dropped + 1);
+                stats.keep_dropped(output, &ledger, dropped);
+                failed.into_iter().for_each(|failed| stats.failed.keep(&ledger, failed));
+                sources.push((stream, SourceCounts { dropped, failed }));
+            }
         }
         Ok((ledger, Counts { sinks, sources }))
     }

@@ -89,7 +89,7 @@ struct Router<'a> {
     /// The place in the thread of `rest[0]`.
     base: usize,
     lineage: &'a mut Lineage,
-    id: &'a str,
+    stats: &'a StageStats,
     /// The first promise that the transform broke; nothing is handed on from then on.
     broken: Option<Error>,
     /// The first `seq` of the batch in hand.
@@ -104,9 +104,9 @@ impl<'a> Router<'a> {
         rest: &'a mut [Slot],
         base: usize,
         lineage: &'a mut Lineage,
-        id: &'a str,
+        stats: &'a StageStats,
     ) -> Self {
-        Self { routes, rest, base, lineage, id, broken: None, first_seq: 0, handed_on: None }
+        Self { routes, rest, base, lineage, stats, broken: None, first_seq: 0, handed_on: None }
     }
 
     fn count(&mut self, output: usize, batch: &Batch) {
@@ -124,16 +124,16 @@ impl Outputs for Router<'_> {
             return;
         }
         if !self.routes.get(output).is_some_and(|route| fits(&batch, &route.schema)) {
-            self.broken = Some(wrong_output(self.id, output));
+            self.broken = Some(wrong_output(&self.stats.id, output));
             return;
         }
-        match self.lineage.check(output, &batch) {
+        match self.lineage.check(output, &batch, self.stats.failed.get()) {
             Ok(()) => {
                 self.count(output, &batch);
                 send(&mut self.routes[output], batch, self.rest, self.base);
             }
             Err(error) => {
-                let message = format!("\"{}\" {}", self.id, error.message);
+                let message = format!("\"{}\" {}", self.stats.id, error.message);
                 self.broken = Some(Error { message, ..error });
             }
         }
@@ -184,13 +184,16 @@ fn deliver(slots: &mut [Slot], base: usize, slot: usize, input: usize, batch: Ba
                 return;
             };
             lineage.give(input, &batch);
-            let mut router = Router::new(routes, rest, slot + 1, lineage, &stats.id);
+            let mut router = Router::new(routes, rest, slot + 1, lineage, stats);
             router.first_seq = batch.seq().first().copied().unwrap_or(0);
             let processed = guarded(&stats.id, "process", || running.process(input, batch, &mut router));
             let Err(error) = router.broken.take().map_or(processed, Err) else { return };
             let handed_on = router.handed_on.map_or(0, |(_, rows)| rows);
-            stats.failed.add(frames.saturating_sub(handed_on));
-            if error.kind == tapedeck_sdk::ErrorKind::Plugin {
+            let in_hand = (input, router.first_seq);
+            let ends = error.kind == tapedeck_sdk::ErrorKind::Plugin;
+            let held = if ends { lineage.held(stats.failed.get(), Some(in_hand)) } else { 0 };
+            stats.failed.add(frames.saturating_sub(handed_on) + held);
+            if ends {
                 stats.fail(error);
                 discard(stats, transform.take());
             } else {
@@ -288,9 +291,10 @@ impl Worker {
             let (head, rest) = self.slots.split_at_mut(index + 1);
             let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
             let Some(running) = transform else { continue };
-            let mut router = Router::new(routes, rest, index + 1, lineage, &stats.id);
+            let mut router = Router::new(routes, rest, index + 1, lineage, stats);
             let called = guarded(&stats.id, "flush", || running.flush(now, &mut router));
             if let Err(error) = router.broken.take().map_or(called, Err) {
+                stats.failed.add(lineage.held(stats.failed.get(), None));
                 stats.fail(error);
                 discard(stats, transform.take());
             }
@@ -303,11 +307,14 @@ impl Worker {
             let (head, rest) = self.slots.split_at_mut(index + 1);
             let Slot::Transform { transform, routes, lineage, stats } = &mut head[index] else { continue };
             let Some(running) = transform.take() else { continue };
-            let mut router = Router::new(routes, rest, index + 1, lineage, &stats.id);
+            let mut router = Router::new(routes, rest, index + 1, lineage, stats);
             let finished = guarded(&stats.id, "finish", || running.finish(&mut router));
             match router.broken.take().map_or(finished, Err) {
                 Ok(report) => report.into_iter().for_each(|text| stats.remark(text)),
-                Err(error) => stats.fail(error),
+                Err(error) => {
+                    stats.failed.add(lineage.held(stats.failed.get(), None));
+                    stats.fail(error);
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use tapedeck_sdk::{Kind, PluginKind};
 
 use super::stages::{KINDS, Stage};
 use super::tree::Table;
-use super::{Input, Span};
+use super::{Input, Span, topological};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::session::RESERVED;
 use tapedeck_sdk::names::list;
@@ -72,32 +72,20 @@ fn check_rates(stages: &[Stage], diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Sources before what reads them, or the nodes of one circle, in the order in which frames would flow.
-///
-/// Kahn's algorithm. What is left lies on a circle or below one, so a walk upwards among what is left comes back to itself.
+/// Sources before what reads them, or the nodes of one circle, in the order in which frames would flow: what is left lies on a circle
+/// or below one, so a walk upwards among what is left comes back to itself.
 fn order(inputs: &[Vec<Input>]) -> Result<Vec<usize>, Vec<usize>> {
-    let mut waiting: Vec<usize> = inputs.iter().map(Vec::len).collect();
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); inputs.len()];
-    for (reader, inputs) in inputs.iter().enumerate() {
-        inputs.iter().for_each(|input| readers[input.from].push(reader));
-    }
-    let mut order: Vec<usize> = (0..inputs.len()).filter(|node| waiting[*node] == 0).collect();
-    let mut next = 0;
-    while let Some(&node) = order.get(next) {
-        next += 1;
-        for &reader in &readers[node] {
-            waiting[reader] -= 1;
-            if waiting[reader] == 0 {
-                order.push(reader);
-            }
-        }
-    }
-    let Some(start) = (0..inputs.len()).find(|node| waiting[*node] > 0) else { return Ok(order) };
+    let slices: Vec<_> = inputs.iter().map(Vec::as_slice).collect();
+    let is_left = match topological(&slices) {
+        Ok(order) => return Ok(order),
+        Err(is_left) => is_left,
+    };
+    let start = is_left.iter().position(|&left| left).expect("something is left");
     let mut walk = vec![start];
     let mut places = vec![None; inputs.len()];
     loop {
         let at = walk[walk.len() - 1];
-        let above = inputs[at].iter().map(|input| input.from).find(|from| waiting[*from] > 0);
+        let above = inputs[at].iter().map(|input| input.from).find(|from| is_left[*from]);
         let above = above.expect("what is left waits for something that is left");
         places[at] = Some(walk.len() - 1);
         if let Some(first) = places[above] {

@@ -6,6 +6,7 @@ mod hints;
 mod inputs;
 mod load;
 mod options_table;
+mod order;
 mod references;
 mod schema;
 mod session;
@@ -22,6 +23,7 @@ use tapedeck_sdk::{Factory, PluginKind};
 
 pub use load::{TEXT_BYTES_MAX, load, parse, read, read_from};
 pub use options_table::{OptionRow, option_rows};
+pub(crate) use order::topological;
 pub use references::Reference;
 pub(crate) use references::{with_values, without_values};
 pub use variables::Variables;

@@ -1,32 +1,34 @@
-//! A thread that reads a reel ahead of its player, within a limit in bytes. Knows nothing of when frames are due.
+//! A thread that reads a reel ahead of its player, within a limit in bytes: a slow disk delays no frame. Knows nothing of when frames are
+//! due.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
-use tapedeck_sdk::{Batch, BatchPool, Error, StreamSchema};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use tapedeck_sdk::{Batch, Error};
 
-use super::options::{Loop, Timing};
-use super::{Reel, Window};
+use super::looped::LoopedReel;
 use crate::threads;
 
-/// The most bytes that are read ahead of a schedule, which a slow disk must not delay.
-const TIMED_BYTES_MAX: u64 = 64 << 20;
-/// The most bytes that are read ahead where frames go as fast as possible: more would only be memory that is out of the caches.
-const UNTIMED_BYTES_MAX: u64 = 8 << 20;
+/// The most bytes that are read ahead.
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
+/// A reader that has come to the limit goes on when so many bytes are left: it is woken for many batches, not for each.
+const REFILL_BYTES: u64 = AHEAD_BYTES_MAX / 2;
 /// The most batches that are read ahead.
 const AHEAD_BATCHES_MAX: usize = 4096;
-/// How long the reader waits for room before it looks whether somebody still wants to have it.
-const RECHECK: Duration = Duration::from_millis(5);
-/// Between two passes of a recording that has one frame only, which has no interval.
-const PASS_GAP_NS: i64 = 50_000_000;
 
 /// What is shared with the thread.
 #[derive(Default)]
 struct Shared {
+    /// Of the batches that were read and not taken yet.
     bytes: AtomicU64,
+    /// Whether the reader waits for room.
+    waits: AtomicBool,
+    /// Whether nobody takes what is read any more.
+    closed: AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
@@ -34,35 +36,25 @@ struct Shared {
 pub(super) struct Ahead {
     receiver: Receiver<(usize, Batch)>,
     shared: Arc<Shared>,
+    reader: Thread,
 }
 
 impl Ahead {
-    /// Starts to read. The reel shows the window already.
-    pub(super) fn start(
-        reel: Reel,
-        window: Window,
-        again: Loop,
-        timing: Timing,
-        id: &str,
-    ) -> io::Result<Self> {
-        let bytes_max = match timing {
-            Timing::Recorded => TIMED_BYTES_MAX,
-            Timing::None => UNTIMED_BYTES_MAX,
-        };
+    /// Starts to read.
+    pub(super) fn start(reel: LoopedReel, id: &str) -> io::Result<Self> {
         let (sender, receiver) = bounded(AHEAD_BATCHES_MAX);
         let shared = Arc::new(Shared::default());
-        let passes = Passes::new(reel.streams());
-        let mut reader = Reader { reel, passes, sender, bytes_max, shared: shared.clone() };
+        let mut reader = Reader { reel, sender, shared: shared.clone() };
         // It ends by itself when nobody receives any more.
-        drop(threads::start(&format!("{id} ahead"), move || reader.run(window, again))?);
-        Ok(Self { receiver, shared })
+        let thread = threads::start(&format!("{id} ahead"), move || reader.run())?;
+        Ok(Self { receiver, shared, reader: thread.thread().clone() })
     }
 
     /// The next batch and its stream; `None` at the end. `Err(None)`: not yet.
     pub(super) fn next(&self, patience: Duration) -> Result<Option<(usize, Batch)>, Option<Error>> {
         match self.receiver.recv_timeout(patience) {
             Ok((stream, batch)) => {
-                self.shared.bytes.fetch_sub(batch.byte_len() as u64, Ordering::Relaxed);
+                self.took(batch.byte_len() as u64);
                 Ok(Some((stream, batch)))
             }
             Err(RecvTimeoutError::Timeout) => Err(None),
@@ -74,126 +66,110 @@ impl Ahead {
             }
         }
     }
+
+    fn took(&self, bytes: u64) {
+        let left = self.shared.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        if left <= REFILL_BYTES && self.shared.waits.swap(false, Ordering::SeqCst) {
+            self.reader.unpark();
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.reader.unpark();
+    }
 }
 
 struct Reader {
-    reel: Reel,
-    passes: Passes,
+    reel: LoopedReel,
     sender: Sender<(usize, Batch)>,
-    bytes_max: u64,
     shared: Arc<Shared>,
 }
 
 impl Reader {
-    fn run(&mut self, window: Window, again: Loop) {
-        if let Err(error) = self.play(window, again) {
+    fn run(&mut self) {
+        if let Err(error) = self.read_all() {
             *self.shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
 
-    fn play(&mut self, window: Window, again: Loop) -> Result<(), Error> {
-        let mut pass = 0;
-        while again.plays(pass) {
-            if pass > 0 {
-                self.reel.show(window)?;
-            }
-            let mut frames = 0;
-            while let Some((stream, batch)) = self.reel.read()? {
-                frames += batch.rows();
-                let batch = self.passes.place(stream, batch);
-                if !self.send(stream, batch) {
-                    return Ok(());
-                }
-            }
-            // What is empty would be read again and again.
-            if frames == 0 {
+    fn read_all(&mut self) -> Result<(), Error> {
+        while let Some((stream, batch)) = self.reel.read()? {
+            let bytes = batch.byte_len() as u64;
+            if !self.wait_for_room(bytes) {
                 return Ok(());
             }
-            self.passes.end();
-            pass += 1;
+            self.shared.bytes.fetch_add(bytes, Ordering::SeqCst);
+            if self.sender.send((stream, batch)).is_err() {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
     /// False when nobody wants to have it any more.
-    fn send(&self, stream: usize, batch: Batch) -> bool {
-        let bytes = batch.byte_len() as u64;
+    fn wait_for_room(&self, bytes: u64) -> bool {
         // A batch that is larger than the limit goes alone.
-        while self.shared.bytes.load(Ordering::Relaxed) > self.bytes_max.saturating_sub(bytes)
-            && !self.sender.is_empty()
-        {
-            if Arc::strong_count(&self.shared) == 1 {
+        let is_full = |waiting: u64| waiting > 0 && waiting.saturating_add(bytes) > AHEAD_BYTES_MAX;
+        while is_full(self.shared.bytes.load(Ordering::SeqCst)) {
+            self.shared.waits.store(true, Ordering::SeqCst);
+            if self.shared.closed.load(Ordering::SeqCst) {
                 return false;
             }
-            std::thread::park_timeout(RECHECK);
-        }
-        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let mut item = (stream, batch);
-        loop {
-            match self.sender.send_timeout(item, RECHECK) {
-                Ok(()) => return true,
-                Err(SendTimeoutError::Timeout(back)) => item = back,
-                Err(SendTimeoutError::Disconnected(_)) => return false,
+            // Whoever took something before `waits` was set has woken nobody.
+            if is_full(self.shared.bytes.load(Ordering::SeqCst)) {
+                std::thread::park();
             }
         }
+        true
     }
 }
 
-/// Numbers and times that go on rising from one pass to the next.
-struct Passes {
-    pools: Vec<BatchPool>,
-    /// Added to each stream's numbers, and to all times.
-    seq_offset: Vec<u64>,
-    time_offset: i64,
-    /// Of this pass: each stream's first and last number, frames, and the first and the last time of all.
-    seq: Vec<Option<(u64, u64)>>,
-    frames: i64,
-    times: Option<(i64, i64)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::options::Loop;
+    use super::super::tests::large;
+    use super::*;
+    use crate::replay::Window;
 
-impl Passes {
-    fn new(streams: &[Arc<StreamSchema>]) -> Self {
-        Self {
-            pools: streams.iter().map(|schema| BatchPool::new(schema.clone())).collect(),
-            seq_offset: vec![0; streams.len()],
-            time_offset: 0,
-            seq: vec![None; streams.len()],
-            frames: 0,
-            times: None,
-        }
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A reader of eight batches of 24 MB that has come to its limit.
+    fn full() -> Ahead {
+        let folder = tempfile::tempdir().unwrap();
+        let reel = LoopedReel::new(large(folder.path(), 8), Window::default(), Loop::default());
+        let ahead = Ahead::start(reel, "replay").unwrap();
+        wait_until("the reader waits", || ahead.shared.waits.load(Ordering::SeqCst));
+        assert!(ahead.shared.bytes.load(Ordering::SeqCst) <= AHEAD_BYTES_MAX);
+        ahead
     }
 
-    fn place(&mut self, stream: usize, batch: Batch) -> Batch {
-        if let (Some(&first), Some(&last)) = (batch.seq().first(), batch.seq().last()) {
-            self.seq[stream] = Some((self.seq[stream].map_or(first, |(first, _)| first), last));
+    fn wait_until(what: &str, holds: impl Fn() -> bool) {
+        for _ in 0..20_000 {
+            if holds() {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
         }
-        let times = batch.timestamps();
-        if let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) {
-            let (earliest, latest) = self.times.unwrap_or((first, last));
-            self.times = Some((earliest.min(first), latest.max(last)));
-        }
-        self.frames += i64::try_from(batch.rows()).unwrap_or(i64::MAX);
-        let (seq, time) = (self.seq_offset[stream], self.time_offset);
-        if seq == 0 && time == 0 {
-            return batch;
-        }
-        let mut builder = self.pools[stream].builder(batch.rows());
-        builder.append(&batch, 0..batch.rows());
-        builder.seq_mut().iter_mut().for_each(|number| *number = number.saturating_add(seq));
-        builder.timestamps_mut().iter_mut().for_each(|at| *at = at.saturating_add(time));
-        builder.finish()
+        panic!("{what}: not within 20 s");
     }
 
-    /// The pass has ended: the next one begins a mean interval after its last frame.
-    fn end(&mut self) {
-        for (offset, seq) in self.seq_offset.iter_mut().zip(&mut self.seq) {
-            let span = seq.take().map_or(0, |(first, last)| (last - first).saturating_add(1));
-            *offset = offset.saturating_add(span);
+    #[test]
+    fn a_reader_that_has_come_to_its_limit_goes_on_when_there_is_room() {
+        let ahead = full();
+        for _ in 0..8 {
+            assert!(matches!(ahead.next(PATIENCE), Ok(Some((0, _)))));
         }
-        let (first, last) = self.times.take().unwrap_or((0, 0));
-        let span = last.saturating_sub(first);
-        let interval = span / (std::mem::take(&mut self.frames) - 1).max(1);
-        let gap = if interval > 0 { interval } else { PASS_GAP_NS };
-        self.time_offset = self.time_offset.saturating_add(span).saturating_add(gap);
+        assert!(matches!(ahead.next(PATIENCE), Ok(None)));
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_room_ends_with_its_player() {
+        let ahead = full();
+        let shared = ahead.shared.clone();
+        drop(ahead);
+        wait_until("the reader ends", || Arc::strong_count(&shared) == 1);
     }
 }

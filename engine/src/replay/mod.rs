@@ -2,9 +2,12 @@
 //! read is found through the registry.
 
 mod ahead;
+mod looped;
 mod options;
 mod reel;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tracks;
 
 pub(crate) use options::{ReplayOptions, Timing};

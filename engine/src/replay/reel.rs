@@ -69,6 +69,7 @@ pub struct Reel {
     shift: i64,
     /// What was damaged so far, where damage ends only the file that has it.
     damage: Option<Vec<Error>>,
+    remarks: Vec<String>,
 }
 
 impl Reel {
@@ -86,10 +87,13 @@ impl Reel {
             begin: None,
             shift: 0,
             damage: None,
+            remarks: Vec::new(),
         };
         let mut known: Vec<String> = Vec::new();
         for path in paths {
-            for track in tracks(registry, path)? {
+            let found = tracks(registry, path)?;
+            reel.remarks.extend(found.remarks);
+            for track in found.tracks {
                 let name = track.schema().name().to_owned();
                 let is_wanted =
                     wanted.is_empty() || wanted.iter().any(|pattern| glob_matches(pattern, &name));
@@ -168,7 +172,7 @@ impl Reel {
                 (one, part) => one.or(part),
             };
             Some(Extent {
-                frames: one.frames + part.frames,
+                frames: one.frames.saturating_add(part.frames),
                 seq: one.seq.or(part.seq),
                 timestamps: both(one.timestamps, part.timestamps),
             })
@@ -226,6 +230,12 @@ impl Reel {
     #[must_use]
     pub fn damage(&self) -> &[Error] {
         self.damage.as_deref().unwrap_or_default()
+    }
+
+    /// What the user should know of what is read: where sinks have recorded one stream differently, which of them it is.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The time of a track's next row; `None` at its end.

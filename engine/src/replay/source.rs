@@ -9,6 +9,7 @@ use tapedeck_sdk::{
 };
 
 use super::ahead::Ahead;
+use super::looped::LoopedReel;
 use super::options::{Behind, ReplayOptions, Timing};
 use super::{Moment, Reel};
 use crate::clock::{PlayedTime, SessionTime};
@@ -40,11 +41,29 @@ pub(crate) fn factory() -> Factory {
         .expect("the opener is a source's")
 }
 
+/// Where the batches come from.
+enum Supply {
+    /// Another thread, so that reading delays no frame that is due.
+    Ahead(Ahead),
+    /// The source's own thread: where nothing is due, another one only moves the data between caches.
+    Here(Box<LoopedReel>),
+}
+
+impl Supply {
+    /// The next batch and its stream; `None` at the end. `Err(None)`: not yet.
+    fn next(&mut self) -> Result<Option<(usize, Batch)>, Option<Error>> {
+        match self {
+            Self::Ahead(ahead) => ahead.next(CALL_MAX),
+            Self::Here(reel) => reel.read().map_err(Some),
+        }
+    }
+}
+
 /// Recordings that are played.
 pub(crate) struct ReplaySource {
     streams: Vec<Arc<StreamSchema>>,
     pools: Vec<BatchPool>,
-    ahead: Ahead,
+    supply: Supply,
     /// The batch in hand, its stream, and its next row.
     current: Option<(usize, Batch, usize)>,
     time: SessionTime,
@@ -72,6 +91,7 @@ pub(crate) fn open(
     };
     let window = options.window()?;
     let mut reel = Reel::open(registry, options.path.as_slice(), &options.streams).map_err(blame)?;
+    reel.remarks().iter().for_each(|remark| stats.remark(remark.clone()));
     let begin = reel.begin()?.unwrap_or(Timestamp(0));
     reel.show(window)?;
     let begin = match window.start {
@@ -82,12 +102,19 @@ pub(crate) fn open(
     let speed = if options.timing == Timing::None { 0.0 } else { options.speed };
     let played = time.play(begin, speed)?;
     let streams = reel.streams().to_vec();
-    let ahead = Ahead::start(reel, window, options.r#loop, options.timing, id)
-        .map_err(|error| Error::environment(format!("can't start a thread: {error}")))?;
+    stats.replays(streams.len());
+    let reel = LoopedReel::new(reel, window, options.r#loop);
+    let supply = match options.timing {
+        Timing::None => Supply::Here(Box::new(reel)),
+        Timing::Recorded => Supply::Ahead(
+            Ahead::start(reel, id)
+                .map_err(|error| Error::environment(format!("can't start a thread: {error}")))?,
+        ),
+    };
     Ok(ReplaySource {
         pools: streams.iter().map(|schema| BatchPool::new(schema.clone())).collect(),
         streams,
-        ahead,
+        supply,
         current: None,
         time: time.clone(),
         played,
@@ -100,10 +127,10 @@ pub(crate) fn open(
 
 impl ReplaySource {
     /// Waits until a time of the recording; false when that takes longer than a call may.
-    fn wait_until(&self, recorded: i64) -> bool {
+    fn wait_until(&self, recorded: Timestamp) -> bool {
         let now = self.time.running();
         self.played.begin(now);
-        let due = self.played.due(Timestamp(recorded));
+        let due = self.played.due(recorded);
         if due > now + CALL_MAX {
             self.time.sleep_until(now + CALL_MAX);
             return false;
@@ -121,10 +148,10 @@ impl ReplaySource {
     }
 
     /// Leaves out rows of the batch in hand that are too late. Returns its next row, if there is one left.
-    fn drop_late(&mut self, now: Timestamp, batch: &Batch, row: usize) -> usize {
+    fn drop_late(&mut self, now: Timestamp, stream: usize, batch: &Batch, row: usize) -> usize {
         let late = |&time: &i64| now.since(self.played.due(Timestamp(time))) > self.late_max;
         let late = batch.timestamps()[row..].iter().take_while(|time| late(time)).count();
-        self.stats.dropped.add(late as u64);
+        self.stats.drop_of(stream, late as u64);
         row + late
     }
 
@@ -143,25 +170,30 @@ impl ReplaySource {
     }
 
     fn give_due(&mut self, stream: usize, batch: Batch, mut row: usize) -> Next {
-        if !self.wait_until(batch.timestamps()[row]) {
-            self.current = Some((stream, batch, row));
-            return Next::Idle;
-        }
-        let now = self.time.running();
-        let lateness = now.since(self.played.due(Timestamp(batch.timestamps()[row])));
-        match self.behind {
-            Behind::Slip if lateness > SLIP_MIN => self.played.slip(lateness),
-            Behind::Drop if lateness > self.late_max => {
-                row = self.drop_late(now, &batch, row);
-                if row == batch.rows() {
-                    return Next::Idle;
-                }
+        loop {
+            let recorded = Timestamp(batch.timestamps()[row]);
+            if !self.wait_until(recorded) {
+                self.current = Some((stream, batch, row));
+                return Next::Idle;
             }
-            _ => {}
+            let now = self.time.running();
+            let lateness = now.since(self.played.due(recorded));
+            match self.behind {
+                Behind::Slip if lateness > SLIP_MIN => self.time.slip(&self.played, recorded),
+                Behind::Drop if lateness > self.late_max => {
+                    row = self.drop_late(now, stream, &batch, row);
+                    if row == batch.rows() {
+                        return Next::Idle;
+                    }
+                    // The next row may not be due yet.
+                    continue;
+                }
+                _ => {}
+            }
+            let horizon = self.played.due_by(self.time.running() + TOGETHER);
+            let due = batch.timestamps()[row..].iter().take_while(|&&time| time <= horizon.0).count();
+            return self.give(stream, batch, row, due.max(1));
         }
-        let horizon = self.played.at(self.time.running() + TOGETHER);
-        let due = batch.timestamps()[row..].iter().take_while(|&&time| time <= horizon.0).count();
-        self.give(stream, batch, row, due.max(1))
     }
 }
 
@@ -173,7 +205,7 @@ impl Source for ReplaySource {
     fn next(&mut self, _deadline: Timestamp) -> Result<Next, Error> {
         let (stream, batch, row) = match self.current.take() {
             Some(current) => current,
-            None => match self.ahead.next(CALL_MAX) {
+            None => match self.supply.next() {
                 Ok(Some((stream, batch))) => (stream, batch, 0),
                 Ok(None) => return Ok(Next::End),
                 Err(None) => return Ok(Next::Idle),

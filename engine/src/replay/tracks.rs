@@ -1,5 +1,7 @@
 //! What there is to read at a path: a file, a session's folder with its recordings, or a folder that is a format.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use tapedeck_sdk::{Batch, Error, Extent, Format, Recording, SessionInfo, StreamS
 use crate::formats::format_of;
 use crate::reading;
 use crate::registry::Registry;
-use crate::session::{ArtifactRole, MANIFEST, Manifest};
+use crate::session::{ArtifactRole, MANIFEST, Manifest, ManifestArtifact, ManifestInput, ManifestSink};
 
 /// One stream of one file, read by itself.
 pub(super) struct Track {
@@ -25,14 +27,18 @@ pub(super) struct Track {
 }
 
 impl Track {
-    /// Opens each of a file's streams.
-    fn open(format: &Arc<dyn Format>, path: &Path) -> Result<Vec<Self>, Error> {
+    /// Opens each of a file's streams that is wanted.
+    fn open(
+        format: &Arc<dyn Format>,
+        path: &Path,
+        is_wanted: impl Fn(&StreamSchema) -> bool,
+    ) -> Result<Vec<Self>, Error> {
         let open = || reading::open(format.as_ref(), path);
         let first = open()?;
         let schemas = first.streams().to_vec();
         let mut first = Some(first);
         let mut tracks = Vec::new();
-        for stream in 0..schemas.len() {
+        for stream in (0..schemas.len()).filter(|&stream| is_wanted(&schemas[stream])) {
             let mut recording = first.take().map_or_else(open, Ok)?;
             if schemas.len() > 1 {
                 let only = |index| if index == stream { Wanted::All } else { Wanted::Nothing };
@@ -96,6 +102,10 @@ impl Track {
     /// one. They are taken.
     pub(super) fn take(&mut self, end: i64, inclusive: bool) -> Option<(&Batch, std::ops::Range<usize>)> {
         let batch = self.batch.as_ref()?;
+        if end == i64::MAX && inclusive {
+            // No other track has anything left: no time matters any more.
+            return Some((batch, std::mem::replace(&mut self.row, batch.rows())..batch.rows()));
+        }
         let times = &batch.timestamps()[self.row..];
         let within = |time: i64| if inclusive { time <= end } else { time < end };
         let latest = |times: &[i64]| times.iter().copied().fold(self.reached, i64::max);
@@ -138,18 +148,61 @@ pub(crate) fn recorded_session(paths: &[PathBuf]) -> Option<SessionInfo> {
     })
 }
 
+/// What there is to read at a path.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) tracks: Vec<Track>,
+    /// Which of several recordings of a stream is read, where they differ.
+    pub(super) remarks: Vec<String>,
+}
+
 /// Every stream of what is at a path.
-pub(super) fn tracks(registry: &Registry, path: &Path) -> Result<Vec<Track>, Error> {
+pub(super) fn tracks(registry: &Registry, path: &Path) -> Result<Found, Error> {
     let is_session = path.file_name().is_some_and(|name| name == MANIFEST) || path.join(MANIFEST).exists();
     if !is_session {
-        return Track::open(&format_of(registry, path, None)?, path);
+        let tracks = Track::open(&format_of(registry, path, None)?, path, |_| true)?;
+        return Ok(Found { tracks, ..Found::default() });
     }
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
     session(registry, folder)
 }
 
-/// A session: each stream is read once, from the sink that keeps it most exactly.
-fn session(registry: &Registry, folder: &Path) -> Result<Vec<Track>, Error> {
+/// A sink of a session, with its recordings.
+struct Kept<'s> {
+    format: &'s Arc<dyn Format>,
+    sink: &'s ManifestSink,
+    files: Vec<&'s ManifestArtifact>,
+}
+
+/// What makes two inputs of sinks the same stream: its name there, and the source streams that it comes from.
+type Origin<'s> = (&'s str, &'s [usize]);
+
+fn origin(input: &ManifestInput) -> Origin<'_> {
+    (&input.stream, &input.origins)
+}
+
+impl<'s> Kept<'s> {
+    /// The inputs that a file is a recording of.
+    fn inputs_of(&self, file: &ManifestArtifact) -> &'s [ManifestInput] {
+        match file.input {
+            Some(input) => self.sink.inputs.get(input..=input).unwrap_or_default(),
+            None => &self.sink.inputs,
+        }
+    }
+
+    /// The input that a stream of a file is of.
+    fn input_of(&self, file: &ManifestArtifact, schema: &StreamSchema) -> Option<&'s ManifestInput> {
+        match self.inputs_of(file) {
+            [only] => Some(only),
+            // A file of several inputs names its streams as they were named.
+            inputs => inputs.iter().find(|input| input.stream == schema.name()),
+        }
+    }
+}
+
+/// A session: each stream is read once, from the sink that has most of its frames. Of those that have as many, the first that keeps
+/// types, else the first: the order of the pipeline is the user's.
+fn session(registry: &Registry, folder: &Path) -> Result<Found, Error> {
     let manifest = Manifest::read(folder)?;
     let mut sinks = Vec::new();
     for sink in &manifest.sinks {
@@ -157,24 +210,48 @@ fn session(registry: &Registry, folder: &Path) -> Result<Vec<Track>, Error> {
         let files = manifest.artifacts.iter().filter(|file| {
             file.sink == sink.id && file.role == ArtifactRole::Recording && folder.join(&file.path).exists()
         });
-        sinks.push((format, sink, files.map(|file| folder.join(&file.path)).collect::<Vec<_>>()));
-    }
-    // The first that keeps types, else the first: the order of the pipeline is the user's.
-    sinks.sort_by_key(|(format, ..)| !format.keeps_types());
-    let mut read: Vec<&str> = Vec::new();
-    let mut tracks = Vec::new();
-    for (format, sink, files) in &sinks {
-        let streams: Vec<&str> = sink.inputs.iter().map(|input| input.stream.as_str()).collect();
-        if files.is_empty() || streams.iter().all(|stream| read.contains(stream)) {
-            continue;
-        }
-        for file in files {
-            tracks.extend(Track::open(format, file)?);
-        }
-        read.extend(streams);
+        sinks.push(Kept { format, sink, files: files.collect() });
     }
     if sinks.is_empty() {
         return Err(Error::data(format!("the session has no file that can be read: {}", folder.display())));
     }
-    Ok(tracks)
+    sinks.sort_by_key(|kept| !kept.format.keeps_types());
+    let (chosen, remarks) = choose(&sinks);
+    let mut tracks = Vec::new();
+    for (index, kept) in sinks.iter().enumerate() {
+        let is_chosen = |input: &ManifestInput| chosen[&origin(input)] == index;
+        for file in kept.files.iter().filter(|file| kept.inputs_of(file).iter().any(is_chosen)) {
+            let is_wanted = |schema: &StreamSchema| kept.input_of(file, schema).is_none_or(is_chosen);
+            tracks.extend(Track::open(kept.format, &folder.join(&file.path), is_wanted)?);
+        }
+    }
+    Ok(Found { tracks, remarks })
+}
+
+/// Which sink each stream is read from, and a remark on each stream that another sink has less of.
+fn choose<'s>(sinks: &[Kept<'s>]) -> (BTreeMap<Origin<'s>, usize>, Vec<String>) {
+    let mut kept: BTreeMap<Origin<'s>, Vec<(u64, usize)>> = BTreeMap::new();
+    for (index, sink) in sinks.iter().enumerate() {
+        for input in sink.files.iter().flat_map(|file| sink.inputs_of(file)) {
+            let of_stream = kept.entry(origin(input)).or_default();
+            // A sink may have many files of one input.
+            if of_stream.last().is_none_or(|&(_, last)| last != index) {
+                of_stream.push((input.written, index));
+            }
+        }
+    }
+    let mut remarks = Vec::new();
+    let mut chosen = BTreeMap::new();
+    for (origin, of_stream) in kept {
+        let most = of_stream.iter().max_by_key(|(frames, index)| (*frames, Reverse(*index)));
+        let Some(&(frames, index)) = most else { continue };
+        if let Some(&(fewer, other)) = of_stream.iter().find(|(other, _)| *other != frames) {
+            remarks.push(format!(
+                "stream \"{}\" is read from sink \"{}\", which has {frames} frames: \"{}\" has {fewer}",
+                origin.0, sinks[index].sink.id, sinks[other].sink.id
+            ));
+        }
+        chosen.insert(origin, index);
+    }
+    (chosen, remarks)
 }

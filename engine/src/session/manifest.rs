@@ -142,7 +142,7 @@ pub struct ManifestStream {
     /// Whether `frames` and `loss` are not known: the session was killed and its ledger is gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unknown: bool,
-    /// Where the ledger has what its source lost, for `recover`. Of a source with several streams the first one has it.
+    /// Where the ledger has what its source lost, for `recover`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<SourceCounts>,
     /// Its columns.
@@ -204,8 +204,9 @@ pub struct LedgerCounts {
 pub struct SourceCounts {
     /// Frames that a replay left out because they were too late.
     pub dropped: usize,
-    /// Frames that the source had and could not give.
-    pub failed: usize,
+    /// Frames that the source had and could not give, at the first of its streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<usize>,
 }
 
 /// What a file is for.

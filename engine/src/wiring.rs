@@ -340,7 +340,8 @@ impl Wiring {
             .map(|(node, input, _, receiver)| Inlet { receiver, slot: self.slots[&node].1, input })
             .collect();
         let flush_interval = if opened.untimed { UNTIMED } else { pipeline.session.flush_interval };
-        (last, Worker { slots, inlets, marks, flush_interval, time: opened.time.clone() })
+        let (untimed, time) = (opened.untimed, opened.time.clone());
+        (last, Worker { slots, inlets, marks, flush_interval, untimed, time })
     }
 
     fn slot(&mut self, pipeline: &Pipeline, opened: &mut Opened, node: usize) -> Slot {

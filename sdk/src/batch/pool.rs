@@ -12,6 +12,10 @@ use crate::native::ForeignSlab;
 /// How many slabs wait for reuse at the most.
 const FREE_MAX: usize = 512;
 
+/// How many of them are used again first: where a stage below was slow for a moment, the slabs that it had do not go round for ever, each
+/// out of the caches when its turn comes.
+const WARM_MAX: usize = 2;
+
 /// The memory of a slab.
 pub(crate) enum Memory {
     /// Ours, 16-byte aligned: a `Vec` of `u128` gives the alignment without `unsafe`.
@@ -69,27 +73,33 @@ impl Memory {
 /// Slabs of one layout that wait for reuse.
 pub(super) struct Home {
     pub(super) layout: Layout,
+    /// What came back last.
+    warm: ArrayQueue<Memory>,
     free: ArrayQueue<Memory>,
 }
 
 impl Home {
     pub(super) fn new(layout: Layout) -> Self {
-        Self { layout, free: ArrayQueue::new(FREE_MAX) }
+        Self { layout, warm: ArrayQueue::new(WARM_MAX), free: ArrayQueue::new(FREE_MAX) }
     }
 
     /// Memory that is free, with whatever is in it, or none yet.
     pub(super) fn take_any(&self) -> Memory {
-        self.free.pop().unwrap_or_default()
+        self.pop().unwrap_or_default()
     }
 
     pub(super) fn give_back(&self, memory: Memory) {
         // A full queue means that there are more slabs than the stream needs: this one is freed.
-        drop(self.free.push(memory));
+        drop(self.warm.push(memory).or_else(|memory| self.free.push(memory)));
+    }
+
+    fn pop(&self) -> Option<Memory> {
+        self.warm.pop().or_else(|| self.free.pop())
     }
 
     /// Memory with the layout's directory in it; values are whatever they were.
     pub(super) fn take(&self) -> Memory {
-        let mut memory = self.free.pop().unwrap_or_else(|| Memory::with_capacity(self.layout.fixed_bytes));
+        let mut memory = self.pop().unwrap_or_else(|| Memory::with_capacity(self.layout.fixed_bytes));
         self.layout.write_directory(memory.bytes_mut());
         memory
     }

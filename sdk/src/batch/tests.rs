@@ -201,6 +201,19 @@ fn memory_is_used_again_and_old_values_do_not_shine_through() {
 }
 
 #[test]
+fn of_many_slabs_those_that_came_back_last_are_used_first() {
+    let mut pool = BatchPool::new(all_types(false));
+    let mut batch = || {
+        let mut builder = pool.builder(1);
+        builder.push_row(Timestamp(0));
+        builder.finish()
+    };
+    drop((0..8).map(|_| batch()).collect::<Vec<_>>());
+    let used: std::collections::BTreeSet<_> = (0..20).map(|_| batch().as_bytes().as_ptr()).collect();
+    assert!(used.len() <= 2, "{used:?}");
+}
+
+#[test]
 fn stamping_a_shared_batch_leaves_the_other_alone() {
     let schema = StreamSchema::builder("s", Kind::Attributes).field("a", DataType::Int64).build().unwrap();
     let mut pool = BatchPool::new(schema);

@@ -1,15 +1,15 @@
 //! Datasets that grow by rows.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
 use hdf5_sys::h5d::{
     H5D_FILL_TIME_NEVER, H5D_layout_t, H5Dcreate2, H5Dget_chunk_info_by_coord, H5Dget_create_plist,
-    H5Dget_space, H5Dget_type, H5Dread, H5Dset_extent, H5Dwrite, H5Dwrite_chunk,
+    H5Dget_space, H5Dget_type, H5Dopen2, H5Dread, H5Dset_extent, H5Dwrite, H5Dwrite_chunk,
 };
 use hdf5_sys::h5p::{
     H5P_CLS_DATASET_ACCESS, H5P_CLS_DATASET_CREATE, H5P_DEFAULT, H5Pall_filters_avail, H5Pcreate,
-    H5Pget_chunk, H5Pget_external_count, H5Pget_layout, H5Pset_chunk, H5Pset_chunk_cache, H5Pset_deflate,
-    H5Pset_fill_time, H5Pset_obj_track_times, H5Pset_shuffle,
+    H5Pget_chunk, H5Pget_external_count, H5Pget_layout, H5Pget_nfilters, H5Pset_chunk, H5Pset_chunk_cache,
+    H5Pset_deflate, H5Pset_fill_time, H5Pset_obj_track_times, H5Pset_shuffle,
 };
 use hdf5_sys::h5s::{
     H5S_ALL, H5S_SELECT_SET, H5S_UNLIMITED, H5Screate_simple, H5Sget_simple_extent_dims,
@@ -43,6 +43,15 @@ pub(crate) struct Dataset {
     dimensions: Vec<u64>,
 }
 
+/// Rows come and go in whole chunks, or nearly so: a cache of the library's own would only copy them once more. Filters need it.
+fn uncached() -> Result<Id, Failure> {
+    // SAFETY: the class is one of the library's own.
+    let access = Id::new(|| unsafe { H5Pcreate(*H5P_CLS_DATASET_ACCESS) })?;
+    // SAFETY: the property list is this function's own.
+    call(|| unsafe { H5Pset_chunk_cache(access.0, 1, 0, 0.0) })?;
+    Ok(access)
+}
+
 impl Dataset {
     /// Makes a dataset. `dimensions` are those of the whole; the first, rows, can grow when the storage is chunked.
     pub(crate) fn create(
@@ -62,11 +71,7 @@ impl Dataset {
         }
         // SAFETY: both arrays have `rank` numbers.
         let space = Id::new(|| unsafe { H5Screate_simple(rank, dimensions.as_ptr(), largest.as_ptr()) })?;
-        // The rows come in whole chunks: a cache of the library's own would only copy them once more. Filters need it.
-        // SAFETY: the property list is this function's own.
-        let access = Id::new(|| unsafe { H5Pcreate(*H5P_CLS_DATASET_ACCESS) })?;
-        // SAFETY: as above.
-        call(|| unsafe { H5Pset_chunk_cache(access.0, 1, 0, 0.0) })?;
+        let access = uncached()?;
         // SAFETY: the name ends in NUL, all identifiers are open.
         let id = Id::new(|| unsafe {
             H5Dcreate2(group.id.0, link.as_ptr(), data_type.0, space.0, H5P_DEFAULT, creation.0, access.0)
@@ -83,6 +88,21 @@ impl Dataset {
         // SAFETY: as above.
         let layout = call(|| unsafe { H5Pget_layout(creation.0) as i32 })?;
         Ok(external > 0 || layout == H5D_layout_t::H5D_VIRTUAL as i32)
+    }
+
+    /// Opens a dataset again so that its rows are read where they are wanted, if no filter keeps them from it.
+    pub(super) fn reopened(id: Id, group: &Id, link: &CStr) -> Result<Id, Failure> {
+        // SAFETY: the identifier is an open dataset's.
+        let creation = Id::new(|| unsafe { H5Dget_create_plist(id.0) })?;
+        // SAFETY: the property list is open.
+        if call(|| unsafe { H5Pget_nfilters(creation.0) })? > 0 {
+            return Ok(id);
+        }
+        // As long as it is open, it stays as it was opened.
+        drop(id);
+        let access = uncached()?;
+        // SAFETY: the name ends in NUL, the location and the property list are open.
+        Id::new(|| unsafe { H5Dopen2(group.0, link.as_ptr(), access.0) })
     }
 
     pub(super) fn opened(id: Id) -> Result<Self, Failure> {

@@ -180,7 +180,9 @@ impl Group {
         Ok(match kind {
             kind if kind == H5I_GROUP as i32 => Node::Group(Self { id }),
             kind if kind == H5I_DATASET as i32 && Dataset::is_elsewhere(&id)? => Node::Elsewhere,
-            kind if kind == H5I_DATASET as i32 => Node::Dataset(Dataset::opened(id)?),
+            kind if kind == H5I_DATASET as i32 => {
+                Node::Dataset(Dataset::opened(Dataset::reopened(id, &self.id, &link)?)?)
+            }
             _ => Node::Other,
         })
     }

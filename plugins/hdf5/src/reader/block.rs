@@ -40,15 +40,14 @@ impl Block<'_> {
     /// Fills `seq` and the times, of which there is always something.
     fn fill_lead(&self, builder: &mut BatchBuilder<'_>) {
         let [seq, times, ..] = self.others();
-        let words = |block: Option<&[u8]>| block.map_or(&[][..], |block| block.as_chunks::<8>().0).to_vec();
         for (row, slot) in (0..).zip(builder.seq_mut()) {
             *slot = self.first_row + row;
         }
         for (slot, word) in builder.seq_mut().iter_mut().zip(words(seq)) {
-            *slot = u64::from_le_bytes(word);
+            *slot = u64::from_le_bytes(*word);
         }
         for (slot, word) in builder.timestamps_mut().iter_mut().zip(words(times)) {
-            *slot = self.datasets.times.1.nanoseconds(word);
+            *slot = self.datasets.times.1.nanoseconds(*word);
         }
     }
 
@@ -187,6 +186,11 @@ impl Block<'_> {
         let end = || bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         &bytes[..known.unwrap_or_else(end).min(bytes.len())]
     }
+}
+
+/// The 64-bit numbers of a block; none if there is no block.
+fn words(block: Option<&[u8]>) -> &[[u8; 8]] {
+    block.map_or(&[], |block| block.as_chunks().0)
 }
 
 type RowWriter<'builder, 'pool> = tapedeck_sdk::RowWriter<'builder, 'pool>;

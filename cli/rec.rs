@@ -13,7 +13,7 @@ use tapedeck_engine::{OpenError, RunOptions, Session};
 use tapedeck_sdk::Error;
 
 use crate::arguments::RecArguments;
-use crate::output::{print_error, print_error_text, print_warning};
+use crate::output::{print_error, print_error_text, print_warning, word};
 use crate::{builtins, command, exit, report, run};
 
 /// What a command that is recorded finds in its environment; the terminal source sets it.
@@ -138,7 +138,7 @@ fn record(arguments: &RecArguments) -> Result<u8, Refusal> {
         let message = format!("the recording has loss: {} dropped, {} failed", lost.dropped, lost.failed);
         print_warning(&message, None);
         if !place.file().exists() {
-            print_error_text(&format!("  hint: what there is is in {}\n", place.folder.display()));
+            print_error_text(&format!("  hint: what there is is in {}\n", word(place.folder.display())));
             return Ok(exit::FAILED);
         }
     }
@@ -147,7 +147,7 @@ fn record(arguments: &RecArguments) -> Result<u8, Refusal> {
     // Only the manifest is left in it.
     drop(std::fs::remove_dir_all(&place.folder));
     if !arguments.quiet {
-        print_error_text(&format!("recorded {}\n", path.display()));
+        print_error_text(&format!("recorded {}\n", word(path.display())));
     }
     Ok(status)
 }
@@ -163,7 +163,8 @@ fn open(arguments: &RecArguments, place: &Place) -> Result<Session, Refusal> {
     let options =
         RunOptions { folder: Some(place.folder.clone()), unmeasured: true, ..RunOptions::default() };
     if !arguments.quiet {
-        print_error_text(&format!("recording into {}; {}\n", arguments.path.display(), keys(arguments)));
+        let path = word(arguments.path.display());
+        print_error_text(&format!("recording into {path}; {}\n", keys(arguments)));
     }
     run::open(pipeline, &registry, &options).map_err(|error| match error {
         OpenError::Pipeline(diagnostics) => {

@@ -126,7 +126,7 @@ pub(crate) fn open(
     begun.has(&session);
     tapedeck_dynamic::exit_is_unexpected(format!(
         "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {}\n",
-        session.folder().display()
+        output::word(session.folder().display())
     ));
     if let Err(error) = started {
         output::print_error_text(&format!(
@@ -203,7 +203,10 @@ pub(crate) fn variables(settings: &[String]) -> Result<Variables, u8> {
     let mut variables = environment();
     for setting in settings {
         variables = variables.with_setting(setting).map_err(|problem| {
-            output::print_error_text(&format!("error: --set {setting}: {problem}\n"));
+            output::print_error(
+                &tapedeck_sdk::Error::environment(format!("--set {setting}: {problem}")),
+                false,
+            );
             REFUSED
         })?;
     }
@@ -231,7 +234,7 @@ pub(crate) fn check(arguments: &CheckArguments, plugin_path: &[PathBuf]) -> u8 {
             output::print_diagnostics(&pipeline.warnings, false);
         }
         let name = name(&arguments.pipeline.path);
-        output::print(&format!("{name}: {} stages, no errors\n", pipeline.nodes.len()));
+        output::print(&format!("{}: {} stages, no errors\n", output::word(name), pipeline.nodes.len()));
     }
     if arguments.deny_warnings && !pipeline.warnings.is_empty() { REFUSED } else { 0 }
 }

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     survive_file_size_limit();
     // A plugin's panic is told in the report, with its place.
     tapedeck_sdk::panics::hide_caught();
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(error));
     let _ours = ExpectExit;
     let plugin_path = &arguments.plugin_path;
     let code = match arguments.command {
@@ -51,6 +51,12 @@ fn main() -> ExitCode {
         Command::Completions { shell } => completions(shell),
     };
     ExitCode::from(code)
+}
+
+/// Says what is wrong with the arguments. They are repeated in it, and may be others' text, such as the name of a file.
+fn refuse(error: clap::Error) -> ! {
+    let spelled = std::env::args_os().map(|argument| output::word(argument.display()));
+    Arguments::try_parse_from(spelled).err().unwrap_or(error).exit()
 }
 
 /// A limit on the size of files (`ulimit -f`) costs the sink that reaches it, like a full disk, and not the process.

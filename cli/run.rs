@@ -208,7 +208,10 @@ pub(crate) fn variables(settings: &[String]) -> Result<Variables, u8> {
     let mut variables = environment();
     for setting in settings {
         variables = variables.with_setting(setting).map_err(|problem| {
-            output::print_error_text(&format!("error: --set {setting}: {problem}\n"));
+            output::print_error(
+                &tapedeck_sdk::Error::environment(format!("--set {setting}: {problem}")),
+                false,
+            );
             REFUSED
         })?;
     }
@@ -236,7 +239,7 @@ pub(crate) fn check(arguments: &CheckArguments, plugin_path: &[PathBuf]) -> u8 {
             output::print_diagnostics(&pipeline.warnings, false);
         }
         let name = name(&arguments.pipeline.path);
-        output::print(&format!("{name}: {} stages, no errors\n", pipeline.nodes.len()));
+        output::print(&format!("{}: {} stages, no errors\n", output::word(name), pipeline.nodes.len()));
     }
     if arguments.deny_warnings && !pipeline.warnings.is_empty() { REFUSED } else { 0 }
 }

@@ -13,7 +13,7 @@ use tapedeck_sdk::names::did_you_mean;
 use tapedeck_sdk::{Error, Factory, PluginKind};
 
 use crate::arguments::NewArguments;
-use crate::output::{print, print_error};
+use crate::output::{print, print_error, word};
 use crate::{builtins, exit, run};
 
 /// The longest line of a comment.
@@ -69,7 +69,7 @@ fn write(arguments: &NewArguments, registry: &Registry) -> Result<(), Refused> {
         }
         _ => Error::io("write the pipeline", path, &error),
     })?;
-    let path = crate::output::word(path.display());
+    let path = word(path.display());
     print(&format!(
         "wrote {path}\n  hint: fill it in, then `tapedeck check {path}` and `tapedeck run {path}`\n"
     ));

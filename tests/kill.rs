@@ -284,8 +284,10 @@ fn a_value_of_the_environment_is_kept_by_name_and_looked_up_again() {
     let run = ["run", "pipeline.toml", "--directory", "out", "--session", "s", "--quiet"];
     let secret = |command: crate::util::Tapedeck| command.set("TAPEDECK_TEST_SECRET", "snappy");
     let mut child = secret(dir.tapedeck(&run)).spawn();
-    wait_until("the session runs", || dir.path("out/s/session.json").exists());
-    std::thread::park_timeout(std::time::Duration::from_millis(400));
+    wait_until("more than 20 frames are in the journal", || {
+        let mut files = std::fs::read_dir(dir.path("out/s/journal")).into_iter().flatten().flatten();
+        files.any(|file| file.metadata().is_ok_and(|found| found.len() > 20_000))
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     let text = std::fs::read_to_string(dir.path("out/s/session.json")).unwrap();

@@ -131,10 +131,6 @@ fn what_can_not_be_played_is_told() {
     dir.write("empty.cast", "");
     dir.write("false.cast", "hello\n");
     dir.write("rows.csv", "seq,timestamp,a\n0,1,2\n");
-    dir.write(
-        "two.jsonl",
-        "{\"seq\":0,\"timestamp\":1,\"connection\":\"alice\",\"code\":\"o\",\"data\":\"YQ==\"}\n",
-    );
     for (call, words) in [
         (&["play", "gone.cast"][..], "gone.cast"),
         (&["play", "empty.cast"], "nothing is recorded in it"),

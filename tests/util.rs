@@ -165,6 +165,13 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("waited 30 s in vain until {what}");
 }
 
+/// Waits until a child that was sent SIGSTOP stands still.
+pub(crate) fn wait_until_stopped(child: &std::process::Child) {
+    wait_until("the process stands still", || {
+        std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap().contains(") T ")
+    });
+}
+
 /// Runs one of the scripts in `tests/interop` with the pinned Python packages, and takes what it prints as JSON.
 pub(crate) fn python(script: &str, arguments: &[&Path]) -> Value {
     let default = root().join(".tools/venv/bin/python");

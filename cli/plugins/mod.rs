@@ -10,9 +10,9 @@ use tapedeck_sdk::names::did_you_mean;
 use tapedeck_sdk::{Descriptor, Error, Kind, PluginKind};
 
 use crate::arguments::{PluginsArguments, PluginsCommand};
-use crate::builtins;
 use crate::doors::{Door, Doors, probe_here};
 use crate::output::{message, print, print_error, print_error_text, print_json, table, word};
+use crate::{builtins, exit};
 
 /// `tapedeck plugins`.
 pub(crate) fn plugins(arguments: &PluginsArguments, plugin_path: &[PathBuf]) -> u8 {
@@ -91,8 +91,9 @@ fn inspect(plugin_path: &[PathBuf], name: &str, json: bool) -> u8 {
                 doors.found().iter().filter_map(|found| Some(found.outcome.as_ref().ok()?.name.clone()));
             let known: Vec<String> = built_in.chain(found).collect();
             let hint = did_you_mean(name, known.iter().map(String::as_str), "plugins");
-            print_error_text(&format!("error: there is no plugin called \"{name}\"\n  hint: {hint}\n"));
-            return 2;
+            let message = format!("there is no plugin called \"{name}\"");
+            print_error(&Error::environment(message).with_hint(hint), json);
+            return exit::REFUSED;
         }
         Err(error) => {
             print_error(&error, json);

@@ -82,13 +82,13 @@ fn split(text: &str, units: &[(&str, f64)], what: &str) -> Result<f64, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (digits, unit) = (&text[..unit_at], text[unit_at..].trim_start());
     let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let number: f64 = digits.parse().map_err(|error| {
-        format!("\"{text}\" is no {what}: {error}; expected a number and a unit ({})", names())
-    })?;
+    let Ok(number) = digits.parse::<f64>() else {
+        return Err(format!("\"{text}\" is not a {what}: expected a number and a unit ({})", names()));
+    };
     let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
     factor
         .map(|factor| number * factor)
-        .ok_or_else(|| format!("\"{text}\" is no {what}: expected one of the units {}", names()))
+        .ok_or_else(|| format!("\"{text}\" is not a {what}: expected one of the units {}", names()))
 }
 
 impl FromStr for DurationText {
@@ -97,7 +97,7 @@ impl FromStr for DurationText {
         let seconds = split(text, DURATION_UNITS, "duration")?;
         Duration::try_from_secs_f64(seconds)
             .map(Self)
-            .map_err(|error| format!("\"{text}\" is no duration: {error}"))
+            .map_err(|error| format!("\"{text}\" is not a duration: {error}"))
     }
 }
 

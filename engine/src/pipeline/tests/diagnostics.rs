@@ -250,7 +250,7 @@ length = 1"#;
 fn durations_sizes_and_numbers_are_checked_with_their_units() {
     let lines = "process = \"a\"\ntimeout = \"5\"\nscan_max = 64\nthreads = 65\nreattach = \"yes\"";
     insta::assert_snapshot!(refused_source(lines), @r#"
-    error[E007]: "timeout": "5" is no duration: expected one of the units ns, us, µs, ms, s, m, min, h
+    error[E007]: "timeout": "5" is not a duration: expected one of the units ns, us, µs, ms, s, m, min, h
      --> game.toml:5:11
       |
     5 | timeout = "5"
@@ -438,7 +438,7 @@ journal = "never""#;
       |
       = hint: choose a duration within the limits
 
-    error[E007]: "1" is no size: expected one of the units B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB
+    error[E007]: "1" is not a size: expected one of the units B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB
      --> game.toml:4:17
       |
     4 | disk_free_min = "1"
@@ -1051,7 +1051,7 @@ fn a_variable_of_the_wrong_type_or_out_of_range() {
       |
       = hint: choose a number within the limits
 
-    error[E007]: "fast" is no frequency: cannot parse float from empty string; expected a number and a unit (mHz, Hz, kHz, MHz)
+    error[E007]: "fast" is not a frequency: expected a number and a unit (mHz, Hz, kHz, MHz)
      --> game.toml:5:8
       |
     5 | rate = "${RATE:-fast}"

@@ -71,6 +71,13 @@ fn every_command_of_the_readme_runs() {
         .tapedeck(&["run", "pipelines/game.toml", "--duration", "500ms", "--session", "game-20261121-120000"])
         .run();
     assert!(recorded(&done), "{done:?}");
+    std::fs::create_dir(dir.path("lidar_capture")).unwrap();
+    for number in 0..3 {
+        // (1.25, ["scan"]) and so on, as Python pickles it.
+        let time = f64::from(number) * 0.1 + 1.25;
+        let bytes = [&b"\x80\x04G"[..], &time.to_be_bytes(), b"]\x94\x8c\x04scan\x94a\x86\x94."].concat();
+        std::fs::write(dir.path(&format!("lidar_capture/{number:03}.pickle")), bytes).unwrap();
+    }
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("tapedeck ")).collect();
     assert!(commands.len() >= 8, "{commands:?}");

@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` builds and runs the main job, `make test` passes everything.
-# Tools that the system lacks go into .tools/ and nowhere else.
+# Tools go into .tools/, the Rust toolchain is rustup's, and packages are installed for root only.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,19 +14,36 @@ export TAPEDECK_PYTHON := $(PYTHON)
 ASCIINEMA := $(TOOLS)/asciinema-3.2.0/bin/asciinema
 export TAPEDECK_ASCIINEMA := $(ASCIINEMA)
 
-.PHONY: help demo test bench setup toolchain wasm python ssh peers clean
+.PHONY: help demo build install test bench setup toolchain wasm python ssh peers clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
 
 demo: toolchain ## Build, record a live program for 5 s, show the report and the files
-	$(CARGO) build --release --bin tapedeck
-	$(CARGO) build --release -p tapedeck-memory --example arcade
+	$(CARGO) build --profile demo --bin tapedeck
+	$(CARGO) build --profile demo -p tapedeck-memory --example arcade
 	@echo
 	@echo '$$ tapedeck run pipelines/game.toml --duration 5s'
-	@target/release/tapedeck run pipelines/game.toml --duration 5s --session demo-$$(date +%s) | tee .tools/demo.txt
+	@target/demo/tapedeck run pipelines/game.toml --duration 5s --session demo-$$(date +%s) | tee .tools/demo.txt
 	@folder=$$(sed -n 's/^files in //p' .tools/demo.txt); echo; echo "\$$ tapedeck inspect $$folder"; \
-	    target/release/tapedeck inspect "$$folder"; echo; ls -l "$$folder"
+	    target/demo/tapedeck inspect "$$folder"; echo; ls -l "$$folder"
+
+PREFIX ?= /usr/local
+BIN := $(DESTDIR)$(PREFIX)/bin
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: build ## Install the program and its shell completions below PREFIX (/usr/local), DESTDIR before it
+	install -D -m 755 target/demo/tapedeck $(BIN)/tapedeck
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	target/demo/tapedeck completions bash >$(SHARE)/bash-completion/completions/tapedeck
+	target/demo/tapedeck completions zsh >$(SHARE)/zsh/site-functions/_tapedeck
+	target/demo/tapedeck completions fish >$(SHARE)/fish/vendor_completions.d/tapedeck.fish
+
+# Root mostly has no cargo, and what the user has built is there: `make build && sudo make install`.
+build:
+	@if command -v cargo >/dev/null; then $(CARGO) build --profile demo --bin tapedeck; \
+	    elif ! test -x target/demo/tapedeck; then \
+	    echo 'error: cargo is not there to build the program'; echo '  hint: `make build` as the user who has it'; exit 1; fi
 
 test: setup ## Formats, lints, unit, integration and interop tests
 	cargo fmt --all --check

@@ -7,8 +7,8 @@ use crate::util::{Dir, Done, example, root};
 /// A folder with the checkout's pipelines, in which the demo's game is found where a release build puts it.
 fn checkout() -> Dir {
     let dir = Dir::new();
-    std::fs::create_dir_all(dir.path("target/release/examples")).unwrap();
-    std::os::unix::fs::symlink(example("arcade"), dir.path("target/release/examples/arcade")).unwrap();
+    std::fs::create_dir_all(dir.path("target/demo/examples")).unwrap();
+    std::os::unix::fs::symlink(example("arcade"), dir.path("target/demo/examples/arcade")).unwrap();
     std::os::unix::fs::symlink(root().join("pipelines"), dir.path("pipelines")).unwrap();
     // Somebody who may log in to the SSH gateway.
     dir.write(

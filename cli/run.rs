@@ -137,7 +137,8 @@ pub(crate) fn open(
 fn unexpected_exit(folder: &Path) -> String {
     let folder = output::word(folder.display());
     format!(
-        "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {folder}\n"
+        "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  \
+         hint: tapedeck recover {folder}\n"
     )
 }
 

@@ -75,8 +75,8 @@ impl Tape {
         Ok(tape)
     }
 
-    /// Finds the connections and, of the one that is played, the marks, the end, and where the window is. `any`: the first connection
-    /// is played. A damaged end is where the recording ends; it is told when it is reached.
+    /// Finds the connections and, of the one that is played, the marks, the end, and where the window is. `any`: the
+    /// first connection is played. A damaged end is where the recording ends; it is told when it is reached.
     fn look_through(&mut self, any: bool, window: Window) -> Vec<String> {
         let Self { rows, connection, place, part, until, .. } = self;
         let mut names = BTreeSet::new();

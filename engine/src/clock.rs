@@ -252,8 +252,8 @@ impl PlayedTime {
         Timestamp(self.shown(self.since.load(Ordering::Acquire), steady))
     }
 
-    /// A recorded time is due now, and everything after it as much later, unless it is due later already. The time that is shown stands
-    /// still until it was due again. `now` reads the steady clock.
+    /// A recorded time is due now, and everything after it as much later, unless it is due later already. The time
+    /// that is shown stands still until it was due again. `now` reads the steady clock.
     fn slip(&self, recorded: Timestamp, now: impl Fn() -> Timestamp) {
         // Whoever makes the version odd may change the two numbers that belong together.
         let begin = |version: u64| version.is_multiple_of(2).then_some(version + 1);

@@ -35,8 +35,8 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Takes over the numbers of a recorded batch. Those between are skipped, as the recording does not have them, but for those of
-    /// the frames that the replay has dropped: so many of the stream so far.
+    /// Takes over the numbers of a recorded batch. Those between are skipped, as the recording does not have them,
+    /// but for those of the frames that the replay has dropped: so many of the stream so far.
     fn keep_numbers(&mut self, batch: &Batch, dropped: u64) -> Result<(), Error> {
         let seq = batch.seq();
         let (Some(&first), Some(&last)) = (seq.first(), seq.last()) else { return Ok(()) };

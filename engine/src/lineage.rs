@@ -70,8 +70,8 @@ impl Lineage {
         Ok(())
     }
 
-    /// How many rows went in behind the last one that came out, but for those that are lost already: `failed` frames so far. Without
-    /// the rows of an input from a number on that are in hand.
+    /// How many rows went in behind the last one that came out, but for those that are lost already: `failed` frames
+    /// so far. Without the rows of an input from a number on that are in hand.
     pub(crate) fn held(&self, failed: u64, in_hand: Option<(usize, u64)>) -> u64 {
         let one_each = self.given.len() == self.last.len();
         let mut held: u64 = 0;

@@ -42,8 +42,8 @@ pub(crate) struct StreamStats {
     pub(crate) absent: AtomicU64,
     /// Frames that the source could read only in part. All streams of a source share its count; it is shown at the first.
     pub(crate) partial: AtomicU64,
-    /// Numbers that a recorded stream does not have: those before its first one, and those in its gaps. No loss of this session, and
-    /// nothing that its replay has dropped.
+    /// Numbers that a recorded stream does not have: those before its first one, and those in its gaps. No loss of
+    /// this session, and nothing that its replay has dropped.
     pub(crate) skipped: AtomicU64,
     /// Frames that a replay has left out because they were too late.
     pub(crate) dropped: AtomicU64,

@@ -20,8 +20,8 @@ const FOLLOWED_FLUSH_INTERVAL: Duration = Duration::from_millis(2);
 /// How often the transforms of such a stream are asked for what they hold back.
 const FOLLOWED_HELD_INTERVAL: Duration = Duration::from_millis(25);
 
-/// How long a worker naps before it waits for a replay as fast as possible: the next batch comes within microseconds, and to wake a thread
-/// that waits would cost the replay a tenth of its time.
+/// How long a worker naps before it waits for a replay as fast as possible: the next batch comes within microseconds,
+/// and to wake a thread that waits would cost the replay a tenth of its time.
 const NAP: Duration = Duration::from_micros(50);
 
 /// How long a worker sleeps when nothing comes and there is nothing to flush.

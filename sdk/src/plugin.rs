@@ -85,8 +85,8 @@ pub trait Outputs {
 ///
 /// **Errors.** An `Err` of `process` counts the rows of the batch in hand that were not handed on as failed, and the next batch comes.
 /// An `Err` of kind [`Plugin`](crate::ErrorKind::Plugin), an `Err` of `flush`, a panic, or a row that was not given ends the stage: it
-/// is dropped without `finish`; what still comes counts as failed, and so do the rows behind the last one that came out: they were held
-/// back. Other stages go on.
+/// is dropped without `finish`; what still comes counts as failed, and so do the rows behind the last one that came
+/// out: they were held back. Other stages go on.
 pub trait Transform: Send {
     /// Given the streams that come in, the streams that go out. Called once, before anything runs; the indices of `inputs` and
     /// of the returned streams are those of `process` and [`Outputs::push`].

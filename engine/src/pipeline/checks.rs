@@ -72,8 +72,8 @@ fn check_rates(stages: &[Stage], diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Sources before what reads them, or the nodes of one circle, in the order in which frames would flow: what is left lies on a circle
-/// or below one, so a walk upwards among what is left comes back to itself.
+/// Sources before what reads them, or the nodes of one circle, in the order in which frames would flow: what is left
+/// lies on a circle or below one, so a walk upwards among what is left comes back to itself.
 fn order(inputs: &[Vec<Input>]) -> Result<Vec<usize>, Vec<usize>> {
     let slices: Vec<_> = inputs.iter().map(Vec::as_slice).collect();
     let is_left = match topological(&slices) {

@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 
 use super::Input;
 
-/// Of stages with these inputs, each after those it reads, and else in the order of the file; or, where some feed themselves, what is
-/// left: those that lie on a circle or below one (Kahn, 1962).
+/// Of stages with these inputs, each after those it reads, and else in the order of the file; or, where some feed
+/// themselves, what is left: those that lie on a circle or below one (Kahn, 1962).
 pub(crate) fn topological(inputs: &[&[Input]]) -> Result<Vec<usize>, Vec<bool>> {
     let mut readers = vec![Vec::new(); inputs.len()];
     for (reader, inputs) in inputs.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! A thread that reads a reel ahead of its player, within a limit in bytes: a slow disk delays no frame. Knows nothing of when frames are
-//! due.
+//! A thread that reads a reel ahead of its player, within a limit in bytes: a slow disk delays no frame. Knows
+//! nothing of when frames are due.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -232,7 +232,8 @@ impl Reel {
         self.damage.as_deref().unwrap_or_default()
     }
 
-    /// What the user should know of what is read: where sinks have recorded one stream differently, which of them it is.
+    /// What the user should know of what is read: where sinks have recorded one stream differently, which of them it
+    /// is.
     #[must_use]
     pub fn remarks(&self) -> &[String] {
         &self.remarks

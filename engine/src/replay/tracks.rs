@@ -200,8 +200,8 @@ impl<'s> Kept<'s> {
     }
 }
 
-/// A session: each stream is read once, from the sink that has most of its frames. Of those that have as many, the first that keeps
-/// types, else the first: the order of the pipeline is the user's.
+/// A session: each stream is read once, from the sink that has most of its frames. Of those that have as many, the
+/// first that keeps types, else the first: the order of the pipeline is the user's.
 fn session(registry: &Registry, folder: &Path) -> Result<Found, Error> {
     let manifest = Manifest::read(folder)?;
     let mut sinks = Vec::new();

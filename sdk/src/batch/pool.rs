@@ -12,8 +12,8 @@ use crate::native::ForeignSlab;
 /// How many slabs wait for reuse at the most.
 const FREE_MAX: usize = 512;
 
-/// How many of them are used again first: where a stage below was slow for a moment, the slabs that it had do not go round for ever, each
-/// out of the caches when its turn comes.
+/// How many of them are used again first: where a stage below was slow for a moment, the slabs that it had do not go
+/// round for ever, each out of the caches when its turn comes.
 const WARM_MAX: usize = 2;
 
 /// The memory of a slab.

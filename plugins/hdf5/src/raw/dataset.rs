@@ -43,7 +43,8 @@ pub(crate) struct Dataset {
     dimensions: Vec<u64>,
 }
 
-/// Rows come and go in whole chunks, or nearly so: a cache of the library's own would only copy them once more. Filters need it.
+/// Rows come and go in whole chunks, or nearly so: a cache of the library's own would only copy them once more.
+/// Filters need it.
 fn uncached() -> Result<Id, Failure> {
     // SAFETY: the class is one of the library's own.
     let access = Id::new(|| unsafe { H5Pcreate(*H5P_CLS_DATASET_ACCESS) })?;

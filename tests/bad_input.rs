@@ -194,10 +194,8 @@ fn hostile_session(dir: &Dir) {
     std::fs::write(path, manifest.to_string()).unwrap();
 }
 
-#[test]
-fn text_of_others_steers_no_terminal_wherever_it_is_printed() {
-    let dir = Dir::new();
-    hostile_session(&dir);
+/// Recordings and pipelines whose names and values steer terminals.
+fn hostile_files(dir: &Dir) {
     let quoted = HOSTILE.replace('\n', "\\n");
     dir.write("c.csv", &format!("seq,timestamp,{}\n0,2023-11-14T22:13:20Z,1\n", quoted.replace("\\n", " ")));
     dir.write("words.jsonl", &format!("{}\n", serde_json::json!({ HOSTILE: HOSTILE, "seq": 0 })));
@@ -217,17 +215,19 @@ fn text_of_others_steers_no_terminal_wherever_it_is_printed() {
     let attribute = "[sources.a.attributes.h]\naddress = 4096\ntype = \"int\"\n[sinks.s]";
     dir.write("process.toml", &pipeline("process", "\"memory\"").replace("[sinks.s]", attribute));
     dir.write("raw\u{9b}2J\u{202e}.toml", "[session\n");
+    let good = "[sources.a]\nplugin = \"synthetic\"\n[sinks.s]\nplugin = \"null\"\ninputs = [\"a\"]\n";
+    dir.write(&format!("good{HOSTILE}"), good);
+}
+
+#[test]
+fn text_of_others_steers_no_terminal_wherever_it_is_printed() {
+    let dir = Dir::new();
+    hostile_session(&dir);
+    hostile_files(&dir);
     let started = dir.path(&format!("gone{HOSTILE}"));
     let started = started.to_str().unwrap();
-    let made = dir.path(&format!("made{HOSTILE}"));
-    let made = made.to_str().unwrap();
-    let good = dir.path(&format!("good{HOSTILE}"));
-    let good = good.to_str().unwrap();
-    std::fs::write(
-        good,
-        "[sources.a]\nplugin = \"synthetic\"\n[sinks.s]\nplugin = \"null\"\ninputs = [\"a\"]\n",
-    )
-    .unwrap();
+    let [made, good] = ["made", "good"].map(|name| format!("{name}{HOSTILE}"));
+    let (made, good) = (made.as_str(), good.as_str());
     let calls: [&[&str]; 31] = [
         &["inspect", "out/s"],
         &["inspect", "out/s", "--json"],

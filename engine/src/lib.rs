@@ -8,12 +8,14 @@ mod bell;
 pub mod clock;
 mod closing;
 pub mod convert;
+mod counting;
 pub mod diagnostic;
 pub mod edge;
 mod feed;
 #[cfg(test)]
 mod follow_tests;
 pub mod formats;
+mod found;
 mod gathering;
 pub mod graph;
 pub mod inspect;

@@ -11,7 +11,7 @@ use tapedeck_sdk::{Error, Format, PluginKind, Repair, SessionInfo, StreamSchema,
 
 use crate::accounting::{Account, Found, FoundInSink};
 use crate::closing::{artifacts, drop_journals, measure};
-use crate::inspect::{StreamInspection, read};
+use crate::found::FoundFile;
 use crate::ledger;
 use crate::pipeline::{Variables, with_values};
 use crate::placing::put;
@@ -184,37 +184,6 @@ struct Mended {
     /// Files that the manifest does not have yet.
     fresh: Vec<ManifestArtifact>,
     found: FoundInSink,
-}
-
-/// A file of a sink, as far as it can be read.
-#[derive(Default)]
-struct FoundFile {
-    streams: Vec<StreamInspection>,
-    error: Option<Error>,
-}
-
-impl FoundFile {
-    fn read(format: &dyn Format, path: &Path) -> Self {
-        if path.symlink_metadata().is_err() {
-            return Self::default();
-        }
-        match read(format, path) {
-            Ok((streams, error)) => Self { streams, error },
-            Err(error) => Self { streams: Vec::new(), error: Some(error) },
-        }
-    }
-
-    fn frames(&self) -> u64 {
-        self.streams.iter().map(|stream| stream.frames).sum()
-    }
-
-    /// Whether every frame of another file of the same streams is here, by their numbers.
-    fn holds_all_of(&self, other: &Self) -> bool {
-        other.streams.iter().all(|theirs| {
-            let same = |ours: &&StreamInspection| ours.schema.name() == theirs.schema.name();
-            self.streams.iter().filter(same).map(|ours| ours.frames).sum::<u64>() >= theirs.frames
-        })
-    }
 }
 
 impl Mending<'_> {

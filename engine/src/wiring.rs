@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tapedeck_sdk::{PluginKind, StreamSchema};
 
+use crate::counting::{Counts, keep_counts};
 use crate::edge::{EdgeCounters, EdgeReceiver, edge};
 use crate::feed::{Feed, FeedTimes, Outlet};
 use crate::layout;
@@ -15,7 +16,6 @@ use crate::ledger::{Ledger, LossCount};
 use crate::lineage::Lineage;
 use crate::opening::{OpenInput, Opened, Stage};
 use crate::pipeline::Pipeline;
-use crate::session::{LEDGER, LedgerCounts, SourceCounts};
 use crate::sink_stage::SinkStage;
 use crate::stats::{InputStats, Reach, StageStats, StreamStats};
 use crate::tap::TapPoint;
@@ -35,14 +35,6 @@ pub(crate) struct Wired {
     pub(crate) parts: Parts,
     /// Where the ledger has what was lost.
     pub(crate) counts: Counts,
-}
-
-/// Where the ledger has what was lost.
-pub(crate) struct Counts {
-    /// For each input of each sink, in the order of `sinks`.
-    pub(crate) sinks: Vec<Vec<LedgerCounts>>,
-    /// For each stream of the sources.
-    pub(crate) sources: Vec<(usize, SourceCounts)>,
 }
 
 /// The most edges and stages on the ways of all inputs of sinks together.
@@ -108,7 +100,7 @@ pub(crate) fn wire(pipeline: &Pipeline, opened: &mut Opened, stop: &Arc<AtomicBo
         wiring.connect_inputs(opened, node)?;
     }
     wiring.connect_marks(opened);
-    let (ledger, counts) = wiring.keep_counts(opened)?;
+    let (ledger, counts) = keep_counts(opened, &wiring.sinks, &wiring.first_stream, wiring.streams.len())?;
     let threads = std::mem::take(&mut wiring.threads);
     let workers = threads.into_iter().map(|nodes| wiring.worker(pipeline, opened, &nodes)).collect();
     let feeds = order.iter().filter(|&&node| pipeline.nodes[node].kind == PluginKind::Source);
@@ -171,53 +163,6 @@ impl Wiring {
             sink_of: HashMap::new(),
             passed: 0,
         }
-    }
-
-    /// Makes the ledger and keeps each count of losses in it: every edge, transform and input of a sink has one, and every source.
-    fn keep_counts(&self, opened: &Opened) -> io::Result<(Arc<Ledger>, Counts)> {
-        let (mut edges, mut stages, mut inputs) = (HashMap::new(), HashMap::new(), 0);
-        let place = |known: &mut HashMap<*const (), usize>, count: *const ()| {
-            let next = known.len();
-            *known.entry(count).or_insert(next)
-        };
-        // Numbered by kind first, since how many there are of the others is not known yet.
-        let mut of_input = |input: &Arc<InputStats>| {
-            inputs += 2;
-            let dropped = input.edges.iter().map(|edge| place(&mut edges, Arc::as_ptr(edge).cast()));
-            let transforms = input.stages.iter().map(|stage| place(&mut stages, Arc::as_ptr(stage).cast()));
-            LedgerCounts {
-                dropped: dropped.collect(),
-                transforms: transforms.collect(),
-                own: vec![inputs - 2, inputs - 1],
-            }
-        };
-        let mut sinks: Vec<Vec<LedgerCounts>> =
-            self.sinks.iter().map(|(_, sink)| sink.iter().map(&mut of_input).collect()).collect();
-        let (first_stage, first_input) = (edges.len(), edges.len() + stages.len());
-        let first_source = first_input + inputs;
-        let all = first_source + 2 * self.streams.len();
-        let ledger = Ledger::create(&opened.folder().path().join(LEDGER), self.streams.len(), all)?;
-        for (input, counts) in self.sinks.iter().flat_map(|(_, sink)| sink).zip(sinks.iter_mut().flatten()) {
-            counts.transforms.iter_mut().for_each(|count| *count += first_stage);
-            counts.own.iter_mut().for_each(|count| *count += first_input);
-            input.edges.iter().zip(&counts.dropped).for_each(|(edge, &count)| edge.keep(&ledger, count));
-            let stages = input.stages.iter().zip(&counts.transforms);
-            stages.for_each(|(stage, &count)| stage.failed.keep(&ledger, count));
-            let own = [&input.failed, &input.refused].into_iter().zip(&counts.own);
-            own.for_each(|(lost, &count)| lost.keep(&ledger, count));
-        }
-        let mut sources = Vec::new();
-        for (&node, &first) in &self.first_stream {
-            let stats = &opened.nodes[node].stats;
-            for (output, stream) in (first..first + opened.nodes[node].outputs.len()).enumerate() {
-                let dropped = first_source + 2 * stream;
-                let failed = (output == 0).then_some(dropped + 1);
-                stats.keep_dropped(output, &ledger, dropped);
-                failed.into_iter().for_each(|failed| stats.failed.keep(&ledger, failed));
-                sources.push((stream, SourceCounts { dropped, failed }));
-            }
-        }
-        Ok((ledger, Counts { sinks, sources }))
     }
 
     fn number_streams(&mut self, opened: &Opened) {

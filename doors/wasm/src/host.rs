@@ -51,7 +51,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host.func_wrap("push", |mut store: StoreContextMut<'_, State>, (output, slab): (u32, WasmList<u8>)| {
         // Taken out, so that the component's memory can be read beside it.
         let mut pushed = std::mem::take(&mut store.data_mut().pushed);
-        pushed.take(output, slab.as_le_slice(&store));
+        let taken = pushed.take(output, slab.as_le_slice(&store));
         store.data_mut().pushed = pushed;
         Ok(())
     })?;
@@ -71,7 +71,7 @@ fn session(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
         if let Some(host) = &store.data().host {
             host.pause();
         }
-        Ok(())
+        taken
     })?;
     host.func_wrap("resume", |store: StoreContextMut<'_, State>, (): ()| {
         if let Some(host) = &store.data().host {

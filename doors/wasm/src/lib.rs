@@ -31,5 +31,6 @@ mod state;
 mod stderr;
 mod transform;
 
-pub use door::{StartThread, WasmDoor};
+mod ticker;
+pub use door::{StartThread, SteadyClock, WasmDoor};
 pub use sandbox::Sandbox;

@@ -29,7 +29,7 @@ impl WasmSink {
     ) -> Result<Self, Error> {
         let recipe = Recipe::new(plugin, options, context)?;
         let Pre::Sink(pre) = &recipe.plugin.pre else { unreachable!("the factory is a sink's") };
-        let state = State::new(&recipe.sandbox, Some(&recipe.context), true)?;
+        let state = State::new(&recipe.plugin.shared, &recipe.sandbox, Some(&recipe.context), true)?;
         let (shared, output) = (&recipe.plugin.shared, recipe.sandbox.output.0);
         let mut instance = Instance::new(shared, state, output, |store| pre.instantiate(store))?;
         let inputs = streams_text(inputs);

@@ -137,7 +137,8 @@ fn instance(
     followed: &Arc<Followed>,
 ) -> Result<(Instance<SourcePlugin>, Vec<Arc<StreamSchema>>), Error> {
     let Pre::Source(pre) = &recipe.plugin.pre else { unreachable!("the factory is a source's") };
-    let mut state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let mut state = State::new(&recipe.plugin.shared, &recipe.sandbox, Some(&recipe.context), false)?;
+    followed.begin_anew();
     state.followed = followed.clone();
     let shared = &recipe.plugin.shared;
     let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;

@@ -166,7 +166,7 @@ impl Transform for WasmTransform {
 
 fn instance(recipe: &Recipe) -> Result<Instance<TransformPlugin>, Error> {
     let Pre::Transform(pre) = &recipe.plugin.pre else { unreachable!("the factory is a transform's") };
-    let state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let state = State::new(&recipe.plugin.shared, &recipe.sandbox, Some(&recipe.context), false)?;
     let shared = &recipe.plugin.shared;
     let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;
     instance.call("open", recipe.timeout(), |guest, store| {

@@ -45,6 +45,14 @@ impl Hostile {
             "memory" => loop {
                 self.hoard.push(vec![1; 1 << 20]);
             },
+            "nap" => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                out.push(0, batch);
+            }
+            "counts" => {
+                self.context.host.absent(3);
+                self.context.host.left_out(4);
+            }
             "trap" => panic!("as I was told"),
             "exit" => std::process::exit(0),
             "schema" => {

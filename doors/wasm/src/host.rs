@@ -40,9 +40,12 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         }
         Ok(())
     })?;
-    host.func_wrap("artifact", |store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
-        Ok((artifact(store.data(), Path::new(&name), role).map_err(told),))
-    })?;
+    host.func_wrap(
+        "artifact",
+        |mut store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
+            Ok((artifact(store.data_mut(), Path::new(&name), role).map_err(told),))
+        },
+    )?;
     host.func_wrap("loss", |store: StoreContextMut<'_, State>, (stream,): (String,)| {
         let loss = store.data().host.as_ref().map(|host| host.loss(&stream)).unwrap_or_default();
         let Loss { late, dropped, failed, partial } = loss;
@@ -111,13 +114,13 @@ fn shortened(text: &str) -> String {
     text.chars().take(MESSAGE_CHARACTERS_MAX).collect()
 }
 
-fn artifact(state: &State, name: &Path, role: types::Role) -> Result<String, Error> {
+fn artifact(state: &mut State, name: &Path, role: types::Role) -> Result<String, Error> {
     let role = match role {
         types::Role::Recording => Role::Recording,
         types::Role::RecordingOf(input) => Role::RecordingOf(input as usize),
         types::Role::Beside => Role::Beside,
     };
-    match (&state.host, &state.scratch) {
+    match (&state.host, &mut state.scratch) {
         (Some(host), Some(scratch)) => scratch.show(name, &host.artifact(name, role)?),
         _ => Err(Error::plugin("only a sink makes files")),
     }

@@ -11,6 +11,7 @@ use crate::bindings::types;
 use crate::host::heard;
 use crate::instance::Instance;
 use crate::loading::{Plugin, Pre};
+use crate::scratch::Scratch;
 use crate::stage::{Recipe, index};
 use crate::state::State;
 
@@ -61,6 +62,12 @@ impl WasmSink {
     }
 }
 
+
+    /// Makes the files as they are now the session's.
+    fn settle(&self) -> Result<(), Error> {
+        let scratch = self.instance.as_ref().and_then(|instance| instance.store.data().scratch.as_ref());
+        scratch.map_or(Ok(()), Scratch::settle)
+    }
 impl Sink for WasmSink {
     fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         let input = index(input)?;
@@ -70,11 +77,15 @@ impl Sink for WasmSink {
     }
 
     fn flush(&mut self) -> Result<Written, Error> {
-        self.call("flush", |guest, store| guest.tapedeck_plugin_sink().call_flush(store))
+        let written = self.call("flush", |guest, store| guest.tapedeck_plugin_sink().call_flush(store))?;
+        self.settle()?;
+        Ok(written)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, Error> {
-        self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store))
+        let written = self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store))?;
+        self.settle()?;
+        Ok(written)
     }
 }
 

@@ -11,8 +11,12 @@ use crate::state::State;
 
 /// The interface's name.
 pub(crate) const HOST: &str = "tapedeck:plugin/host@0.2.0";
-/// The longest message that a component can have shown.
+/// The longest warning and label of a component's, in characters.
 const MESSAGE_CHARACTERS_MAX: usize = 1000;
+/// The longest report and part of an error, in characters.
+pub(crate) const TEXT_CHARACTERS_MAX: usize = 64 << 10;
+/// The longest path to an option.
+const OPTION_KEYS_MAX: usize = 64;
 
 /// Gives the interface to all components.
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -34,9 +38,21 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         }
         Ok(())
     })?;
+    host.func_wrap("absent", |store: StoreContextMut<'_, State>, (ticks,): (u64,)| {
+        if let Some(host) = &store.data().host {
+            host.absent(ticks);
+        }
+        Ok(())
+    })?;
+    host.func_wrap("left-out", |store: StoreContextMut<'_, State>, (frames,): (u64,)| {
+        if let Some(host) = &store.data().host {
+            host.left_out(frames);
+        }
+        Ok(())
+    })?;
     host.func_wrap("warn", |store: StoreContextMut<'_, State>, (message,): (String,)| {
         if let Some(host) = &store.data().host {
-            host.warn(&shortened(&message));
+            host.warn(&shortened(message, MESSAGE_CHARACTERS_MAX));
         }
         Ok(())
     })?;
@@ -56,7 +72,7 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         let mut pushed = std::mem::take(&mut store.data_mut().pushed);
         let taken = pushed.take(output, slab.as_le_slice(&store));
         store.data_mut().pushed = pushed;
-        Ok(())
+        taken
     })?;
     session(&mut host)?;
     following(&mut host)
@@ -64,20 +80,20 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 /// What is about the session as a whole: marks, pauses, and what the stage is told.
 fn session(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    host.func_wrap("mark", |store: StoreContextMut<'_, State>, (label,): (String,)| {
-        if let Some(host) = &store.data().host {
-            host.mark(&shortened(&label));
+    host.func_wrap("mark", |mut store: StoreContextMut<'_, State>, (label,): (String,)| {
+        if let Some(host) = store.data_mut().control() {
+            host.mark(&shortened(label, MESSAGE_CHARACTERS_MAX));
         }
         Ok(())
     })?;
-    host.func_wrap("pause", |store: StoreContextMut<'_, State>, (): ()| {
-        if let Some(host) = &store.data().host {
+    host.func_wrap("pause", |mut store: StoreContextMut<'_, State>, (): ()| {
+        if let Some(host) = store.data_mut().control() {
             host.pause();
         }
-        taken
+        Ok(())
     })?;
-    host.func_wrap("resume", |store: StoreContextMut<'_, State>, (): ()| {
-        if let Some(host) = &store.data().host {
+    host.func_wrap("resume", |mut store: StoreContextMut<'_, State>, (): ()| {
+        if let Some(host) = store.data_mut().control() {
             host.resume();
         }
         Ok(())
@@ -110,8 +126,12 @@ fn following(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     })
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(MESSAGE_CHARACTERS_MAX).collect()
+/// A text of the component's, cut off where it is too long.
+pub(crate) fn shortened(mut text: String, characters_max: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(characters_max) {
+        text.truncate(end);
+    }
+    text
 }
 
 fn artifact(state: &mut State, name: &Path, role: types::Role) -> Result<String, Error> {
@@ -147,5 +167,11 @@ pub(crate) fn heard(error: types::Error) -> Error {
         types::ErrorKind::Io => ErrorKind::Io,
         types::ErrorKind::Plugin => ErrorKind::Plugin,
     };
-    Error { kind, message: error.message, hint: error.hint, option: error.option }
+    let part = |text: String| shortened(text, TEXT_CHARACTERS_MAX);
+    Error {
+        kind,
+        message: part(error.message),
+        hint: error.hint.map(part),
+        option: error.option.into_iter().take(OPTION_KEYS_MAX).map(part).collect(),
+    }
 }

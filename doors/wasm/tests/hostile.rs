@@ -105,6 +105,38 @@ fn one_that_leaks_is_made_anew_before_it_reaches_its_limit() {
 }
 
 #[test]
+fn one_that_can_not_finish_when_it_is_made_anew_costs_no_later_batch() {
+    let options = json!({ "fault": "unfinished", "at": 0, "sandbox": { "memory": "16MiB" } });
+    let (kept, wrong, _) = feed(&options, 5000);
+    assert_eq!(kept.len(), 5000, "it would have needed 50 MiB: {:?}", wrong.last());
+    assert!((1..5).contains(&wrong.len()), "{}", wrong.len());
+    assert!(wrong.iter().all(|(_, error)| error.message == "not yet"), "{:?}", wrong.last());
+}
+
+#[test]
+fn what_a_transform_held_back_when_it_broke_counts_as_failed() {
+    let (kept, wrong, host) = feed(&json!({ "fault": "hold", "at": 4 }), 5);
+    assert_eq!((kept.len(), wrong.len(), wrong[0].0), (0, 1, 4));
+    // The engine counts the batch in hand.
+    assert_eq!(host.failed_frames(), 3);
+}
+
+#[test]
+fn a_report_has_a_limit() {
+    let factory = door().load(&guest("hostile")).unwrap();
+    let host = FakeHost::new(std::path::Path::new("."));
+    let schema = samples::schema(Kind::Attributes, "game");
+    let (verbose, _) = transform(&factory, &json!({ "fault": "verbose" }), &host, &[schema]).unwrap();
+    assert_eq!(verbose.finish(&mut Kept::default()).unwrap().map(|report| report.len()), Some(64 << 10));
+}
+
+#[test]
+fn what_is_absent_or_left_out_is_counted() {
+    let (_, _, host) = feed(&json!({ "fault": "counts" }), 1);
+    assert_eq!((host.absent_ticks(), host.left_out_frames()), (3, 4));
+}
+
+#[test]
 fn one_that_traps_on_every_first_batch_is_given_up() {
     let (kept, wrong, _) = feed(&json!({ "fault": "trap", "at": 1 }), 5);
     assert_eq!((kept.len(), wrong.len()), (0, 5));

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod sessions;
 mod starter;
+mod unexpected_exit;
 
 use std::process::ExitCode;
 
@@ -65,7 +66,7 @@ struct ExpectExit;
 
 impl Drop for ExpectExit {
     fn drop(&mut self) {
-        tapedeck_dynamic::exit_is_expected();
+        unexpected_exit::expect();
     }
 }
 

@@ -12,7 +12,7 @@ use tapedeck_engine::{OpenError, Registry, RunOptions, Session, StopHandle, begi
 use crate::arguments::{CheckArguments, GraphArguments, RunArguments};
 use crate::exit::{FAILED, REFUSED};
 use crate::live::Live;
-use crate::{builtins, output, report};
+use crate::{builtins, output, report, unexpected_exit};
 
 /// The shortest time between two looks at a session.
 const PROGRESS_MIN: Duration = Duration::from_millis(10);
@@ -117,14 +117,14 @@ pub(crate) fn open(
                         output::word(folder.display())
                     ));
                 }
-                tapedeck_dynamic::exit_is_expected();
+                unexpected_exit::expect();
                 std::process::exit(i32::from(FAILED));
             }
         })
     });
     let session = begin(pipeline, registry, options)?;
     begun.has(&session);
-    tapedeck_dynamic::exit_is_unexpected(format!(
+    unexpected_exit::forbid(format!(
         "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  hint: tapedeck recover {}\n",
         session.folder().display()
     ));

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod sessions;
 mod starter;
+mod unexpected_exit;
 
 use std::process::ExitCode;
 
@@ -71,7 +72,7 @@ struct ExpectExit;
 
 impl Drop for ExpectExit {
     fn drop(&mut self) {
-        tapedeck_dynamic::exit_is_expected();
+        unexpected_exit::expect();
     }
 }
 

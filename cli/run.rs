@@ -12,7 +12,7 @@ use tapedeck_engine::{OpenError, Registry, RunOptions, Session, StopHandle, begi
 use crate::arguments::{CheckArguments, GraphArguments, RunArguments};
 use crate::exit::{FAILED, REFUSED};
 use crate::live::Live;
-use crate::{builtins, output, report};
+use crate::{builtins, output, report, unexpected_exit};
 
 /// The shortest time between two looks at a session.
 const PROGRESS_MIN: Duration = Duration::from_millis(10);
@@ -117,14 +117,14 @@ pub(crate) fn open(
                         output::word(folder.display())
                     ));
                 }
-                tapedeck_dynamic::exit_is_expected();
+                unexpected_exit::expect();
                 std::process::exit(i32::from(FAILED));
             }
         })
     });
     let session = begin(pipeline, registry, options)?;
     begun.has(&session);
-    tapedeck_dynamic::exit_is_unexpected(unexpected_exit(session.folder()));
+    unexpected_exit::forbid(unexpected_exit_message(session.folder()));
     if let Err(error) = started {
         output::print_error_text(&format!(
             "warning: Ctrl-C will end this program without finishing the files: {error}\n"
@@ -134,7 +134,7 @@ pub(crate) fn open(
 }
 
 /// What is told when a plugin ends the process: written as it is, by no code of ours.
-fn unexpected_exit(folder: &Path) -> String {
+fn unexpected_exit_message(folder: &Path) -> String {
     let folder = output::word(folder.display());
     format!(
         "\nerror: a plugin has ended this program by calling `exit`: the files are not finished\n  \
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_folder_in_the_message_of_an_unexpected_exit_does_nothing_to_a_terminal() {
-        let text = unexpected_exit(Path::new("out/\x1b]0;title\x07\nerror: no"));
+        let text = unexpected_exit_message(Path::new("out/\x1b]0;title\x07\nerror: no"));
         assert!(text.ends_with("hint: tapedeck recover out/\\u{1b}]0;title\\u{7}\\nerror: no\n"), "{text}");
     }
 }

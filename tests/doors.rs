@@ -3,14 +3,16 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tapedeck_engine::clock::SessionClock;
 use tapedeck_sdk::testing::{FakeHost, samples};
 use tapedeck_sdk::{
     Batch, DataType, Factory, Host, Kind, Next, Opener, Outputs, Role, Source, Timestamp, Told, Watermark,
     Written,
 };
-use tapedeck_wasm::WasmDoor;
+use tapedeck_wasm::{StartThread, WasmDoor};
 
 use crate::guest::guest;
 use crate::util::{Dir, Done, example, root};
@@ -28,10 +30,17 @@ mod sieve;
 #[path = "../sdk/examples/talk/plugin.rs"]
 mod talk;
 
+/// The door for components.
+pub(crate) fn wasm_door() -> WasmDoor {
+    #[expect(clippy::disallowed_methods, reason = "there is no engine here")]
+    let start_thread: StartThread = |_, run| std::thread::Builder::new().spawn(run).map(drop);
+    let clock = SessionClock::anchored_now();
+    WasmDoor::new(None, start_thread, Arc::new(move || clock.now())).unwrap()
+}
+
 /// The plugin, built in and through both doors.
 fn three_doors(name: &str, built_in: Factory) -> [Factory; 3] {
-    #[expect(clippy::disallowed_methods, reason = "there is no engine here")]
-    let door = WasmDoor::new(None, |_, run| std::thread::Builder::new().spawn(run).map(drop)).unwrap();
+    let door = wasm_door();
     let library = example(&format!("lib{name}.so"));
     [built_in, tapedeck_dynamic::load(&library).unwrap(), door.load(&guest(name)).unwrap()]
 }
@@ -134,7 +143,11 @@ fn a_source_is_told_follows_and_winds_up_through_three_doors() {
         assert!(factory.descriptor().runs_in_pause);
         let folder = tempfile::tempdir().unwrap();
         let (host, Opener::Source(open)) = (FakeHost::new(folder.path()), factory.opener()) else { panic!() };
-        let mut source = open(&json!({ "follow": true }), host.context("talk")).unwrap();
+        let mut options = json!({ "follow": true });
+        if factory.descriptor().options["properties"].get("sandbox").is_some() {
+            options["sandbox"] = json!({ "control": true });
+        }
+        let mut source = open(&options, host.context("talk")).unwrap();
         let mut given = Vec::new();
         let tell = |name: &str, value: Value| host.tell(Told { name: name.to_owned(), value });
         tell("give", json!(1.5));

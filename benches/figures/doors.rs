@@ -4,6 +4,7 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tapedeck_sdk::{
     Batch, BatchPool, DataType, Factory, Kind, Opener, Outputs, SchemaBuilder, StreamSchema, Timestamp,
     Transform,
 };
-use tapedeck_wasm::WasmDoor;
+use tapedeck_wasm::{StartThread, WasmDoor};
 
 use crate::engine::{folder, to_f64};
 use crate::{Figure, median};
@@ -222,7 +223,9 @@ fn run_chain(ids: &[&str]) -> Value {
 
 /// A door with its compiled code under this folder.
 fn door(cache: &Path) -> WasmDoor {
-    WasmDoor::new(Some(cache.to_owned()), |_, run| std::thread::Builder::new().spawn(run).map(drop))
+    let begun = Instant::now();
+    let start_thread: StartThread = |_, run| std::thread::Builder::new().spawn(run).map(drop);
+    WasmDoor::new(Some(cache.to_owned()), start_thread, Arc::new(move || Timestamp(0) + begun.elapsed()))
         .expect("this machine runs WASM")
 }
 

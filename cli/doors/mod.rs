@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tapedeck_dynamic as dynamic;
+use tapedeck_engine::clock::SessionClock;
 use tapedeck_engine::{Finder, threads};
 use tapedeck_sdk::{Descriptor, Error, Factory, PluginKind};
 use tapedeck_wasm::WasmDoor;
@@ -139,7 +140,9 @@ impl Doors {
     fn load_wasm(&self, path: &Path) -> Result<Factory, Error> {
         let start_thread: tapedeck_wasm::StartThread = |name, run| threads::start(name, run).map(drop);
         let door = self.wasm.get_or_init(|| {
-            WasmDoor::new(self.cache.as_ref().map(|cache| cache.join("compiled")), start_thread)
+            let (cache, clock) = (self.cache.as_ref(), SessionClock::anchored_now());
+            let compiled = cache.map(|cache| cache.join("compiled"));
+            WasmDoor::new(compiled, start_thread, Arc::new(move || clock.now()))
         });
         door.as_ref().map_err(Clone::clone)?.load(path)
     }

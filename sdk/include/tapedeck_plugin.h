@@ -118,10 +118,13 @@ typedef struct tapedeck_watermark {
     uint64_t lost;    /* some frames before this seq are lost; 0 as long as none is */
 } tapedeck_watermark;
 
-/* Who is told how far a recording is. */
+/*
+ * Who is told how far a recording is. The recording goes on after its source has ended: `moved` may be called during `close` and after it,
+ * until `release`. So `data` must not belong to the instance, or be shared with it by a count of holders, say.
+ */
 typedef struct tapedeck_follower {
     void *data; /* what both functions take */
-    /* The watermark has moved. Called on the host's threads, never by two at once. Must neither block nor call the host. */
+    /* The watermark has moved. Called on the host's threads, never by two at once. Must neither block nor call the host. Not null. */
     void (*moved)(void *data, const tapedeck_watermark *mark);
     void (*release)(void *data); /* called once, when `moved` is called no more; may be null */
 } tapedeck_follower;
@@ -165,7 +168,7 @@ typedef struct tapedeck_host {
     /* Tells the user something once. Not for the frame path. The text is read during the call; at most 64 KiB of it. */
     void (*warn)(void *context, const char *message, uint64_t length);
 
-    /* Sets a mark at this moment of the session: it stands in the manifest. As `warn`. */
+    /* Sets a mark at this moment of the session: it stands in the manifest, with at most 1000 characters of the label. As `warn`. */
     void (*mark)(void *context, const char *label, uint64_t length);
 
     /*
@@ -212,6 +215,15 @@ typedef struct tapedeck_host {
      */
     int32_t (*to_arrow)(void *context, uint32_t input, const tapedeck_bytes *batch, void *array, void *schema,
                         tapedeck_error *error);
+
+    /*
+     * Counts ticks at which a paced source had nothing to sample, since what it samples is not there (its process has exited). They
+     * count as late. Before `next` returns TAPEDECK_IDLE. Allocates nothing.
+     */
+    void (*absent)(void *context, uint64_t ticks);
+
+    /* Counts frames that a transform or a sink leaves out by intent: no loss. Allocates nothing. */
+    void (*left_out)(void *context, uint64_t frames);
 } tapedeck_host;
 
 /* Where `next`, `process`, `flush_transform` and `finish_transform` put what they made. Valid during the call, on its thread. */

@@ -32,6 +32,8 @@ TAPEDECK_WASM_IMPORT("now") int64_t tapedeck_wasm_now(void);
 TAPEDECK_WASM_IMPORT("failed") void tapedeck_wasm_failed(uint64_t frames);
 TAPEDECK_WASM_IMPORT("warn") void tapedeck_wasm_warn(const char *message, size_t length);
 TAPEDECK_WASM_IMPORT("partial") void tapedeck_wasm_partial(uint64_t frames);
+TAPEDECK_WASM_IMPORT("absent") void tapedeck_wasm_absent(uint64_t ticks);
+TAPEDECK_WASM_IMPORT("left-out") void tapedeck_wasm_left_out(uint64_t frames);
 TAPEDECK_WASM_IMPORT("mark") void tapedeck_wasm_mark(const char *label, size_t length);
 TAPEDECK_WASM_IMPORT("pause") void tapedeck_wasm_pause(void);
 TAPEDECK_WASM_IMPORT("resume") void tapedeck_wasm_resume(void);
@@ -173,6 +175,18 @@ static void tapedeck_wasm_host_partial(void *context, uint64_t frames)
     tapedeck_wasm_partial(frames);
 }
 
+static void tapedeck_wasm_host_absent(void *context, uint64_t ticks)
+{
+    (void)context;
+    tapedeck_wasm_absent(ticks);
+}
+
+static void tapedeck_wasm_host_left_out(void *context, uint64_t frames)
+{
+    (void)context;
+    tapedeck_wasm_left_out(frames);
+}
+
 static void tapedeck_wasm_host_mark(void *context, const char *label, uint64_t length)
 {
     (void)context;
@@ -254,6 +268,7 @@ static const tapedeck_host tapedeck_wasm_host = {
     tapedeck_wasm_host_failed, tapedeck_wasm_host_partial, tapedeck_wasm_host_warn, tapedeck_wasm_host_mark,
     tapedeck_wasm_host_pause, tapedeck_wasm_host_resume, tapedeck_wasm_host_is_paused, tapedeck_wasm_host_told,
     tapedeck_wasm_host_follow, tapedeck_wasm_host_artifact, tapedeck_wasm_host_loss, tapedeck_wasm_host_to_arrow,
+    tapedeck_wasm_host_absent, tapedeck_wasm_host_left_out,
 };
 
 static const tapedeck_outputs tapedeck_wasm_outputs = {NULL, tapedeck_wasm_outputs_push};

@@ -88,11 +88,14 @@ pub enum Role {
     Beside,
 }
 
+/// The longest label of a mark, in characters; the rest is cut off.
+pub const LABEL_CHARACTERS_MAX: usize = 1000;
+
 /// What is called when a watermark moves: see [`Host::follow`].
 pub type Follower = Box<dyn FnMut(Watermark) + Send>;
 
-/// What a plugin can ask of the engine. All calls may be made from any thread, never block and, but for `warn` and `artifact`,
-/// never allocate.
+/// What a plugin can ask of the engine. All calls may be made from any thread. `now`, `failed`, `partial`, `absent`, `left_out` and
+/// `is_paused` neither lock nor allocate; the others may do both for a moment.
 pub trait Host: Send + Sync {
     /// The session clock.
     fn now(&self) -> Timestamp;
@@ -105,7 +108,7 @@ pub trait Host: Send + Sync {
     fn partial(&self, frames: u64);
 
     /// Counts frames that this stage leaves out by intent, since its options or its format say so: no loss. A conversion tells how
-    /// many there are; elsewhere, and where a door has no call for it, nobody counts them.
+    /// many there are; elsewhere nobody counts them.
     fn left_out(&self, frames: u64) {
         _ = frames;
     }
@@ -113,7 +116,8 @@ pub trait Host: Send + Sync {
     /// Tells the user something once. Not for the frame path.
     fn warn(&self, message: &str);
 
-    /// Sets a mark at this moment of the session: it stands in the manifest. Not for the frame path.
+    /// Sets a mark at this moment of the session: it stands in the manifest, with at most [`LABEL_CHARACTERS_MAX`] of the label. Not for
+    /// the frame path.
     fn mark(&self, label: &str) {
         _ = label;
     }
@@ -145,7 +149,7 @@ pub trait Host: Send + Sync {
 
     /// Counts ticks at which a paced source had nothing to sample, since what it samples is not there (its process has exited, its device
     /// is unplugged). They count as late, for that reason, and each uses up a `seq`. To be called before [`next`](crate::Source::next)
-    /// returns [`Idle`](crate::Next::Idle). Where a door has no call for it, they are not counted.
+    /// returns [`Idle`](crate::Next::Idle).
     fn absent(&self, ticks: u64) {
         _ = ticks;
     }
@@ -155,18 +159,21 @@ pub trait Host: Send + Sync {
     fn loss(&self, stream: &str) -> Loss;
 
     /// For a source that must not outrun its recording: `follower` is told how far the recording of the output is, each time that
-    /// changes and once at the beginning, never by two threads at once. It is called on the sinks' threads and must neither block nor call the host. From now on the
-    /// sinks of the stream flush whenever they have taken all that waits, rather than after `flush_interval`.
+    /// changes and once at the beginning, never by two threads at once. It is called on the sinks' threads and must neither block nor
+    /// call the host. From now on the sinks of the stream flush whenever they have taken all that waits, rather than after
+    /// `flush_interval`.
     ///
     /// A frame that a transform leaves out by intent is passed when the next one is written. To be called once for an output, from the
     /// first [`next`](crate::Source::next) on.
     ///
     /// # Errors
-    /// There is no such output, somebody follows it already, or the plugin came through a door that can't tell it.
+    /// There is no such output, it is followed already, or the host records nothing.
     fn follow(&self, output: usize, follower: Follower) -> Result<(), Error> {
         drop(follower);
-        Err(Error::environment(format!("how far output {output} is recorded can't be followed from here"))
-            .with_hint("Only sources that are built in are told how far their recording is."))
+        Err(Error::environment(format!(
+            "can't follow how far output {output} is recorded: nothing records it"
+        ))
+        .with_hint("only a source in a session can follow its recording"))
     }
 }
 

@@ -74,7 +74,7 @@ pub use descriptor::{Description, Descriptor, PluginKind};
 pub use error::{Error, ErrorKind};
 pub use factory::{Factory, OpenSinkFn, Opener};
 pub use format::{Format, HEAD_BYTES, Repair};
-pub use host::{Context, Follower, Host, Loss, Role, SessionInfo, Told, Watermark};
+pub use host::{Context, Follower, Host, LABEL_CHARACTERS_MAX, Loss, Role, SessionInfo, Told, Watermark};
 pub use kinds::{Kind, KindColumn};
 pub use plugin::{Next, OpenSink, OpenSource, OpenTransform, Outputs, Sink, Source, Transform};
 pub use recording::{Extent, Recording, Wanted};

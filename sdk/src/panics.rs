@@ -11,8 +11,8 @@ use crate::Error;
 thread_local! {
     /// How many calls of [`caught`] this thread is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// Where the last panic inside of one happened.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Where the panics happened that are on their way out of one, each with the depth at which it happened.
+    static PLACES: RefCell<Vec<(u32, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Keeps panics inside of [`caught`] from being printed: they become errors, which are told in their place. All others are printed as
@@ -23,14 +23,25 @@ pub fn hide_caught() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // A thread that is ending has no depth any more.
-            if DEPTH.try_with(Cell::get).is_ok_and(|depth| depth > 0) {
-                let place = panic.location().map(ToString::to_string);
-                drop(PLACE.try_with(|last| last.replace(place)));
-            } else {
+            let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            if depth == 0 || !on_its_way(depth, place) {
                 before(panic);
             }
         }));
     });
+}
+
+/// Notes a panic that will be caught. False for one that happens while another one is on its way: most likely it ends the process, and
+/// nobody but the hook can tell of it.
+fn on_its_way(depth: u32, place: String) -> bool {
+    let note = |places: &RefCell<Vec<(u32, String)>>| {
+        let Ok(mut places) = places.try_borrow_mut() else { return false };
+        let first = places.pop_if(|(last, _)| *last == depth).is_none();
+        places.push((depth, place));
+        first
+    };
+    PLACES.try_with(note).unwrap_or(false)
 }
 
 /// Runs a plugin's code; a panic becomes an error of kind `Plugin` that says "panicked", why, and where if [`hide_caught`] was called.
@@ -38,10 +49,15 @@ pub fn hide_caught() {
 /// # Errors
 /// What `body` says, or that it panicked.
 pub fn caught<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    DEPTH.set(DEPTH.get() + 1);
+    let outside = DEPTH.get();
+    DEPTH.set(outside + 1);
     let outcome = catch_unwind(AssertUnwindSafe(body));
-    DEPTH.set(DEPTH.get() - 1);
-    outcome.unwrap_or_else(|panic| Err(panicked(panic)))
+    DEPTH.set(outside);
+    let place = PLACES.with_borrow_mut(|places| {
+        let inside = places.iter().position(|(depth, _)| *depth > outside).unwrap_or(places.len());
+        places.drain(inside..).next_back()
+    });
+    outcome.unwrap_or_else(|panic| Err(panicked(panic, place.map(|(_, place)| place))))
 }
 
 /// Drops a plugin's value; a panic of its `drop` becomes an error.
@@ -56,7 +72,7 @@ pub fn dropped<T>(value: T) -> Result<(), Error> {
 }
 
 /// What a panic says.
-fn panicked(panic: Box<dyn Any + Send>) -> Error {
+fn panicked(panic: Box<dyn Any + Send>, place: Option<String>) -> Error {
     let text = match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(other) => match other.downcast::<&'static str>() {
@@ -68,7 +84,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Error {
             }
         },
     };
-    let place = PLACE.take().map(|place| format!(", at {place}")).unwrap_or_default();
+    let place = place.map(|place| format!(", at {place}")).unwrap_or_default();
     Error::plugin(format!("panicked: {text}{place}"))
 }
 
@@ -87,6 +103,47 @@ mod tests {
         });
         assert_eq!(nested, Ok(1));
         assert_eq!(DEPTH.get(), 0);
+    }
+
+    #[test]
+    fn a_panic_on_top_of_another_one_is_printed_since_nobody_else_can_tell_of_it() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("the second one");
+            }
+        }
+        const APART: &str = "TAPEDECK_TEST_PANICS_TWICE";
+        if std::env::var_os(APART).is_some() {
+            hide_caught();
+            drop(caught(|| -> Result<(), Error> {
+                let _bomb = Bomb;
+                panic!("the first one")
+            }));
+            return;
+        }
+        let test = std::thread::current().name().unwrap().to_owned();
+        let apart = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture", &test])
+            .env(APART, "1")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&apart.stderr);
+        assert!(!apart.status.success() && printed.contains("the second one"), "{printed}");
+        assert!(!printed.contains("the first one"), "{printed}");
+    }
+
+    #[test]
+    fn a_panic_that_the_plugin_catches_itself_is_forgotten() {
+        hide_caught();
+        for _ in 0..2 {
+            let error = caught(|| -> Result<(), Error> {
+                let _ = catch_unwind(|| panic!("mended"));
+                Err(Error::data("the plugin's own"))
+            });
+            assert_eq!(error.unwrap_err().message, "the plugin's own");
+            PLACES.with_borrow(|places| assert!(places.is_empty()));
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub trait Transform: Send {
     /// Takes one batch of stream `input`.
     ///
     /// # Errors
-    /// The batch could not be processed; it is counted as failed.
+    /// The batch could not be processed: its rows that were not handed on are counted as failed.
     fn process(&mut self, input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error>;
 
     /// Hands on rows that were held back long enough: a kill would cost what the sinks do not have. Called with the session's time, at

@@ -40,6 +40,17 @@ impl Written {
 
     /// Refuses frames of one input. Nothing changes if there are none.
     pub fn refuse(&mut self, input: usize, frames: u64, seqs: RangeInclusive<u64>, reason: Error) {
+        self.refuse_with(input, frames, seqs, || reason);
+    }
+
+    /// As [`refuse`](Self::refuse), for many frames: the reason is made for the first of an input only.
+    pub fn refuse_with(
+        &mut self,
+        input: usize,
+        frames: u64,
+        seqs: RangeInclusive<u64>,
+        reason: impl FnOnce() -> Error,
+    ) {
         if frames == 0 {
             return;
         }
@@ -49,7 +60,7 @@ impl Written {
                 refused.frames = refused.frames.saturating_add(frames);
                 refused.seqs = (refused.seqs.0.min(first), refused.seqs.1.max(last));
             }
-            None => self.refused.push(Refused { input, frames, seqs: (first, last), reason }),
+            None => self.refused.push(Refused { input, frames, seqs: (first, last), reason: reason() }),
         }
     }
 
@@ -77,6 +88,18 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_of_many_refusals_is_made_once() {
+        let (mut written, mut made) = (Written::ALL, 0);
+        for seq in 0..1000 {
+            written.refuse_with(0, 1, seq..=seq, || {
+                made += 1;
+                Error::data("too long")
+            });
+        }
+        assert_eq!((written.refused_frames(), made), (1000, 1));
+    }
 
     #[test]
     fn refusals_of_one_input_become_one_entry_with_the_first_reason() {

@@ -5,7 +5,6 @@
 //! can't be checked here, everything else is.
 
 mod elf;
-mod exit;
 mod native;
 
 use std::collections::BTreeMap;
@@ -14,7 +13,6 @@ use std::sync::{Mutex, PoisonError};
 
 use tapedeck_sdk::{Error, Factory};
 
-pub use exit::{PLUGIN_EXIT, exit_is_expected, exit_is_unexpected};
 use native::Library;
 use tapedeck_sdk::native::abi::Plugin;
 

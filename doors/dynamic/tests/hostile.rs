@@ -133,6 +133,7 @@ fn a_host_can_be_asked_nonsense() {
     );
     assert_eq!(host.warnings()[0], "a \u{fffd} b");
     assert!(host.artifacts().is_empty());
+    assert_eq!((host.absent_ticks(), host.left_out_frames()), (3, 4));
 }
 
 #[test]

@@ -1,23 +1,23 @@
-//! The door itself: one `wasmtime` engine for all plugins, the cache of compiled code, and the ticker that ends calls in time.
+//! The door itself: what all plugins share. One `wasmtime` engine, the cache of compiled code, and the ticker that ends calls in time.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
-use tapedeck_sdk::{Error, Factory};
+use tapedeck_sdk::{Error, Factory, Timestamp};
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
 use crate::cache::Cache;
 use crate::state::State;
+use crate::ticker::Ticker;
 use crate::{linker, loading};
 
 /// How a thread is started: the engine's way, which this crate does not know.
 pub type StartThread = fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
-/// The step in which the time of calls is measured. A finer one costs wake-ups.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// A clock that measures waiting, which this crate does not read by itself: unlike a session's it never stands still and never runs fast.
+pub type SteadyClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Loads components.
 pub struct WasmDoor {
@@ -29,19 +29,18 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) cache: Cache,
-    ticker: Mutex<Weak<Ticking>>,
+    ticker: Mutex<Weak<Ticker>>,
     start_thread: StartThread,
+    clock: SteadyClock,
 }
 
-/// Held by every instance: the ticker runs as long as there is one.
-pub(crate) struct Ticking;
-
 impl WasmDoor {
-    /// A door that keeps compiled code in `cache` (nowhere without one) and starts its ticker with `start_thread`.
+    /// A door that keeps compiled code in `cache` (nowhere without one), starts its ticker with `start_thread` and measures waiting with
+    /// `clock`.
     ///
     /// # Errors
     /// The machine can't run WASM.
-    pub fn new(cache: Option<PathBuf>, start_thread: StartThread) -> Result<Self, Error> {
+    pub fn new(cache: Option<PathBuf>, start_thread: StartThread, clock: SteadyClock) -> Result<Self, Error> {
         let mut config = Config::new();
         config.wasm_component_model(true).concurrency_support(false).epoch_interruption(true);
         let failed = |error: wasmtime::Error| {
@@ -52,7 +51,7 @@ impl WasmDoor {
         let linker = linker::linker(&engine).map_err(failed)?;
         let cache = Cache::new(cache, &engine);
         Ok(Self {
-            shared: Arc::new(Shared { engine, linker, cache, ticker: Mutex::default(), start_thread }),
+            shared: Arc::new(Shared { engine, linker, cache, ticker: Mutex::default(), start_thread, clock }),
         })
     }
 
@@ -66,25 +65,19 @@ impl WasmDoor {
 }
 
 impl Shared {
-    /// Lets time pass for calls into components, as long as the returned value is held.
-    pub(crate) fn ticking(self: &Arc<Self>) -> Result<Arc<Ticking>, Error> {
-        let mut ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ticking) = ticker.upgrade() {
-            return Ok(ticking);
+    /// The ticker; its thread lives as long as the returned value is held.
+    pub(crate) fn ticker(&self) -> Result<Arc<Ticker>, Error> {
+        let mut held = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ticker) = held.upgrade() {
+            return Ok(ticker);
         }
-        let ticking = Arc::new(Ticking);
-        let (held, engine) = (Arc::downgrade(&ticking), self.engine.clone());
-        let run = move || {
-            while held.strong_count() > 0 {
-                std::thread::sleep(TICK);
-                engine.increment_epoch();
-            }
-        };
-        (self.start_thread)("wasm ticker", Box::new(run)).map_err(|error| {
-            Error::environment(format!("can't start the thread that watches over WASM plugins: {error}"))
-                .with_hint("see `ulimit -u`")
-        })?;
-        *ticker = Arc::downgrade(&ticking);
-        Ok(ticking)
+        let ticker = Arc::new(Ticker::start(self.engine.clone(), self.start_thread)?);
+        *held = Arc::downgrade(&ticker);
+        Ok(ticker)
+    }
+
+    /// The time by the steady clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 }

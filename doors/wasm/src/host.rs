@@ -11,8 +11,12 @@ use crate::state::State;
 
 /// The interface's name.
 pub(crate) const HOST: &str = "tapedeck:plugin/host@0.2.0";
-/// The longest message that a component can have shown.
+/// The longest warning and label of a component's, in characters.
 const MESSAGE_CHARACTERS_MAX: usize = 1000;
+/// The longest report and part of an error, in characters.
+pub(crate) const TEXT_CHARACTERS_MAX: usize = 64 << 10;
+/// The longest path to an option.
+const OPTION_KEYS_MAX: usize = 64;
 
 /// Gives the interface to all components.
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -34,15 +38,30 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         }
         Ok(())
     })?;
-    host.func_wrap("warn", |store: StoreContextMut<'_, State>, (message,): (String,)| {
+    host.func_wrap("absent", |store: StoreContextMut<'_, State>, (ticks,): (u64,)| {
         if let Some(host) = &store.data().host {
-            host.warn(&shortened(&message));
+            host.absent(ticks);
         }
         Ok(())
     })?;
-    host.func_wrap("artifact", |store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
-        Ok((artifact(store.data(), Path::new(&name), role).map_err(told),))
+    host.func_wrap("left-out", |store: StoreContextMut<'_, State>, (frames,): (u64,)| {
+        if let Some(host) = &store.data().host {
+            host.left_out(frames);
+        }
+        Ok(())
     })?;
+    host.func_wrap("warn", |store: StoreContextMut<'_, State>, (message,): (String,)| {
+        if let Some(host) = &store.data().host {
+            host.warn(&shortened(message, MESSAGE_CHARACTERS_MAX));
+        }
+        Ok(())
+    })?;
+    host.func_wrap(
+        "artifact",
+        |mut store: StoreContextMut<'_, State>, (name, role): (String, types::Role)| {
+            Ok((artifact(store.data_mut(), Path::new(&name), role).map_err(told),))
+        },
+    )?;
     host.func_wrap("loss", |store: StoreContextMut<'_, State>, (stream,): (String,)| {
         let loss = store.data().host.as_ref().map(|host| host.loss(&stream)).unwrap_or_default();
         let Loss { late, dropped, failed, partial } = loss;
@@ -51,9 +70,9 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host.func_wrap("push", |mut store: StoreContextMut<'_, State>, (output, slab): (u32, WasmList<u8>)| {
         // Taken out, so that the component's memory can be read beside it.
         let mut pushed = std::mem::take(&mut store.data_mut().pushed);
-        pushed.take(output, slab.as_le_slice(&store));
+        let taken = pushed.take(output, slab.as_le_slice(&store));
         store.data_mut().pushed = pushed;
-        Ok(())
+        taken
     })?;
     session(&mut host)?;
     following(&mut host)
@@ -61,20 +80,20 @@ pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 /// What is about the session as a whole: marks, pauses, and what the stage is told.
 fn session(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    host.func_wrap("mark", |store: StoreContextMut<'_, State>, (label,): (String,)| {
-        if let Some(host) = &store.data().host {
-            host.mark(&shortened(&label));
+    host.func_wrap("mark", |mut store: StoreContextMut<'_, State>, (label,): (String,)| {
+        if let Some(host) = store.data_mut().control() {
+            host.mark(&shortened(label, MESSAGE_CHARACTERS_MAX));
         }
         Ok(())
     })?;
-    host.func_wrap("pause", |store: StoreContextMut<'_, State>, (): ()| {
-        if let Some(host) = &store.data().host {
+    host.func_wrap("pause", |mut store: StoreContextMut<'_, State>, (): ()| {
+        if let Some(host) = store.data_mut().control() {
             host.pause();
         }
         Ok(())
     })?;
-    host.func_wrap("resume", |store: StoreContextMut<'_, State>, (): ()| {
-        if let Some(host) = &store.data().host {
+    host.func_wrap("resume", |mut store: StoreContextMut<'_, State>, (): ()| {
+        if let Some(host) = store.data_mut().control() {
             host.resume();
         }
         Ok(())
@@ -107,17 +126,21 @@ fn following(host: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     })
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(MESSAGE_CHARACTERS_MAX).collect()
+/// A text of the component's, cut off where it is too long.
+pub(crate) fn shortened(mut text: String, characters_max: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(characters_max) {
+        text.truncate(end);
+    }
+    text
 }
 
-fn artifact(state: &State, name: &Path, role: types::Role) -> Result<String, Error> {
+fn artifact(state: &mut State, name: &Path, role: types::Role) -> Result<String, Error> {
     let role = match role {
         types::Role::Recording => Role::Recording,
         types::Role::RecordingOf(input) => Role::RecordingOf(input as usize),
         types::Role::Beside => Role::Beside,
     };
-    match (&state.host, &state.scratch) {
+    match (&state.host, &mut state.scratch) {
         (Some(host), Some(scratch)) => scratch.show(name, &host.artifact(name, role)?),
         _ => Err(Error::plugin("only a sink makes files")),
     }
@@ -144,5 +167,11 @@ pub(crate) fn heard(error: types::Error) -> Error {
         types::ErrorKind::Io => ErrorKind::Io,
         types::ErrorKind::Plugin => ErrorKind::Plugin,
     };
-    Error { kind, message: error.message, hint: error.hint, option: error.option }
+    let part = |text: String| shortened(text, TEXT_CHARACTERS_MAX);
+    Error {
+        kind,
+        message: part(error.message),
+        hint: error.hint.map(part),
+        option: error.option.into_iter().take(OPTION_KEYS_MAX).map(part).collect(),
+    }
 }

@@ -7,14 +7,16 @@ use tapedeck_sdk::Error;
 use wasmtime::{Store, Trap};
 
 use crate::bindings::types;
-use crate::door::{Shared, TICK, Ticking};
+use crate::door::Shared;
 use crate::host::heard;
 use crate::state::State;
+use crate::ticker::ticks;
 
 /// Bytes beyond its output that a component may hand to the host in one call: names, messages.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
 
-const A_BUG: &str = "this is a bug of the plugin: please report it with the pipeline";
+/// What to do about a component that breaks the contract.
+pub(crate) const A_BUG: &str = "this is a bug of the plugin: please report it with the pipeline";
 
 /// Why a call gave nothing.
 pub(crate) enum Failure {
@@ -36,7 +38,6 @@ impl From<Failure> for Error {
 pub(crate) struct Instance<G> {
     guest: G,
     pub(crate) store: Store<State>,
-    _ticking: Arc<Ticking>,
 }
 
 impl<G> Instance<G> {
@@ -47,14 +48,15 @@ impl<G> Instance<G> {
         output_bytes_max: u64,
         instantiate: impl FnOnce(&mut Store<State>) -> wasmtime::Result<G>,
     ) -> Result<Self, Error> {
-        let ticking = shared.ticking()?;
         let mut store = Store::new(&shared.engine, state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(usize::try_from(output_bytes_max + TEXT_BYTES_MAX).unwrap_or(usize::MAX));
         let allowed = store.data().allowed;
         store.set_epoch_deadline(ticks(allowed));
+        let ticker = store.data().ticker.clone();
+        let _running = ticker.run();
         match instantiate(&mut store) {
-            Ok(guest) => Ok(Self { guest, store, _ticking: ticking }),
+            Ok(guest) => Ok(Self { guest, store }),
             Err(error) => Err(broken(&store, "be made", &error)),
         }
     }
@@ -68,6 +70,8 @@ impl<G> Instance<G> {
     ) -> Result<R, Failure> {
         self.store.set_epoch_deadline(ticks(allowed));
         self.store.data_mut().begin(allowed);
+        let ticker = self.store.data().ticker.clone();
+        let _running = ticker.run();
         let outcome = call(&self.guest, &mut self.store);
         if let Some(wrong) = self.store.data_mut().pushed.wrong.take() {
             let message = format!("the component broke the contract in `{doing}`: {}", wrong.message);
@@ -82,12 +86,6 @@ impl<G> Instance<G> {
     }
 }
 
-/// Time in steps of the ticker. The first step may be nearly over, so there is one more.
-fn ticks(time: Duration) -> u64 {
-    let ticks = time.as_nanos().div_ceil(TICK.as_nanos()) + 1;
-    u64::try_from(ticks).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
-}
-
 /// What went wrong, in words.
 fn broken(store: &Store<State>, doing: &str, error: &wasmtime::Error) -> Error {
     let state = store.data();
@@ -95,7 +93,7 @@ fn broken(store: &Store<State>, doing: &str, error: &wasmtime::Error) -> Error {
         return Error::plugin(format!("the component took longer than {:?} in `{doing}`", state.allowed))
             .with_hint("the pipeline can grant more: `call_timeout` in the stage's `sandbox` table");
     }
-    if state.limits.refused.is_some() {
+    if state.limits.is_exceeded {
         return Error::plugin(format!(
             "the component ran out of memory in `{doing}`: {}",
             error.root_cause()

@@ -11,13 +11,15 @@
 //!
 //! # After a failure
 //!
-//! A component that traps, takes too long or goes over a limit is thrown away and made anew; the frames in hand are counted as failed.
+//! A component that traps, takes too long or goes over a limit is thrown away and made anew; the frames in hand are counted as failed,
+//! and those that a transform may have held back.
 //! Several failures in a row end the stage. A sink ends at its first failure: made anew, it would write over its own file.
 
 mod bindings;
 mod cache;
 mod door;
 mod followed;
+mod held;
 mod host;
 mod instance;
 mod linker;
@@ -29,7 +31,8 @@ mod source;
 mod stage;
 mod state;
 mod stderr;
+mod ticker;
 mod transform;
 
-pub use door::{StartThread, WasmDoor};
+pub use door::{StartThread, SteadyClock, WasmDoor};
 pub use sandbox::Sandbox;

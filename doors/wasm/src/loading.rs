@@ -208,7 +208,7 @@ impl Plugin {
         ask: impl FnOnce(&Self, &Sandbox, State) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let sandbox = Sandbox::default();
-        let state = State::new(&sandbox, None, false)?;
+        let state = State::new(&self.shared, &sandbox, None, false)?;
         ask(self, &sandbox, state)
     }
 }

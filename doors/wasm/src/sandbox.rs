@@ -19,7 +19,7 @@ pub(crate) const KEY: &str = "sandbox";
 #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sandbox {
-    /// The most memory.
+    /// The most memory, of all memories and tables together.
     pub memory: ByteSize,
     /// The longest that one call may take, in steps of 5 ms. A source may take until its deadline besides.
     pub call_timeout: DurationText,
@@ -37,6 +37,8 @@ pub struct Sandbox {
     pub clock: bool,
     /// Whether random numbers are random; else they come from a fixed seed.
     pub random: bool,
+    /// Whether the component may set marks, and pause and resume the session.
+    pub control: bool,
 }
 
 impl Default for Sandbox {
@@ -51,6 +53,7 @@ impl Default for Sandbox {
             environment: Vec::new(),
             clock: false,
             random: false,
+            control: false,
         }
     }
 }

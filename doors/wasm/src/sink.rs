@@ -9,8 +9,9 @@ use tapedeck_sdk::{Batch, Context, Error, Sink, StreamSchema, Written};
 use crate::bindings::sink::SinkPlugin;
 use crate::bindings::types;
 use crate::host::heard;
-use crate::instance::Instance;
+use crate::instance::{A_BUG, Instance};
 use crate::loading::{Plugin, Pre};
+use crate::scratch::Scratch;
 use crate::stage::{Recipe, index};
 use crate::state::State;
 
@@ -18,6 +19,8 @@ use crate::state::State;
 pub(crate) struct WasmSink {
     recipe: Recipe,
     instance: Option<Instance<SinkPlugin>>,
+    /// How many streams it was opened for.
+    inputs: usize,
 }
 
 impl WasmSink {
@@ -29,14 +32,14 @@ impl WasmSink {
     ) -> Result<Self, Error> {
         let recipe = Recipe::new(plugin, options, context)?;
         let Pre::Sink(pre) = &recipe.plugin.pre else { unreachable!("the factory is a sink's") };
-        let state = State::new(&recipe.sandbox, Some(&recipe.context), true)?;
+        let state = State::new(&recipe.plugin.shared, &recipe.sandbox, Some(&recipe.context), true)?;
         let (shared, output) = (&recipe.plugin.shared, recipe.sandbox.output.0);
         let mut instance = Instance::new(shared, state, output, |store| pre.instantiate(store))?;
-        let inputs = streams_text(inputs);
+        let inputs_text = streams_text(inputs);
         instance.call("open", recipe.timeout(), |guest, store| {
-            guest.tapedeck_plugin_sink().call_open(store, &recipe.options, &recipe.context_text, &inputs)
+            guest.tapedeck_plugin_sink().call_open(store, &recipe.options, &recipe.context_text, &inputs_text)
         })?;
-        Ok(Self { recipe, instance: Some(instance) })
+        Ok(Self { recipe, instance: Some(instance), inputs: inputs.len() })
     }
 
     fn call(
@@ -49,7 +52,7 @@ impl WasmSink {
     ) -> Result<Written, Error> {
         let Some(instance) = &mut self.instance else { return Ok(Written::ALL) };
         match instance.call(doing, self.recipe.timeout(), call) {
-            Ok(refusals) => Ok(written(refusals)),
+            Ok(refusals) => written(refusals, self.inputs),
             Err(failure) => {
                 // A trapped instance is not called again, not even to finish.
                 if matches!(failure, crate::instance::Failure::Broke(_)) {
@@ -58,6 +61,12 @@ impl WasmSink {
                 Err(failure.into())
             }
         }
+    }
+
+    /// Makes the files as they are now the session's.
+    fn settle(&self) -> Result<(), Error> {
+        let scratch = self.instance.as_ref().and_then(|instance| instance.store.data().scratch.as_ref());
+        scratch.map_or(Ok(()), Scratch::settle)
     }
 }
 
@@ -70,20 +79,47 @@ impl Sink for WasmSink {
     }
 
     fn flush(&mut self) -> Result<Written, Error> {
-        self.call("flush", |guest, store| guest.tapedeck_plugin_sink().call_flush(store))
+        let written = self.call("flush", |guest, store| guest.tapedeck_plugin_sink().call_flush(store))?;
+        self.settle()?;
+        Ok(written)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, Error> {
-        self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store))
+        let written = self.call("finish", |guest, store| guest.tapedeck_plugin_sink().call_finish(store))?;
+        self.settle()?;
+        Ok(written)
     }
 }
 
-/// What the component says of what it has kept.
-fn written(refusals: Vec<types::Refusal>) -> Written {
+/// What the component says of what it has kept of `inputs` streams.
+fn written(refusals: Vec<types::Refusal>, inputs: usize) -> Result<Written, Error> {
     let mut written = Written::ALL;
     for refusal in refusals {
+        let input = refusal.input as usize;
+        if input >= inputs {
+            return Err(Error::plugin(format!(
+                "the component refused frames of input {input}, which it does not have"
+            ))
+            .with_hint(A_BUG));
+        }
         let (seqs, reason) = (refusal.first_seq..=refusal.last_seq, heard(refusal.reason));
-        written.refuse(refusal.input as usize, refusal.frames, seqs, reason);
+        written.refuse(input, refusal.frames, seqs, reason);
     }
-    written
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_an_input_that_there_is_not_are_not_refused() {
+        let refusal = |input| {
+            let reason = crate::host::told(Error::data("too long"));
+            types::Refusal { input, frames: 2, first_seq: 3, last_seq: 4, reason }
+        };
+        assert_eq!(written(vec![refusal(0), refusal(1)], 2).unwrap().refused_frames(), 4);
+        let error = written(vec![refusal(2)], 2).unwrap_err();
+        assert!(error.message.contains("input 2"), "{error}");
+    }
 }

@@ -1,11 +1,12 @@
 //! A source that is a component.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tapedeck_sdk::door::read_streams;
-use tapedeck_sdk::{Context, Error, ErrorKind, Next, Source, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Context, Error, ErrorKind, Next, Source, StreamSchema, Timestamp};
 
 use crate::bindings::source::SourcePlugin;
 use crate::bindings::source::exports::tapedeck::plugin::source::NextState;
@@ -15,8 +16,9 @@ use crate::loading::{Plugin, Pre};
 use crate::stage::{Failures, Recipe};
 use crate::state::State;
 
-/// How long to wait when a component that can't wait has nothing: it would be called without end.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How long to wait when a component that can't wait has nothing: it would be called without end. Doubled each time, up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(16);
 
 /// A source that is a component.
 pub(crate) struct WasmSource {
@@ -24,7 +26,15 @@ pub(crate) struct WasmSource {
     streams: Vec<Arc<StreamSchema>>,
     instance: Option<Instance<SourcePlugin>>,
     failures: Failures,
+    /// Handed over by the component, and not given yet.
+    waiting: VecDeque<(usize, Batch)>,
+    /// Whether the session is about to end. What breaks from here on is not made anew: it would begin again.
+    stopping: bool,
+    /// Why `stop` failed, while something waits.
+    stop_error: Option<Error>,
     ended: bool,
+    /// How long to wait next time.
+    pause: Duration,
     followed: Arc<Followed>,
 }
 
@@ -33,8 +43,18 @@ impl WasmSource {
         let recipe = Recipe::new(plugin, options, context)?;
         let followed = Arc::default();
         let (instance, streams) = instance(&recipe, &followed)?;
-        let (instance, failures) = (Some(instance), Failures::default());
-        Ok(Self { recipe, streams, instance, failures, ended: false, followed })
+        Ok(Self {
+            recipe,
+            streams,
+            instance: Some(instance),
+            failures: Failures::default(),
+            waiting: VecDeque::new(),
+            stopping: false,
+            stop_error: None,
+            ended: false,
+            pause: PAUSE_MIN,
+            followed,
+        })
     }
 
     /// The instance; made anew if the last one broke.
@@ -50,13 +70,8 @@ impl WasmSource {
         Ok(self.instance.as_mut().expect("just made"))
     }
 
-    /// Whether something was handed over that has not been given yet.
-    fn waits(&self) -> bool {
-        self.instance.as_ref().is_some_and(|instance| !instance.store.data().pushed.batches.is_empty())
-    }
-
     fn waiting(&mut self) -> Option<Next> {
-        let (output, batch) = self.instance.as_mut()?.store.data_mut().pushed.batches.pop_front()?;
+        let (output, batch) = self.waiting.pop_front()?;
         Some(Next::Batch { output, batch })
     }
 
@@ -65,7 +80,10 @@ impl WasmSource {
         self.instance = None;
         let host = self.recipe.context.host.clone();
         host.failed(1);
-        let error = self.failures.broke(error, host.now());
+        if self.stopping {
+            return Err(error);
+        }
+        let error = self.failures.broke(error, self.recipe.plugin.shared.now());
         if error.kind == ErrorKind::Plugin {
             return Err(error);
         }
@@ -82,6 +100,9 @@ impl Source for WasmSource {
     fn next(&mut self, deadline: Timestamp) -> Result<Next, Error> {
         if let Some(next) = self.waiting() {
             return Ok(next);
+        }
+        if let Some(error) = self.stop_error.take() {
+            return Err(error);
         }
         if self.ended {
             return Ok(Next::End);
@@ -101,12 +122,21 @@ impl Source for WasmSource {
         };
         self.failures.well();
         self.ended = state == NextState::End;
+        if let Some(instance) = &mut self.instance {
+            std::mem::swap(&mut self.waiting, &mut instance.store.data_mut().pushed.batches);
+        }
         match self.waiting() {
-            Some(next) => Ok(next),
+            Some(next) => {
+                self.pause = PAUSE_MIN;
+                Ok(next)
+            }
             None if self.ended => Ok(Next::End),
             None => {
                 if state == NextState::Idle && self.recipe.context.rate_hz.is_none() {
-                    std::thread::sleep(PAUSE.min(left));
+                    // Nothing is left where it has waited by itself.
+                    let left = deadline.since(self.recipe.context.host.now());
+                    std::thread::sleep(self.pause.min(left));
+                    self.pause = (self.pause * 2).min(PAUSE_MAX);
                 }
                 Ok(Next::Idle)
             }
@@ -114,20 +144,26 @@ impl Source for WasmSource {
     }
 
     fn stop(&mut self) -> Result<bool, Error> {
+        self.stopping = true;
         let timeout = self.recipe.timeout();
-        // One that broke has nothing to wind up: made anew, it would begin again.
-        let Some(instance) = self.instance.as_mut().filter(|_| !self.ended) else {
-            return Ok(self.waits());
+        // One that broke has nothing to wind up.
+        let stopped = match self.instance.as_mut().filter(|_| !self.ended) {
+            Some(instance) => {
+                instance.call("stop", timeout, |guest, store| guest.tapedeck_plugin_source().call_stop(store))
+            }
+            None => Ok(false),
         };
-        // A call throws away what the one before it has handed over.
-        let waiting = std::mem::take(&mut instance.store.data_mut().pushed.batches);
-        let stopped =
-            instance.call("stop", timeout, |guest, store| guest.tapedeck_plugin_source().call_stop(store));
-        instance.store.data_mut().pushed.batches = waiting;
+        let waits = !self.waiting.is_empty();
         match stopped {
-            Ok(more) => Ok(more || self.waits()),
-            Err(Failure::Said(error)) => Err(error),
-            Err(Failure::Broke(error)) => self.broke(error).map(|_| false),
+            Ok(more) => {
+                self.ended = !more;
+                Ok(more || waits)
+            }
+            Err(failure) if waits => {
+                self.stop_error = Some(failure.into());
+                Ok(true)
+            }
+            Err(failure) => Err(failure.into()),
         }
     }
 }
@@ -137,7 +173,8 @@ fn instance(
     followed: &Arc<Followed>,
 ) -> Result<(Instance<SourcePlugin>, Vec<Arc<StreamSchema>>), Error> {
     let Pre::Source(pre) = &recipe.plugin.pre else { unreachable!("the factory is a source's") };
-    let mut state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let mut state = State::new(&recipe.plugin.shared, &recipe.sandbox, Some(&recipe.context), false)?;
+    followed.begin_anew();
     state.followed = followed.clone();
     let shared = &recipe.plugin.shared;
     let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;

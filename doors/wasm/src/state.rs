@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use tapedeck_sdk::batch::Intake;
 use tapedeck_sdk::{Batch, Context, Error, Host, StreamSchema, Timestamp};
+use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::door::Shared;
 use crate::followed::Followed;
 use crate::sandbox::Sandbox;
 use crate::scratch::Scratch;
 use crate::stderr::Stderr;
+use crate::ticker::Ticker;
 
-/// Tables, their elements, and instances that one component may have.
-const ELEMENTS_MAX: usize = 1_000_000;
+/// Memories, tables and instances that one component may have, of each.
 const INSTANCES_MAX: usize = 64;
+/// What an element of a table counts as memory.
+const ELEMENT_BYTES: usize = size_of::<usize>();
 
 /// The state of one instance.
 pub(crate) struct State {
@@ -30,11 +33,19 @@ pub(crate) struct State {
     pub(crate) scratch: Option<Scratch>,
     /// The engine; a descriptor is asked for without one.
     pub(crate) host: Option<Arc<dyn Host>>,
-    /// When the call in hand began.
+    /// When the call in hand began, in the session's time.
     pub(crate) began: Timestamp,
     /// How long it may take.
     pub(crate) allowed: Duration,
+    /// When it ends at the latest, by the steady clock.
+    ends: Timestamp,
+    shared: Arc<Shared>,
+    pub(crate) ticker: Arc<Ticker>,
     pub(crate) live_clock: bool,
+    /// Whether it may set marks and pause the session.
+    may_control: bool,
+    /// Whether the user was told that it may not.
+    control_refused: bool,
     pub(crate) pushed: Pushed,
     /// How far the recording of a source's outputs is.
     pub(crate) followed: Arc<Followed>,
@@ -48,12 +59,17 @@ pub(crate) struct Pushed {
     pub(crate) batches: VecDeque<(usize, Batch)>,
     pub(crate) bytes: u64,
     pub(crate) bytes_max: u64,
-    /// The first promise that was broken.
+    /// The promise that was broken.
     pub(crate) wrong: Option<Error>,
 }
 
 impl State {
-    pub(crate) fn new(sandbox: &Sandbox, context: Option<&Context>, sink: bool) -> Result<Self, Error> {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        sandbox: &Sandbox,
+        context: Option<&Context>,
+        sink: bool,
+    ) -> Result<Self, Error> {
         let now = context.map_or(Timestamp(0), |context| context.host.now());
         let stderr = Stderr::default();
         let scratch = match context.filter(|_| sink) {
@@ -70,7 +86,12 @@ impl State {
             host: context.map(|context| context.host.clone()),
             began: now,
             allowed: sandbox.call_timeout.0,
+            ends: shared.now() + sandbox.call_timeout.0,
+            shared: shared.clone(),
+            ticker: shared.ticker()?,
             live_clock: sandbox.clock,
+            may_control: sandbox.control,
+            control_refused: false,
             followed: Arc::default(),
             pushed: Pushed { bytes_max: sandbox.output.0, ..Pushed::default() },
         })
@@ -80,14 +101,29 @@ impl State {
     pub(crate) fn begin(&mut self, allowed: Duration) {
         self.began = self.host.as_ref().map_or(self.began, |host| host.now());
         self.allowed = allowed;
+        self.ends = self.shared.now() + allowed;
         self.pushed.bytes = 0;
         self.pushed.batches.clear();
     }
 
     /// What is left of the time of the call in hand.
     pub(crate) fn left(&self) -> Duration {
-        let end = self.began + self.allowed;
-        self.host.as_ref().map_or(self.allowed, |host| end.since(host.now()))
+        self.ends.since(self.shared.now())
+    }
+
+    /// The engine, for what is about the session as a whole. Without the grant there is none, and the user is told.
+    pub(crate) fn control(&mut self) -> Option<&dyn Host> {
+        let host = self.host.as_deref()?;
+        if self.may_control {
+            return Some(host);
+        }
+        if !std::mem::replace(&mut self.control_refused, true) {
+            host.warn(
+                "the component may neither set marks nor pause the session: \
+                 the pipeline can grant it, with `control = true` in the stage's `sandbox` table",
+            );
+        }
+        None
     }
 
     /// The streams that may be pushed to.
@@ -97,8 +133,8 @@ impl State {
 }
 
 impl Pushed {
-    /// Takes what the component hands on.
-    pub(crate) fn take(&mut self, output: u32, slab: &[u8]) {
+    /// Takes what the component hands on. What is wrong with it ends the call at once.
+    pub(crate) fn take(&mut self, output: u32, slab: &[u8]) -> wasmtime::Result<()> {
         self.bytes += slab.len() as u64;
         let taken = if self.bytes > self.bytes_max {
             Err(Error::plugin(format!("it handed on more than {} bytes in one call", self.bytes_max))
@@ -112,9 +148,14 @@ impl Pushed {
             }
         };
         match taken {
-            Ok(batch) => self.batches.push_back((output as usize, batch)),
+            Ok(batch) => {
+                self.batches.push_back((output as usize, batch));
+                Ok(())
+            }
             Err(error) => {
+                let wrong = wasmtime::Error::msg(error.message.clone());
                 self.wrong.get_or_insert(error);
+                Err(wrong)
             }
         }
     }
@@ -126,30 +167,42 @@ impl WasiView for State {
     }
 }
 
-/// Watches over the memory of an instance.
+/// Watches over the memory of an instance: that of all its memories and tables together.
 pub(crate) struct Limits {
-    others: StoreLimits,
-    memory_max: usize,
-    /// Bytes of the largest memory.
-    pub(crate) memory: usize,
-    /// How much was asked for when it was too much.
-    pub(crate) refused: Option<usize>,
+    bytes_max: usize,
+    bytes: usize,
+    /// What was allowed last, taken back if the growth fails after all.
+    growth: usize,
+    /// Whether a growth was refused.
+    pub(crate) is_exceeded: bool,
 }
 
 impl Limits {
-    fn new(memory_max: usize) -> Self {
-        let others = StoreLimitsBuilder::new()
-            .table_elements(ELEMENTS_MAX)
-            .instances(INSTANCES_MAX)
-            .tables(INSTANCES_MAX)
-            .memories(INSTANCES_MAX)
-            .build();
-        Self { others, memory_max, memory: 0, refused: None }
+    fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, growth: 0, is_exceeded: false }
     }
 
     /// Whether most of the memory that there may be is taken.
     pub(crate) fn nearly_full(&self) -> bool {
-        self.memory > self.memory_max / 4 * 3
+        self.bytes > self.bytes_max / 4 * 3
+    }
+
+    fn grow(&mut self, growth: usize) -> wasmtime::Result<()> {
+        self.growth = 0;
+        let bytes = self.bytes.saturating_add(growth);
+        if bytes > self.bytes_max {
+            self.is_exceeded = true;
+            return Err(wasmtime::format_err!(
+                "it asked for {bytes} bytes of memory, the limit is {}",
+                self.bytes_max
+            ));
+        }
+        (self.bytes, self.growth) = (bytes, growth);
+        Ok(())
+    }
+
+    fn take_back(&mut self) {
+        self.bytes -= std::mem::take(&mut self.growth);
     }
 }
 
@@ -160,15 +213,15 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > self.memory_max {
-            self.refused = Some(desired);
-            return Err(wasmtime::format_err!(
-                "it asked for {desired} bytes of memory, the limit is {}",
-                self.memory_max
-            ));
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
         }
-        self.memory = self.memory.max(desired);
-        self.others.memory_growing(current, desired, maximum)
+        self.grow(desired.saturating_sub(current)).map(|()| true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
     }
 
     fn table_growing(
@@ -177,18 +230,56 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.others.table_growing(current, desired, maximum)
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow(desired.saturating_sub(current).saturating_mul(ELEMENT_BYTES)).map(|()| true)
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
     }
 
     fn instances(&self) -> usize {
-        self.others.instances()
+        INSTANCES_MAX
     }
 
     fn tables(&self) -> usize {
-        self.others.tables()
+        INSTANCES_MAX
     }
 
     fn memories(&self) -> usize {
-        self.others.memories()
+        INSTANCES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Engine, Instance, Module, Store};
+
+    /// Whether a module can be instantiated within one mebibyte.
+    fn fits(text: &str) -> Result<(), String> {
+        let engine = Engine::default();
+        let module = Module::from_binary(&engine, &wat::parse_str(text).unwrap()).unwrap();
+        let mut store = Store::new(&engine, Limits::new(1 << 20));
+        store.limiter(|limits| limits);
+        Instance::new(&mut store, &module, &[]).map(drop).map_err(|error| error.root_cause().to_string())
+    }
+
+    #[test]
+    fn all_memories_and_tables_count_together() {
+        fits("(module (memory 16))").unwrap();
+        fits("(module (memory 8) (memory 8))").unwrap();
+        fits("(module (memory 8) (table 65536 funcref))").unwrap();
+        for text in [
+            "(module (memory 9) (memory 8))",
+            "(module (table 131073 funcref))",
+            "(module (memory 9) (table 65536 funcref))",
+        ] {
+            let error = fits(text).unwrap_err();
+            assert!(error.contains("the limit is 1048576"), "{text}: {error}");
+        }
     }
 }

@@ -7,6 +7,8 @@ use tapedeck_sdk::door::{read_streams, streams_text};
 use tapedeck_sdk::{Batch, Context, Error, ErrorKind, Outputs, StreamSchema, Timestamp, Transform};
 
 use crate::bindings::transform::TransformPlugin;
+use crate::held::Held;
+use crate::host::{TEXT_CHARACTERS_MAX, shortened};
 use crate::instance::{Failure, Instance};
 use crate::loading::{Plugin, Pre};
 use crate::stage::{Failures, Recipe, index};
@@ -22,6 +24,7 @@ pub(crate) struct WasmTransform {
     outputs: Vec<Arc<StreamSchema>>,
     instance: Option<Instance<TransformPlugin>>,
     failures: Failures,
+    held: Held,
     /// Calls of the instance at hand.
     calls: u64,
     /// Whether it is not the first.
@@ -33,7 +36,8 @@ impl WasmTransform {
         let recipe = Recipe::new(plugin, options, context)?;
         let instance = Some(instance(&recipe)?);
         let (inputs, outputs, failures) = (Vec::new(), Vec::new(), Failures::default());
-        Ok(Self { recipe, inputs, outputs, instance, failures, calls: 0, is_anew: false })
+        let held = Held::default();
+        Ok(Self { recipe, inputs, outputs, instance, failures, held, calls: 0, is_anew: false })
     }
 
     /// The instance; made anew if the last one broke or was let go.
@@ -60,15 +64,22 @@ impl WasmTransform {
     }
 
     fn broke(&mut self, error: Error) -> Error {
-        self.instance = None;
-        self.failures.broke(error, self.recipe.context.host.now())
+        self.let_go();
+        self.failures.broke(error, self.recipe.plugin.shared.now())
     }
 
-    /// What was held back is lost, and how much it was is not known: one frame counts.
+    /// Lets the instance go: what it still holds back is lost.
+    fn let_go(&mut self) {
+        self.instance = None;
+        let lost = self.held.lose();
+        if lost > 0 {
+            self.recipe.context.host.failed(lost);
+        }
+    }
+
     fn broke_in_flush(&mut self, error: Error) -> Result<(), Error> {
         let error = self.broke(error);
         let host = &self.recipe.context.host;
-        host.failed(1);
         if error.kind == ErrorKind::Plugin {
             return Err(error);
         }
@@ -80,6 +91,7 @@ impl WasmTransform {
     fn hand_on(&mut self, out: &mut dyn Outputs) {
         let Some(instance) = &mut self.instance else { return };
         while let Some((output, batch)) = instance.store.data_mut().pushed.batches.pop_front() {
+            self.held.hand_on(output, &batch);
             out.push(output, batch);
         }
     }
@@ -87,11 +99,17 @@ impl WasmTransform {
     /// Lets an instance go whose memory has crept up: what it holds back is handed on first.
     fn recycle(&mut self, out: &mut dyn Outputs) -> Result<(), Error> {
         let full = self.instance.as_ref().is_some_and(|instance| instance.store.data().limits.nearly_full());
-        if full && self.calls >= CALLS_MIN {
-            self.end(out)?;
-            self.instance = None;
+        if !full || self.calls < CALLS_MIN {
+            return Ok(());
         }
-        Ok(())
+        let ended = self.end(out);
+        if ended.is_ok() {
+            // What has not come out now was left out by intent.
+            self.held.lose();
+        }
+        // Finished, it is not called again, whatever it said.
+        self.let_go();
+        ended.map(drop)
     }
 
     fn end(&mut self, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
@@ -102,7 +120,7 @@ impl WasmTransform {
         match finished {
             Ok(report) => {
                 self.hand_on(out);
-                Ok(report)
+                Ok(report.map(|report| shortened(report, TEXT_CHARACTERS_MAX)))
             }
             Err(failure) => Err(self.failed(failure)),
         }
@@ -115,6 +133,7 @@ impl Transform for WasmTransform {
         let instance = self.instance.as_mut().ok_or_else(|| Error::plugin("called before it was opened"))?;
         self.outputs = streams(instance, &self.recipe, inputs)?;
         instance.store.data_mut().declare(&self.outputs);
+        self.held = Held::new(inputs.len(), self.outputs.len());
         Ok(self.outputs.clone())
     }
 
@@ -131,6 +150,7 @@ impl Transform for WasmTransform {
             Ok(()) => {
                 self.failures.well();
                 self.calls += 1;
+                self.held.give(input, &batch);
                 self.hand_on(out);
                 self.recycle(out)
             }
@@ -148,6 +168,7 @@ impl Transform for WasmTransform {
         match flushed {
             Ok(()) => {
                 self.hand_on(out);
+                self.held.flush();
                 Ok(())
             }
             Err(Failure::Said(error)) => Err(error),
@@ -156,17 +177,20 @@ impl Transform for WasmTransform {
     }
 
     fn finish(mut self: Box<Self>, out: &mut dyn Outputs) -> Result<Option<String>, Error> {
-        let report = self.end(out)?;
+        let ended = self.end(out);
+        if ended.is_err() {
+            self.let_go();
+        }
         let partly = |report: String| {
             if self.is_anew { format!("{report} (since it was last made anew)") } else { report }
         };
-        Ok(report.map(partly))
+        Ok(ended?.map(partly))
     }
 }
 
 fn instance(recipe: &Recipe) -> Result<Instance<TransformPlugin>, Error> {
     let Pre::Transform(pre) = &recipe.plugin.pre else { unreachable!("the factory is a transform's") };
-    let state = State::new(&recipe.sandbox, Some(&recipe.context), false)?;
+    let state = State::new(&recipe.plugin.shared, &recipe.sandbox, Some(&recipe.context), false)?;
     let shared = &recipe.plugin.shared;
     let mut instance = Instance::new(shared, state, recipe.sandbox.output.0, |store| pre.instantiate(store))?;
     instance.call("open", recipe.timeout(), |guest, store| {

@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use tapedeck_wasm::WasmDoor;
 
 use crate::guest::guest;
-use crate::guests::start_thread;
+use crate::guests::{clock, start_thread};
 
 #[test]
 fn compiled_code_is_kept_and_made_again_when_it_is_damaged() {
     let cache = tempfile::tempdir().unwrap();
     let folder = cache.path().join("compiled");
-    let load = || WasmDoor::new(Some(folder.clone()), start_thread).unwrap().load(&guest("ramp")).unwrap();
+    let load =
+        || WasmDoor::new(Some(folder.clone()), start_thread, clock()).unwrap().load(&guest("ramp")).unwrap();
     assert_eq!(load().descriptor().name, "ramp");
     let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
     let whole = fs::read(&file).unwrap();
@@ -35,6 +36,6 @@ fn compiled_code_is_kept_and_made_again_when_it_is_damaged() {
 #[test]
 fn a_cache_that_can_not_be_written_costs_nothing_but_time() {
     let folder = tempfile::NamedTempFile::new().unwrap();
-    let door = WasmDoor::new(Some(folder.path().join("below a file")), start_thread).unwrap();
+    let door = WasmDoor::new(Some(folder.path().join("below a file")), start_thread, clock()).unwrap();
     assert_eq!(door.load(&guest("ramp")).unwrap().descriptor().name, "ramp");
 }

@@ -5,10 +5,12 @@
 //! - `hostile`: components that break every rule
 //! - `sandbox`: what is granted, and what is not
 //! - `caching`: compiled code on disk
+//! - `by_hand`: a component in the text format
 //! - `other_languages`: a component that was not written in Rust
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, helpers included")]
 
+mod by_hand;
 mod caching;
 mod contract;
 #[path = "../../../tests/guest.rs"]

@@ -11,7 +11,13 @@ use tapedeck_wasm::WasmDoor;
 /// A door whose compiled code is kept between tests.
 pub(crate) fn door() -> WasmDoor {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-cache");
-    WasmDoor::new(Some(cache), start_thread).unwrap()
+    WasmDoor::new(Some(cache), start_thread, clock()).unwrap()
+}
+
+pub(crate) fn clock() -> tapedeck_wasm::SteadyClock {
+    #[expect(clippy::disallowed_methods, reason = "there is no engine here")]
+    let begun = std::time::Instant::now();
+    Arc::new(move || Timestamp(0) + begun.elapsed())
 }
 
 pub(crate) fn start_thread(_name: &str, run: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {

@@ -37,18 +37,24 @@ fn fails_once(options: &Value, words: &str) {
 
 #[test]
 fn an_endless_loop_ends_with_the_time_of_the_call() {
-    fails_once(
-        &json!({ "fault": "loop", "at": 2, "sandbox": { "call_timeout": "40ms" } }),
-        "longer than 40ms",
-    );
+    fails_once(&json!({ "fault": "loop", "at": 2 }), "longer than 1s");
 }
 
 #[test]
 fn a_sleep_ends_with_the_time_of_the_call() {
-    fails_once(
-        &json!({ "fault": "sleep", "at": 2, "sandbox": { "call_timeout": "40ms", "clock": true } }),
-        "longer than 40ms",
-    );
+    fails_once(&json!({ "fault": "sleep", "at": 2, "sandbox": { "clock": true } }), "longer than 1s");
+}
+
+#[test]
+fn the_time_of_a_call_is_not_that_of_the_session() {
+    let factory = door().load(&guest("hostile")).unwrap();
+    let host = FakeHost::new(std::path::Path::new("."));
+    let schema = samples::schema(Kind::Attributes, "game");
+    let options = json!({ "fault": "nap", "sandbox": { "clock": true } });
+    let (mut napping, _) = transform(&factory, &options, &host, std::slice::from_ref(&schema)).unwrap();
+    // A recording is played as fast as it can be.
+    host.tick_by(std::time::Duration::from_secs(3600));
+    napping.process(0, samples::batches(&schema, &[1]).remove(0), &mut Kept::default()).unwrap();
 }
 
 #[test]
@@ -74,8 +80,8 @@ fn two_gibibytes_are_refused_before_they_are_copied() {
         "",
     );
     fails_once(
-        &json!({ "fault": "flood", "at": 2, "sandbox": { "output": "1MiB", "call_timeout": "200ms" } }),
-        "",
+        &json!({ "fault": "flood", "at": 2, "sandbox": { "output": "1MiB", "call_timeout": "1h" } }),
+        "more than 1048576 bytes in one call",
     );
 }
 
@@ -96,6 +102,38 @@ fn a_trap_at_the_thousandth_batch_costs_one_batch() {
 fn one_that_leaks_is_made_anew_before_it_reaches_its_limit() {
     let (kept, wrong, _) = feed(&json!({ "fault": "leak", "at": 0, "sandbox": { "memory": "16MiB" } }), 5000);
     assert_eq!((kept.len(), wrong.len()), (5000, 0), "it would have needed 50 MiB: {:?}", wrong.first());
+}
+
+#[test]
+fn one_that_can_not_finish_when_it_is_made_anew_costs_no_later_batch() {
+    let options = json!({ "fault": "unfinished", "at": 0, "sandbox": { "memory": "16MiB" } });
+    let (kept, wrong, _) = feed(&options, 5000);
+    assert_eq!(kept.len(), 5000, "it would have needed 50 MiB: {:?}", wrong.last());
+    assert!((1..5).contains(&wrong.len()), "{}", wrong.len());
+    assert!(wrong.iter().all(|(_, error)| error.message == "not yet"), "{:?}", wrong.last());
+}
+
+#[test]
+fn what_a_transform_held_back_when_it_broke_counts_as_failed() {
+    let (kept, wrong, host) = feed(&json!({ "fault": "hold", "at": 4 }), 5);
+    assert_eq!((kept.len(), wrong.len(), wrong[0].0), (0, 1, 4));
+    // The engine counts the batch in hand.
+    assert_eq!(host.failed_frames(), 3);
+}
+
+#[test]
+fn a_report_has_a_limit() {
+    let factory = door().load(&guest("hostile")).unwrap();
+    let host = FakeHost::new(std::path::Path::new("."));
+    let schema = samples::schema(Kind::Attributes, "game");
+    let (verbose, _) = transform(&factory, &json!({ "fault": "verbose" }), &host, &[schema]).unwrap();
+    assert_eq!(verbose.finish(&mut Kept::default()).unwrap().map(|report| report.len()), Some(64 << 10));
+}
+
+#[test]
+fn what_is_absent_or_left_out_is_counted() {
+    let (_, _, host) = feed(&json!({ "fault": "counts" }), 1);
+    assert_eq!((host.absent_ticks(), host.left_out_frames()), (3, 4));
 }
 
 #[test]

@@ -124,7 +124,8 @@ fn a_transform_in_c_is_flushed_told_and_reports() {
     let factory = door().load(component()).unwrap();
     let host = FakeHost::new(Path::new("."));
     let schema = samples::schema(Kind::Attributes, "game");
-    let (mut gain, _) = transform(&factory, &json!({}), &host, std::slice::from_ref(&schema)).unwrap();
+    let options = json!({ "sandbox": { "control": true } });
+    let (mut gain, _) = transform(&factory, &options, &host, std::slice::from_ref(&schema)).unwrap();
     let mut kept = Kept::default();
     gain.flush(Timestamp(7), &mut kept).unwrap();
     assert!(host.is_paused());

@@ -21,14 +21,16 @@ fn found(options: &Value) -> String {
 
 #[test]
 fn nothing_is_there_unless_it_is_granted() {
-    let files = found(&json!({ "fault": "files" }));
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made");
+    let files = found(&json!({ "fault": "files", "path": made }));
     assert!(files.matches("Err").count() == 2, "{files}");
+    assert!(!made.exists());
     let network = found(&json!({ "fault": "network" }));
     assert!(network.contains("PermissionDenied"), "{network}");
     assert_eq!(found(&json!({ "fault": "environment" })), "[]");
     let artifact = found(&json!({ "fault": "artifact" }));
     assert!(artifact.contains("only a sink makes files"), "{artifact}");
-    assert!(!std::path::Path::new("/tmp/hostile").exists());
 }
 
 #[test]
@@ -62,6 +64,25 @@ fn a_sandbox_that_can_not_be_is_refused_with_its_option() {
     }
     assert!(factory.check(&json!({ "sandbox": { "no_such_grant": 1 } })).is_err());
     assert!(factory.check(&json!({ "no_such_option": 1 })).is_err());
+}
+
+#[test]
+fn marks_and_pauses_are_the_sessions_only_if_that_is_granted() {
+    let factory = door().load(&guest("talk")).unwrap();
+    let tapedeck_sdk::Opener::Source(open) = factory.opener() else { panic!("not a source") };
+    for is_granted in [false, true] {
+        let host = FakeHost::new(std::path::Path::new("."));
+        let mut source =
+            open(&json!({ "sandbox": { "control": is_granted } }), host.context("talk")).unwrap();
+        for (name, value) in [("mark", json!("here")), ("pause", Value::Null)] {
+            host.tell(tapedeck_sdk::Told { name: name.to_owned(), value });
+            source.next(Timestamp(0)).unwrap();
+        }
+        assert_eq!((host.marks().len(), host.is_paused()), (usize::from(is_granted), is_granted));
+        let warnings = host.warnings();
+        assert_eq!(warnings.len(), usize::from(!is_granted), "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("`control = true`")), "{warnings:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
-use tapedeck_sdk::{Error, Timestamp, Told};
+use tapedeck_sdk::{Error, LABEL_CHARACTERS_MAX, Timestamp, Told};
 
 use super::{ManifestEvent, SessionEvent};
 use crate::clock::SessionTime;
@@ -44,7 +44,7 @@ impl Events {
     }
 
     pub(crate) fn mark(&self, label: &str) {
-        self.keep(SessionEvent::Mark { label: label.to_owned() });
+        self.keep(SessionEvent::Mark { label: label.chars().take(LABEL_CHARACTERS_MAX).collect() });
     }
 
     pub(crate) fn pause(&self) {
@@ -93,5 +93,19 @@ impl Default for Ears {
 impl Ears {
     pub(crate) fn told(&self) -> Option<Told> {
         self.0.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SessionClock;
+
+    #[test]
+    fn the_label_of_a_mark_has_a_limit() {
+        let events = Events::new(SessionTime::new(SessionClock::anchored_now()));
+        events.mark(&"ü".repeat(LABEL_CHARACTERS_MAX + 1));
+        let SessionEvent::Mark { label } = &events.all()[0].what else { panic!("no mark") };
+        assert_eq!(label.chars().count(), LABEL_CHARACTERS_MAX);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Number, Value};
+use tapedeck_kit::terminal::size_of_options;
 use tapedeck_sdk::Error;
 use tapedeck_sdk::kinds::terminal::Size;
 
@@ -70,7 +71,7 @@ impl AsciicastOptions {
                 Error::option(["version"], message).with_hint("The versions that are written are 2 and 3.")
             );
         }
-        Size::of_options(self.width, self.height)?;
+        size_of_options(self.width, self.height)?;
         match self.idle_time_limit {
             Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
                 Err(Error::option(["idle_time_limit"], "\"idle_time_limit\" is not more than 0 seconds"))

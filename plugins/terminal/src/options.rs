@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use tapedeck_kit::terminal::size_of_options;
 use tapedeck_sdk::Error;
-use tapedeck_sdk::kinds::terminal::Size;
 
 use crate::keys;
 
@@ -75,7 +75,7 @@ impl TerminalOptions {
                 format!("\"{}\" can't be a variable of a process", name.0),
             ));
         }
-        Size::of_options(self.width.unwrap_or(80), self.height.unwrap_or(24))?;
+        size_of_options(self.width.unwrap_or(80), self.height.unwrap_or(24))?;
         let key =
             |name: &str, text: &str| keys::parse(text).map_err(|message| Error::option([name], message));
         let keys = Keys { mark: key("mark_key", &self.mark_key)?, pause: key("pause_key", &self.pause_key)? };

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tapedeck_kit::terminal::size_of_options;
 use tapedeck_sdk::Error;
 use tapedeck_sdk::kinds::terminal::Size;
 
@@ -30,7 +31,7 @@ const fn rows() -> u16 {
 
 impl TextOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        Size::of_options(self.width, self.height).map(drop)
+        size_of_options(self.width, self.height).map(drop)
     }
 
     pub(crate) fn size(&self) -> Size {

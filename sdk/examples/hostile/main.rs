@@ -12,6 +12,9 @@ struct HostileOptions {
     /// At which batch, counted from 1 and across instances as long as the host counts failures.
     #[serde(default = "one")]
     at: u64,
+    /// A file that it tries to make.
+    #[serde(default)]
+    path: std::path::PathBuf,
 }
 
 fn one() -> u64 {
@@ -42,10 +45,18 @@ impl Hostile {
                 std::hint::black_box(());
             },
             "sleep" => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            "nap" => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                out.push(0, batch);
+            }
+            "counts" => {
+                self.context.host.absent(3);
+                self.context.host.left_out(4);
+            }
             "memory" => loop {
                 self.hoard.push(vec![1; 1 << 20]);
             },
-            "trap" => panic!("as I was told"),
+            "trap" | "hold" => panic!("as I was told"),
             "exit" => std::process::exit(0),
             "schema" => {
                 let schema = StreamSchema::builder(&self.context.id, Kind::Attributes)
@@ -75,7 +86,7 @@ impl Hostile {
             "error" => return Err(Error::data("can't make sense of this")),
             "files" => {
                 let found = std::fs::read_dir("/").map(Iterator::count).map_err(|error| error.to_string());
-                let made = std::fs::write("/tmp/hostile", "x").map_err(|error| error.to_string());
+                let made = std::fs::write(&self.options.path, "x").map_err(|error| error.to_string());
                 self.context.host.warn(&format!("{found:?} {made:?}"));
             }
             "network" => {
@@ -120,14 +131,24 @@ impl Transform for Hostile {
     fn process(&mut self, _input: usize, batch: Batch, out: &mut dyn Outputs) -> Result<(), Error> {
         self.batches += 1;
         let own = self.renumbered(&batch, |seq| seq);
-        if self.options.fault == "leak" {
+        if ["leak", "unfinished"].contains(&self.options.fault.as_str()) {
             self.hoard.push(vec![1; 10 << 10]);
         }
         if self.batches == self.options.at {
             return self.misbehave(own, out);
         }
-        out.push(0, own);
+        if self.options.fault != "hold" {
+            out.push(0, own);
+        }
         Ok(())
+    }
+
+    fn finish(self: Box<Self>, _out: &mut dyn Outputs) -> Result<Option<String>, Error> {
+        match self.options.fault.as_str() {
+            "unfinished" => Err(Error::data("not yet")),
+            "verbose" => Ok(Some("!".repeat(1 << 20))),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -21,7 +21,7 @@
 use std::fmt;
 
 use super::convention::convention;
-use crate::{Error, StreamSchema};
+use crate::StreamSchema;
 
 convention! { Terminal:
     /// The connection's name.
@@ -98,19 +98,6 @@ pub struct Size {
 }
 
 impl Size {
-    /// The size that the options `width` and `height` say.
-    ///
-    /// # Errors
-    /// One of them is 0.
-    pub fn of_options(columns: u16, rows: u16) -> Result<Self, Error> {
-        for (name, cells) in [("width", columns), ("height", rows)] {
-            if cells == 0 {
-                return Err(Error::option([name], format!("a terminal with a {name} of 0 shows nothing")));
-            }
-        }
-        Ok(Self { columns, rows })
-    }
-
     /// Reads `COLSxROWS`. A terminal of no width or height is none.
     #[must_use]
     pub fn parse(data: &[u8]) -> Option<Self> {

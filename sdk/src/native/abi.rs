@@ -104,7 +104,8 @@ pub struct Follower {
     /// What `moved` and `release` take first.
     pub data: *mut c_void,
     /// The watermark has moved. Called on the sinks' threads, never by two at once; must neither block nor call the host.
-    pub moved: unsafe extern "C" fn(data: *mut c_void, mark: *const Watermark),
+    /// Null is refused.
+    pub moved: Option<unsafe extern "C" fn(data: *mut c_void, mark: *const Watermark)>,
     /// Called once, when `moved` is called no more; may be null.
     pub release: Option<unsafe extern "C" fn(data: *mut c_void)>,
 }
@@ -189,6 +190,10 @@ pub struct Host {
         schema: *mut c_void,
         error: *mut Error,
     ) -> Status,
+    /// Counts ticks at which a paced source had nothing to sample.
+    pub absent: unsafe extern "C" fn(context: *mut c_void, ticks: u64),
+    /// Counts frames that are left out by intent.
+    pub left_out: unsafe extern "C" fn(context: *mut c_void, frames: u64),
 }
 
 /// Where a sink says which frames it refuses. Valid during the call only, on its thread only.

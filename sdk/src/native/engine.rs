@@ -61,6 +61,16 @@ impl Host for Engine {
         unsafe { (self.0.partial)(self.0.context, frames) };
     }
 
+    fn absent(&self, ticks: u64) {
+        // SAFETY: as in `now`.
+        unsafe { (self.0.absent)(self.0.context, ticks) };
+    }
+
+    fn left_out(&self, frames: u64) {
+        // SAFETY: as in `now`.
+        unsafe { (self.0.left_out)(self.0.context, frames) };
+    }
+
     fn mark(&self, label: &str) {
         // SAFETY: as in `now`; the text lives during the call.
         unsafe { (self.0.mark)(self.0.context, label.as_ptr(), label.len() as u64) };
@@ -96,8 +106,11 @@ impl Host for Engine {
     fn follow(&self, output: usize, follower: Follower) -> Result<(), Error> {
         let output = u32::try_from(output)
             .map_err(|error| Error::plugin(format!("can't follow output {output}: {error}")))?;
-        let follower =
-            abi::Follower { data: Box::into_raw(Box::new(follower)).cast(), moved, release: Some(unfollow) };
+        let follower = abi::Follower {
+            data: Box::into_raw(Box::new(follower)).cast(),
+            moved: Some(moved),
+            release: Some(unfollow),
+        };
         let mut error = abi::Error::EMPTY;
         // SAFETY: as in `now`; the follower is handed over, and both places live during the call.
         let status = unsafe { (self.0.follow)(self.0.context, output, &raw const follower, &raw mut error) };

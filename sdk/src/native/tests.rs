@@ -88,7 +88,9 @@ fn layouts() -> Vec<Layout> {
             follow,
             artifact,
             loss,
-            to_arrow
+            to_arrow,
+            absent,
+            left_out
         ),
         layout!("tapedeck_outputs", abi::Outputs, context, push),
         layout!(
@@ -648,6 +650,8 @@ impl Counts {
             artifact,
             loss,
             to_arrow,
+            absent: failed,
+            left_out: failed,
         }
     }
 

@@ -30,7 +30,8 @@ impl Text {
     pub fn give(self) -> Bytes {
         let length = self.length();
         if length == 0 {
-            Bytes::EMPTY
+            // Static: still a string to C.
+            Bytes { bytes: c"".as_ptr().cast(), ..Bytes::EMPTY }
         } else {
             Bytes { length, ..ForeignSlab::from_vec(self.0).into_bytes() }
         }
@@ -136,4 +137,19 @@ unsafe fn heard(status: Status, place: &mut abi::Error) -> Error {
     let message = if message.is_empty() { "the plugin gave no reason".to_owned() } else { message };
     let option = if option.is_empty() { Vec::new() } else { option.split('\n').map(str::to_owned).collect() };
     Error { kind, message, hint: Some(hint).filter(|hint| !hint.is_empty()), option }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_is_a_string_to_c_too() {
+        let text = Text::new("").give();
+        // SAFETY: a string has its zero byte behind it.
+        let first = unsafe { text.bytes.as_ref() };
+        assert_eq!((first, text.length), (Some(&0), 0));
+        // SAFETY: it was handed over.
+        assert_eq!(unsafe { received(&text, TEXT_BYTES_MAX) }, "");
+    }
 }

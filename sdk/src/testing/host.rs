@@ -15,6 +15,8 @@ pub struct FakeHost {
     tick: AtomicI64,
     failed: AtomicU64,
     partial: AtomicU64,
+    absent: AtomicU64,
+    left_out: AtomicU64,
     paused: AtomicBool,
     warnings: Mutex<Vec<String>>,
     marks: Mutex<Vec<String>>,
@@ -33,6 +35,8 @@ impl FakeHost {
             tick: AtomicI64::new(0),
             failed: AtomicU64::new(0),
             partial: AtomicU64::new(0),
+            absent: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             warnings: Mutex::default(),
             marks: Mutex::default(),
@@ -94,6 +98,18 @@ impl FakeHost {
         self.partial.load(Ordering::Relaxed)
     }
 
+    /// How many ticks were counted as absent.
+    #[must_use]
+    pub fn absent_ticks(&self) -> u64 {
+        self.absent.load(Ordering::Relaxed)
+    }
+
+    /// How many frames were counted as left out.
+    #[must_use]
+    pub fn left_out_frames(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
     /// What the user would have been told.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
@@ -135,6 +151,14 @@ impl Host for FakeHost {
 
     fn partial(&self, frames: u64) {
         self.partial.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn absent(&self, ticks: u64) {
+        self.absent.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    fn left_out(&self, frames: u64) {
+        self.left_out.fetch_add(frames, Ordering::Relaxed);
     }
 
     fn mark(&self, label: &str) {

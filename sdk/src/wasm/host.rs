@@ -45,6 +45,14 @@ impl Host for Engine {
         host::partial(frames);
     }
 
+    fn absent(&self, ticks: u64) {
+        host::absent(ticks);
+    }
+
+    fn left_out(&self, frames: u64) {
+        host::left_out(frames);
+    }
+
     fn mark(&self, label: &str) {
         host::mark(label);
     }

@@ -54,6 +54,8 @@ impl Engine {
             artifact,
             loss,
             to_arrow,
+            absent,
+            left_out,
         }
     }
 
@@ -121,6 +123,16 @@ unsafe extern "C" fn partial(context: *mut c_void, frames: u64) {
     quiet((), || unsafe { Engine::of(context) }.host.partial(frames));
 }
 
+unsafe extern "C" fn absent(context: *mut c_void, ticks: u64) {
+    // SAFETY: a context of ours.
+    quiet((), || unsafe { Engine::of(context) }.host.absent(ticks));
+}
+
+unsafe extern "C" fn left_out(context: *mut c_void, frames: u64) {
+    // SAFETY: a context of ours.
+    quiet((), || unsafe { Engine::of(context) }.host.left_out(frames));
+}
+
 /// The first bytes of a text that the plugin shows, whatever they are.
 ///
 /// # Safety
@@ -181,7 +193,7 @@ unsafe extern "C" fn follow(
         let follower = unsafe { follower.as_ref() }
             .ok_or_else(|| Error::plugin("the plugin follows an output without a follower"))?;
         // SAFETY: as above.
-        let foreign = unsafe { Foreign::new(*follower) };
+        let foreign = unsafe { Foreign::new(*follower) }?;
         // SAFETY: a context of ours.
         let host = &unsafe { Engine::of(context) }.host;
         host.follow(output as usize, Box::new(move |mark| foreign.tell(mark)))

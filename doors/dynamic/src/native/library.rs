@@ -79,7 +79,7 @@ impl Library {
             })),
             Calls::Sink(calls) => Opener::Sink(Box::new(move |options, inputs, context| {
                 let instance = Instance::open(&common, options, context, inputs)?;
-                Ok(Box::new(DynamicSink::new(instance, calls)))
+                Ok(Box::new(DynamicSink::new(instance, calls, inputs.len())))
             })),
         };
         Factory::from_parts(self.descriptor.clone(), Box::new(move |options| checked(check, options)), opener)

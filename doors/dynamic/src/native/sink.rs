@@ -12,18 +12,20 @@ use super::transform::index;
 pub(super) struct DynamicSink {
     instance: Instance,
     calls: SinkCalls,
+    /// How many streams it was opened for.
+    inputs: usize,
 }
 
 impl DynamicSink {
-    pub(super) fn new(instance: Instance, calls: SinkCalls) -> Self {
-        Self { instance, calls }
+    pub(super) fn new(instance: Instance, calls: SinkCalls, inputs: usize) -> Self {
+        Self { instance, calls, inputs }
     }
 }
 
 impl Sink for DynamicSink {
     fn write(&mut self, input: usize, batch: Batch) -> Result<Written, Error> {
         let (input, write, instance) = (index(input)?, self.calls.write, &mut self.instance);
-        collected(|refusals| {
+        collected(self.inputs, |refusals| {
             // SAFETY: the library keeps the contract; what is passed lives during the call.
             instance.call(|instance, error| unsafe { write(instance, input, &lend(&batch), refusals, error) })
         })
@@ -31,13 +33,17 @@ impl Sink for DynamicSink {
 
     fn flush(&mut self) -> Result<Written, Error> {
         let (flush, instance) = (self.calls.flush, &mut self.instance);
-        // SAFETY: as in `write`.
-        collected(|refusals| instance.call(|instance, error| unsafe { flush(instance, refusals, error) }))
+        collected(self.inputs, |refusals| {
+            // SAFETY: as in `write`.
+            instance.call(|instance, error| unsafe { flush(instance, refusals, error) })
+        })
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, Error> {
         let (finish, instance) = (self.calls.finish, &mut self.instance);
-        // SAFETY: as in `write`.
-        collected(|refusals| instance.call(|instance, error| unsafe { finish(instance, refusals, error) }))
+        collected(self.inputs, |refusals| {
+            // SAFETY: as in `write`.
+            instance.call(|instance, error| unsafe { finish(instance, refusals, error) })
+        })
     }
 }

@@ -84,6 +84,17 @@ static int32_t check(const tapedeck_bytes *options, tapedeck_error *error)
     return TAPEDECK_OK;
 }
 
+static int unfollowed;
+
+static void unfollow(void *data)
+{
+    (void)data;
+    unfollowed++;
+}
+
+/* A follower that can't be told anything. */
+static const tapedeck_follower nobody = {NULL, NULL, unfollow};
+
 static int32_t open_hostile(const tapedeck_bytes *options, const tapedeck_bytes *context, const tapedeck_bytes *inputs,
                             const tapedeck_host *host, void **instance, tapedeck_error *error)
 {
@@ -107,6 +118,9 @@ static int32_t open_hostile(const tapedeck_bytes *options, const tapedeck_bytes 
         if (host->artifact(host->context, "x", 1, TAPEDECK_RECORDING, 0, NULL, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
         if (host->artifact(host->context, "x", 1, 7, 0, &path, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
         if (host->follow(host->context, 0, NULL, NULL) == TAPEDECK_OK) return TAPEDECK_OK;
+        if (host->follow(host->context, 0, &nobody, NULL) == TAPEDECK_OK || unfollowed != 1) return TAPEDECK_OK;
+        host->absent(host->context, 3);
+        host->left_out(host->context, 4);
         if (host->told(host->context, NULL) != 0) return TAPEDECK_OK;
         host->mark(host->context, NULL, 3);
         host->loss(host->context, "\xff", 1, NULL);

@@ -4,7 +4,9 @@
 mod files;
 mod names;
 mod recordings;
+mod size;
 
 pub use files::Files;
 pub use names::safe_name;
 pub use recordings::{Recording, Recordings, Taken};
+pub use size::size_of_options;

@@ -111,14 +111,14 @@ struct Losses {
 
 impl Losses {
     /// Frames that can't be kept.
-    fn refuse(&mut self, input: usize, frames: Frames, reason: Error) {
+    fn refuse(&mut self, input: usize, frames: Frames, reason: impl FnOnce() -> Error) {
         let (first, last) = frames.seqs;
-        self.written.refuse(input, frames.count, first..=last, reason);
+        self.written.refuse_with(input, frames.count, first..=last, reason);
     }
 
     /// A recording has come to nothing, and these frames of it.
     fn recording(&mut self, input: usize, frames: Frames, error: &Error) {
-        self.refuse(input, frames, error.clone());
+        self.refuse(input, frames, || error.clone());
         self.recordings += 1;
         let what = if self.recordings == 1 {
             "a recording has ended before its time".to_owned()
@@ -177,7 +177,7 @@ impl<R: Recording> Recordings<R> {
         let Stream { active, style, .. } = &mut self.streams[input];
         let entry = active.get_mut(connection).expect("it was begun above");
         let Connection::Recorded(recording, unflushed) = entry else {
-            let reason = Error::data("the connection's recording has ended before its time");
+            let reason = || Error::data("the connection's recording has ended before its time");
             self.losses.refuse(input, Frames::one(seq), reason);
             if code == Some(Code::Exit) {
                 active.remove(connection);
@@ -192,7 +192,7 @@ impl<R: Recording> Recordings<R> {
             Ok(Taken::Yes) => unflushed.add(seq),
             Ok(Taken::LeftOut) => {}
             Ok(Taken::No) => {
-                let reason = Error::data(format!("it does not hold what its code \"{letter}\" says"));
+                let reason = || Error::data(format!("it does not hold what its code \"{letter}\" says"));
                 self.losses.refuse(input, Frames::one(seq), reason);
             }
             Ok(Taken::Ended | Taken::EndedLeftOut) => {

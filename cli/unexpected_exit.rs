@@ -7,14 +7,14 @@ use std::io::Write;
 use std::sync::{Mutex, Once};
 
 /// The exit code of a process that a plugin has ended: `EX_SOFTWARE` of BSD's `sysexits.h`.
-pub const PLUGIN_EXIT: u8 = 70;
+const PLUGIN_EXIT: u8 = 70;
 
 /// What is to be said, if the process exits now.
 static UNEXPECTED: Mutex<Option<String>> = Mutex::new(None);
 
-/// From here on an exit is not the program's own, until [`exit_is_expected`]: `message` goes to the standard error, and the code is
+/// From here on an exit is not the program's own, until [`expect`]: `message` goes to the standard error, and the code is
 /// [`PLUGIN_EXIT`].
-pub fn exit_is_unexpected(message: String) {
+pub(crate) fn forbid(message: String) {
     static REGISTERED: Once = Once::new();
     #[expect(unsafe_code, reason = "the standard library has no call for it")]
     // SAFETY: the handler is a plain function that lives as long as the process. Without it an exit stays as it is.
@@ -25,7 +25,7 @@ pub fn exit_is_unexpected(message: String) {
 }
 
 /// From here on an exit is the program's own.
-pub fn exit_is_expected() {
+pub(crate) fn expect() {
     if let Ok(mut unexpected) = UNEXPECTED.lock() {
         *unexpected = None;
     }

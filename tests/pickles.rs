@@ -57,7 +57,7 @@ fn a_recording_that_was_killed_has_whole_frames_only() {
     let done = dir.tapedeck(&["inspect", "out/s", "--json"]).run();
     let said: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     let frames = read["frames"].as_array().unwrap().len();
-    assert!(frames > 50 && said.to_string().contains(&format!("\"frames\":{frames},")), "{frames}: {said}");
+    assert!(frames > 0 && said.to_string().contains(&format!("\"frames\":{frames},")), "{frames}: {said}");
 }
 
 #[test]

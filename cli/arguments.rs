@@ -250,6 +250,9 @@ fn plugin_name(name: &str) -> Result<String, String> {
 pub(crate) struct InspectArguments {
     /// A session's folder, or a recorded file
     pub(crate) path: PathBuf,
+    /// Read files of over 64 MiB to their ends, too, where an index tells what is in them
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Print JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use tapedeck_engine::convert::{Conversion, Wish, convert as make};
+use tapedeck_engine::Registry;
+use tapedeck_engine::convert::{Conversion, Wish, convert as make, sink_of};
 use tapedeck_engine::replay::Window;
 use tapedeck_sdk::Error;
 
@@ -13,7 +14,8 @@ use crate::{builtins, exit};
 
 /// `tapedeck convert`.
 pub(crate) fn convert(arguments: &ConvertArguments) -> u8 {
-    match wish(arguments).and_then(|wish| make(&builtins::registry(), &wish)) {
+    let registry = builtins::registry();
+    match wish(arguments, &registry).and_then(|wish| make(&registry, &wish)) {
         Ok(done) => {
             if arguments.json {
                 print_json(&done);
@@ -31,17 +33,19 @@ pub(crate) fn convert(arguments: &ConvertArguments) -> u8 {
     }
 }
 
-fn wish(arguments: &ConvertArguments) -> Result<Wish, Error> {
+fn wish(arguments: &ConvertArguments, registry: &Registry) -> Result<Wish, Error> {
     let Some((to, from)) = arguments.paths.split_last() else {
         return Err(Error::environment("name the recordings, and the file to make"));
     };
+    // A file that no sink makes is told of when it is to be made.
+    let schema = sink_of(registry, to).ok().map(|sink| &sink.descriptor().options);
     Ok(Wish {
         from: from.to_vec(),
         streams: arguments.stream.clone(),
         window: Window { start: arguments.start, duration: arguments.duration.map(|duration| duration.0) },
         shift_ns: arguments.shift.map_or(0, |shift| shift.0),
         to: to.clone(),
-        options: read_settings(&arguments.options)?,
+        options: read_settings(&arguments.options, schema)?,
     })
 }
 

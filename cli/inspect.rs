@@ -1,7 +1,7 @@
 //! `inspect`: what a session or a file holds, for people and programs.
 
 use tapedeck_engine::inspect::{
-    FileInspection, SessionInspection, StreamInspection, TerminalInspection, inspect as look,
+    FileInspection, Reach, SessionInspection, StreamInspection, TerminalInspection, inspect as look,
 };
 use tapedeck_engine::session::Status;
 
@@ -16,7 +16,8 @@ const FILES_MAX: usize = 10;
 
 /// `tapedeck inspect`.
 pub(crate) fn inspect(arguments: &InspectArguments) -> u8 {
-    let found = match look(&builtins::registry(), &arguments.path) {
+    let reach = if arguments.full { Reach::End } else { Reach::Index };
+    let found = match look(&builtins::registry(), &arguments.path, reach) {
         Ok(found) => found,
         Err(error) => {
             print_error(&error, arguments.json);
@@ -102,6 +103,9 @@ fn file_text(file: &FileInspection) -> String {
     for stream in &file.streams {
         text.push_str(&stream_text(stream));
     }
+    if !file.read && file.error.is_none() {
+        text.push_str("  by its index; --full reads the frames, for intervals, gaps and nulls\n");
+    }
     if let Some(error) = &file.error {
         text.push_str(&format!("  can't be read to its end: {}\n", message(&error.message)));
         if let Some(hint) = &error.hint {
@@ -114,11 +118,11 @@ fn file_text(file: &FileInspection) -> String {
 fn terminal_text(terminal: &TerminalInspection) -> String {
     let names = [("o", "output"), ("i", "input"), ("r", "resize"), ("m", "mark"), ("x", "exit")];
     let name = |code: &str| {
-        names.iter().find(|(known, _)| *known == code).map_or(code.to_owned(), |found| found.1.to_owned())
+        names.iter().find(|(known, _)| *known == code).map_or_else(|| word(code), |found| found.1.to_owned())
     };
     let events: Vec<String> =
         terminal.events.iter().map(|(code, count)| format!("{} {}", thousands(*count), name(code))).collect();
-    let size = terminal.size.as_ref().map(|size| format!(" of {size}")).unwrap_or_default();
+    let size = terminal.size.as_ref().map(|size| format!(" of {}", word(size))).unwrap_or_default();
     let connections = if terminal.connections == 1 { "terminal" } else { "terminals" };
     format!(
         "    {} {connections}{size}: {}; {} bytes of output\n",
@@ -137,12 +141,13 @@ fn stream_text(stream: &StreamInspection) -> String {
         text.push_str(&format!(" in {seconds:.3} s, {:.2} frames/s", stream.frames_per_second));
     }
     text.push('\n');
-    text.push_str(&format!("    interval p50/p99/max  {}\n", report::percentiles(stream.interval)));
+    if stream.gap_count.is_some() {
+        text.push_str(&format!("    interval p50/p99/max  {}\n", report::percentiles(stream.interval)));
+    }
     if let Some((first, last)) = stream.seq {
-        text.push_str(&format!(
-            "    seq {first} to {last}, {} missing in {} gaps\n",
-            stream.missing, stream.gap_count
-        ));
+        let missing = stream.missing.map_or(String::new(), |missing| format!(", {missing} missing"));
+        let gaps = stream.gap_count.map_or(String::new(), |gaps| format!(" in {gaps} gaps"));
+        text.push_str(&format!("    seq {first} to {last}{missing}{gaps}\n"));
     }
     for (first, missing) in &stream.gaps {
         text.push_str(&format!("      gap: {missing} from {first}\n"));
@@ -151,12 +156,13 @@ fn stream_text(stream: &StreamInspection) -> String {
         text.push_str(&terminal_text(terminal));
     }
     text.push_str(&format!("    {} columns\n", schema.payload().len()));
-    for (field, nulls) in schema.payload().iter().zip(&stream.nulls) {
+    for (index, field) in schema.payload().iter().enumerate() {
+        let nulls = stream.nulls.as_ref().and_then(|nulls| nulls.get(index)).copied().unwrap_or(0);
         let unit = field
             .metadata
             .get(tapedeck_sdk::Field::UNIT)
             .map_or(String::new(), |unit| format!(" in {}", word(unit)));
-        let nulls = if *nulls > 0 { format!(", {nulls} null") } else { String::new() };
+        let nulls = if nulls > 0 { format!(", {nulls} null") } else { String::new() };
         text.push_str(&format!("      {}: {}{unit}{nulls}\n", word(&field.name), field.data_type));
     }
     text

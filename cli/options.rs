@@ -3,11 +3,12 @@
 use serde_json::Value;
 use tapedeck_sdk::Error;
 
-/// Options as `key=value`, each value in the notation of TOML.
+/// Options as `key=value`, each value in the notation of TOML. `schema` is that of the plugin's options, where it is known: what is text there
+/// is text, whatever it looks like.
 ///
 /// # Errors
 /// One that can't be read.
-pub(crate) fn read_settings(settings: &[String]) -> Result<Value, Error> {
+pub(crate) fn read_settings(settings: &[String], schema: Option<&Value>) -> Result<Value, Error> {
     let mut options = serde_json::Map::new();
     for setting in settings {
         let wrong = |why: &str| {
@@ -18,6 +19,8 @@ pub(crate) fn read_settings(settings: &[String]) -> Result<Value, Error> {
         let value = match format!("value = {value}").parse::<toml::Table>() {
             // JSON has no dates: what takes one takes it as text.
             Ok(table) if table["value"].is_datetime() => Value::from(value),
+            // A title may be `2024` or `true`.
+            Ok(table) if !table["value"].is_str() && is_text(schema, key) => Value::from(value),
             Ok(table) => serde_json::to_value(&table["value"]).map_err(|error| wrong(&error.to_string()))?,
             Err(_) if is_word(value) => Value::from(value),
             Err(error) => return Err(wrong(error.message())),
@@ -25,6 +28,12 @@ pub(crate) fn read_settings(settings: &[String]) -> Result<Value, Error> {
         options.insert(key.to_owned(), value);
     }
     Ok(Value::Object(options))
+}
+
+/// Whether the schema takes nothing but text for an option.
+fn is_text(schema: Option<&Value>, key: &str) -> bool {
+    let kind = schema.and_then(|schema| schema.get("properties")?.get(key)?.get("type"));
+    kind.is_some_and(|kind| *kind == "string" || *kind == serde_json::json!(["string", "null"]))
 }
 
 /// Whether a text that is no TOML is meant as it stands: nothing in it has a meaning there.

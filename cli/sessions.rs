@@ -39,8 +39,7 @@ pub(crate) fn sessions(arguments: &SessionsArguments) -> u8 {
 fn name(session: &ListedSession) -> String {
     let folder =
         session.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let text = if folder == session.session { folder } else { format!("{folder} ({})", session.session) };
-    text.escape_debug().to_string()
+    if folder == session.session { folder } else { format!("{folder} ({})", session.session) }
 }
 
 fn row(session: &ListedSession) -> Vec<String> {
@@ -71,6 +70,6 @@ fn row(session: &ListedSession) -> Vec<String> {
             Some(loss) => loss_text(loss),
             None => "not known".to_owned(),
         },
-        streams.join(", ").escape_debug().to_string(),
+        streams.join(", "),
     ]
 }

@@ -89,7 +89,7 @@ fn asks_for(path: &Path) -> String {
 /// The other process.
 fn here(path: &Path, settings: &[String]) -> Result<Findings, Error> {
     let factory = Doors::new(&[]).load(path)?;
-    let options = read_settings(settings)?;
+    let options = read_settings(settings, Some(&factory.descriptor().options))?;
     let (checks, violations) = match suite(&factory, &options) {
         Ok(report) => (report.checks, Vec::new()),
         Err(violations) => (Vec::new(), violations),

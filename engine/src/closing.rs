@@ -48,6 +48,7 @@ pub(crate) fn first_manifest(pipeline: &Pipeline, opened: &Opened, wired: &Wired
         artifacts: recordings(opened.folder()),
         journals: journals(pipeline, opened.folder()),
         events: Vec::new(),
+        events_left_out: 0,
         pipeline: opened.info.pipeline.clone(),
     }
 }
@@ -182,7 +183,7 @@ pub(crate) fn close(
             sink.inputs.iter_mut().zip(counts).for_each(|(input, counts)| input.counts = counts);
         }
     }
-    manifest.events = opened.events.all();
+    opened.events.write(&mut manifest);
     manifest.artifacts = recordings(opened.folder());
     if !ended.unmeasured {
         manifest.artifacts.iter_mut().for_each(|artifact| measure(&folder, artifact));

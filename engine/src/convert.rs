@@ -174,7 +174,10 @@ fn already_there(path: &Path) -> Error {
 }
 
 /// The sink that writes files with the extension of `to`.
-fn sink_of<'r>(registry: &'r Registry, to: &Path) -> Result<&'r Arc<Factory>, Error> {
+///
+/// # Errors
+/// None does.
+pub fn sink_of<'r>(registry: &'r Registry, to: &Path) -> Result<&'r Arc<Factory>, Error> {
     let extension =
         to.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
     let writes = |factory: &&Arc<Factory>| {

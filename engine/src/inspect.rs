@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use tapedeck_sdk::kinds::terminal::{Code, Columns};
-use tapedeck_sdk::{Batch, Error, Format, PluginKind, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Error, Extent, Format, PluginKind, Recording, StreamSchema, Timestamp};
 
 use crate::accounting::{Account, Found, FoundInSink};
 use crate::closing::rate;
@@ -23,8 +23,15 @@ use crate::stats::{duration_histogram, record};
 /// How many gaps are listed one by one.
 const GAPS_MAX: usize = 20;
 
-/// Up to how many connections of a terminal stream are counted.
+/// Up to how many bytes of a file are read for the sake of what its index does not tell, unless all is to be read.
+const READ_BYTES_MAX: u64 = 64 << 20;
+
+/// Up to how many connections of a terminal stream are counted, and up to how many codes by themselves. The rest counts as `OTHER_CODES`.
 const CONNECTIONS_MAX: usize = 100_000;
+const CODES_MAX: usize = 64;
+const OTHER_CODES: &str = "other";
+/// How much of what is said to be a size is shown, in bytes.
+const SIZE_BYTES_MAX: usize = 64;
 
 /// What is in a session's folder.
 #[derive(Debug, Serialize)]
@@ -49,6 +56,8 @@ pub struct FileInspection {
     pub format: String,
     /// Its streams.
     pub streams: Vec<StreamInspection>,
+    /// Whether its frames were read. Else what is said of them is what its index says.
+    pub read: bool,
     /// Why it could not be read, or not to its end. Files that a sink writes for others to read, such as plain text, have no streams here.
     pub error: Option<Error>,
 }
@@ -70,12 +79,12 @@ pub struct StreamInspection {
     pub interval: Option<Percentiles>,
     /// Gaps in `seq`: the first missing number and how many are missing. At most 20 of them are listed.
     pub gaps: Vec<(u64, u64)>,
-    /// How many gaps there are.
-    pub gap_count: u64,
-    /// How many frames are missing in all gaps.
-    pub missing: u64,
-    /// Nulls in each payload column.
-    pub nulls: Vec<u64>,
+    /// How many gaps there are; none if the frames were not read.
+    pub gap_count: Option<u64>,
+    /// How many frames are missing in all gaps; none if that is not known.
+    pub missing: Option<u64>,
+    /// Nulls in each payload column; none if the frames were not read.
+    pub nulls: Option<Vec<u64>>,
     /// What happened, if it is a stream of kind `terminal`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminal: Option<TerminalInspection>,
@@ -86,7 +95,7 @@ pub struct StreamInspection {
 pub struct TerminalInspection {
     /// How many connections there are.
     pub connections: u64,
-    /// Frames of each code.
+    /// Frames of each code; of more than 64 codes, the rest together as `other`.
     pub events: BTreeMap<String, u64>,
     /// Bytes of output.
     pub output_bytes: u64,
@@ -94,43 +103,64 @@ pub struct TerminalInspection {
     pub size: Option<String>,
 }
 
+/// How far files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Small ones to their ends; of large ones, and of those without an index, what the format needs.
+    Index,
+    /// All to their ends.
+    End,
+}
+
 /// Looks at a session's folder or at a single file.
 ///
 /// # Errors
 /// The path is neither.
-pub fn inspect(registry: &Registry, path: &Path) -> Result<Result<SessionInspection, FileInspection>, Error> {
+pub fn inspect(
+    registry: &Registry,
+    path: &Path,
+    reach: Reach,
+) -> Result<Result<SessionInspection, FileInspection>, Error> {
     // A folder can be a recording of another program.
     if path.is_dir()
         && !path.join(MANIFEST).exists()
         && let Ok(format) = format_of(registry, path, None)
     {
-        return file(format.as_ref(), path).map(Err);
+        return file(format.as_ref(), path, reach).map(Err);
     }
     if path.is_dir() || path.file_name().is_some_and(|name| name == MANIFEST) {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
-        return session(registry, folder).map(Ok);
+        return session(registry, folder, reach).map(Ok);
     }
-    found(registry, path).map(Err)
+    found(registry, path, reach).map(Err)
 }
 
-fn session(registry: &Registry, folder: &Path) -> Result<SessionInspection, Error> {
+fn session(registry: &Registry, folder: &Path, reach: Reach) -> Result<SessionInspection, Error> {
     let mut manifest = Manifest::read(folder)?;
     if manifest.status == Status::Recording && !ledger::is_live(&folder.join(LEDGER)) {
         manifest.status = Status::Interrupted;
     }
+    // What is lost is what can't be read, whatever an index says.
+    let reach = if manifest.status == Status::Interrupted { Reach::End } else { reach };
     let recordings = manifest.artifacts.iter().filter(|artifact| artifact.role == ArtifactRole::Recording);
     let files = recordings.map(|artifact| {
         let path = folder.join(&artifact.path);
-        let unread = |path, error| FileInspection { path, format: String::new(), streams: Vec::new(), error };
+        let unread = |path, error| FileInspection {
+            path,
+            format: String::new(),
+            streams: Vec::new(),
+            read: false,
+            error,
+        };
         let sink = manifest.sinks.iter().find(|sink| sink.id == artifact.sink);
         let plugin = sink.and_then(|sink| registry.find(PluginKind::Sink, &sink.plugin));
         match plugin.map(|plugin| plugin.format()) {
             Some(Some(format)) => {
-                file(format.as_ref(), &path).unwrap_or_else(|error| unread(path, Some(error)))
+                file(format.as_ref(), &path, reach).unwrap_or_else(|error| unread(path, Some(error)))
             }
             // A sink that writes for others to read, such as plain text.
             Some(None) if path.exists() => unread(path, None),
-            _ => found(registry, &path).unwrap_or_else(|error| unread(path, Some(error))),
+            _ => found(registry, &path, reach).unwrap_or_else(|error| unread(path, Some(error))),
         }
     });
     let files: Vec<FileInspection> = files.collect();
@@ -176,13 +206,32 @@ fn losses(
 }
 
 /// Looks at a single file.
-fn found(registry: &Registry, path: &Path) -> Result<FileInspection, Error> {
-    file(format_of(registry, path, None)?.as_ref(), path)
+fn found(registry: &Registry, path: &Path, reach: Reach) -> Result<FileInspection, Error> {
+    file(format_of(registry, path, None)?.as_ref(), path, reach)
 }
 
-fn file(format: &dyn Format, path: &Path) -> Result<FileInspection, Error> {
-    let (streams, error) = read(format, path)?;
-    Ok(FileInspection { path: path.to_owned(), format: format.name().to_owned(), streams, error })
+fn file(format: &dyn Format, path: &Path, reach: Reach) -> Result<FileInspection, Error> {
+    let is_large = path.metadata().is_ok_and(|found| found.is_file() && found.len() > READ_BYTES_MAX);
+    let mut recording = reading::open(format, path)?;
+    let indexed = if is_large && reach == Reach::Index { indexed(recording.as_ref()) } else { None };
+    let read = indexed.is_none();
+    let (streams, error) = match indexed {
+        Some(streams) => (streams, None),
+        None => read_on(format, recording.as_mut()),
+    };
+    Ok(FileInspection { path: path.to_owned(), format: format.name().to_owned(), streams, read, error })
+}
+
+/// What the index of a file says, if it tells of all streams.
+fn indexed(recording: &dyn Recording) -> Option<Vec<StreamInspection>> {
+    let look = |(stream, schema): (usize, &Arc<StreamSchema>)| {
+        let Extent { frames, seq, timestamps } = recording.extent(stream)?;
+        let found = StreamInspection { frames, seq, timestamps, ..StreamInspection::new(schema) };
+        let missing =
+            seq.and_then(|(first, last)| last.checked_sub(first)?.checked_add(1)?.checked_sub(frames));
+        Some(StreamInspection { missing, frames_per_second: rate(frames, timestamps), ..found })
+    };
+    recording.streams().iter().enumerate().map(look).collect()
 }
 
 /// Reads a file to its end. An error in mid-file leaves what was read before.
@@ -190,7 +239,10 @@ pub(crate) fn read(
     format: &dyn Format,
     path: &Path,
 ) -> Result<(Vec<StreamInspection>, Option<Error>), Error> {
-    let mut recording = reading::open(format, path)?;
+    Ok(read_on(format, reading::open(format, path)?.as_mut()))
+}
+
+fn read_on(format: &dyn Format, recording: &mut dyn Recording) -> (Vec<StreamInspection>, Option<Error>) {
     let mut looks: Vec<Look> = recording.streams().iter().map(Look::new).collect();
     let error = loop {
         match recording.next() {
@@ -207,7 +259,7 @@ pub(crate) fn read(
             Err(error) => break Some(error),
         }
     };
-    Ok((looks.into_iter().map(Look::done).collect(), error))
+    (looks.into_iter().map(Look::done).collect(), error)
 }
 
 /// Collects what is said of a stream.
@@ -217,25 +269,41 @@ struct Look {
     /// Of a stream of kind `terminal`.
     columns: Option<Columns>,
     connections: HashSet<String>,
+    gap_count: u64,
+    missing: u64,
+    nulls: Vec<u64>,
 }
 
-impl Look {
-    fn new(schema: &Arc<StreamSchema>) -> Self {
-        let found = StreamInspection {
-            schema: StreamSchema::clone(schema),
+impl StreamInspection {
+    /// Of a stream of which nothing is known yet.
+    fn new(schema: &StreamSchema) -> Self {
+        Self {
+            schema: schema.clone(),
             frames: 0,
             seq: None,
             timestamps: None,
             frames_per_second: 0.0,
             interval: None,
             gaps: Vec::new(),
+            gap_count: None,
+            missing: None,
+            nulls: None,
+            terminal: None,
+        }
+    }
+}
+
+impl Look {
+    fn new(schema: &Arc<StreamSchema>) -> Self {
+        Self {
+            found: StreamInspection::new(schema),
+            intervals: duration_histogram(),
+            columns: Columns::of(schema).ok(),
+            connections: HashSet::new(),
             gap_count: 0,
             missing: 0,
             nulls: vec![0; schema.payload().len()],
-            terminal: None,
-        };
-        let columns = Columns::of(schema).ok();
-        Self { found, intervals: duration_histogram(), columns, connections: HashSet::new() }
+        }
     }
 
     fn take_terminal(&mut self, batch: &Batch, columns: Columns) {
@@ -246,14 +314,17 @@ impl Look {
             if !self.connections.contains(connection) && self.connections.len() < CONNECTIONS_MAX {
                 self.connections.insert(connection.to_owned());
             }
-            match terminal.events.get_mut(letter) {
+            let is_new = !terminal.events.contains_key(letter);
+            let name = if is_new && terminal.events.len() >= CODES_MAX { OTHER_CODES } else { letter };
+            match terminal.events.get_mut(name) {
                 Some(count) => *count += 1,
-                None => _ = terminal.events.insert(letter.to_owned(), 1),
+                None => _ = terminal.events.insert(name.to_owned(), 1),
             }
             match Code::of(letter) {
                 Some(Code::Output) => terminal.output_bytes += data.len() as u64,
                 Some(Code::Resize) if terminal.size.is_none() => {
-                    terminal.size = Some(String::from_utf8_lossy(data).into_owned());
+                    let shown = &data[..data.len().min(SIZE_BYTES_MAX)];
+                    terminal.size = Some(String::from_utf8_lossy(shown).into_owned());
                 }
                 _ => {}
             }
@@ -271,8 +342,8 @@ impl Look {
             // A recording may begin anywhere: one that was cut misses nothing.
             let expected = found.seq.map_or(seq, |(_, last)| last.saturating_add(1));
             if seq > expected {
-                found.gap_count += 1;
-                found.missing = found.missing.saturating_add(seq - expected);
+                self.gap_count += 1;
+                self.missing = self.missing.saturating_add(seq - expected);
                 if found.gaps.len() < GAPS_MAX {
                     found.gaps.push((expected, seq - expected));
                 }
@@ -283,8 +354,7 @@ impl Look {
         if let Some(columns) = self.columns {
             self.take_terminal(batch, columns);
         }
-        let found = &mut self.found;
-        for (nulls, column) in found.nulls.iter_mut().zip(batch.columns()) {
+        for (nulls, column) in self.nulls.iter_mut().zip(batch.columns()) {
             *nulls += column.null_count() as u64;
         }
     }
@@ -292,6 +362,11 @@ impl Look {
     fn done(mut self) -> StreamInspection {
         self.found.frames_per_second = rate(self.found.frames, self.found.timestamps);
         self.found.interval = Percentiles::of(&self.intervals);
-        self.found
+        StreamInspection {
+            gap_count: Some(self.gap_count),
+            missing: Some(self.missing),
+            nulls: Some(self.nulls),
+            ..self.found
+        }
     }
 }

@@ -108,7 +108,10 @@ pub(crate) fn open(
 ) -> Result<Opened, OpenError> {
     let clock = SessionClock::anchored_now();
     let path = folder_path(pipeline, options, &clock).map_err(OpenError::Folder)?;
-    SessionFolder::check(&path).map_err(OpenError::Folder)?;
+    // Where somebody else was quicker, `make_folder` takes the next name.
+    if !(is_named_by_us(options) && path.symlink_metadata().is_ok()) {
+        SessionFolder::check(&path).map_err(OpenError::Folder)?;
+    }
     let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let (text, started_at) = (pipeline.text.clone(), clock.anchor());
     let mut info = SessionInfo { id, pipeline: text, folder: path.clone(), started_at };
@@ -131,24 +134,17 @@ pub(crate) fn open(
     let opened = Opened { nodes, clock, time, events, remarks, untimed, info, folder };
     let mut opening = Opening { pipeline, registry, opened };
     let order = layout::topological(pipeline);
-    for kind in [PluginKind::Source, PluginKind::Transform] {
-        for &node in order.iter().filter(|&&node| pipeline.nodes[node].kind == kind) {
-            opening
-                .open_node(node)
-                .map_err(|error| OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))))?;
-        }
+    let of = |kind: PluginKind| order.iter().copied().filter(move |&node| pipeline.nodes[node].kind == kind);
+    for node in of(PluginKind::Source).chain(of(PluginKind::Transform)) {
+        opening.open_node(node).map_err(|error| refused(pipeline, node, &error))?;
     }
-    let sinks: Vec<usize> =
-        order.into_iter().filter(|&node| pipeline.nodes[node].kind == PluginKind::Sink).collect();
-    for &node in &sinks {
-        opening
-            .check_sink(node)
-            .map_err(|error| OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))))?;
+    for node in of(PluginKind::Sink) {
+        opening.check_sink(node).map_err(|error| refused(pipeline, node, &error))?;
     }
     let made = make_folder(&mut opening.opened, options).map_err(OpenError::Folder)?;
     let path = opening.opened.info.folder.clone();
     opening.opened.folder.set(made).expect("the folder is set here only");
-    for &node in &sinks {
+    for node in of(PluginKind::Sink) {
         if let Err(error) = opening.open_sink(node, registry) {
             drop(opening);
             return Err(undo(pipeline, node, &path, error));
@@ -162,8 +158,13 @@ fn undo(pipeline: &Pipeline, node: usize, folder: &Path, error: Error) -> OpenEr
     drop(std::fs::remove_dir_all(folder));
     match error.kind {
         ErrorKind::Io | ErrorKind::Plugin => OpenError::Failed(error),
-        _ => OpenError::Pipeline(Box::new(pipeline.diagnose(node, &error))),
+        _ => refused(pipeline, node, &error),
     }
+}
+
+/// What a stage says against its options or inputs, at its place in the pipeline's text.
+fn refused(pipeline: &Pipeline, node: usize, error: &Error) -> OpenError {
+    OpenError::Pipeline(Box::new(pipeline.diagnose(node, error)))
 }
 
 fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) -> Result<PathBuf, Error> {
@@ -178,9 +179,13 @@ fn folder_path(pipeline: &Pipeline, options: &RunOptions, clock: &SessionClock) 
     Ok(free_name(directory, &options.name, clock))
 }
 
+fn is_named_by_us(options: &RunOptions) -> bool {
+    options.folder.is_none() && options.session.is_none()
+}
+
 /// Makes the session's folder. One that was named by us takes the next free name, should somebody else have been quicker.
 fn make_folder(opened: &mut Opened, options: &RunOptions) -> Result<SessionFolder, Error> {
-    let ours = options.folder.is_none() && options.session.is_none();
+    let ours = is_named_by_us(options);
     loop {
         match SessionFolder::create(&opened.info.folder) {
             Err(_) if ours && opened.info.folder.symlink_metadata().is_ok() => {

@@ -254,9 +254,9 @@ impl Session {
         let now = self.clock().now();
         if now >= self.next_artifacts
             && (self.opened.folder().recording_count() != self.manifest.artifacts.len()
-                || self.opened.events.count() != self.manifest.events.len())
+                || self.opened.events.is_ahead_of(&self.manifest))
         {
-            self.manifest.events = self.opened.events.all();
+            self.opened.events.write(&mut self.manifest);
             let artifacts = closing::recordings(self.opened.folder());
             self.manifest.artifacts = artifacts;
             // Not fatal: the manifest that stands is whole, and the next look tries again.

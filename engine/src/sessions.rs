@@ -1,6 +1,7 @@
 //! Many sessions at once, for a service: started, listed and watched from any thread.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions that are held together. Each runs whether or not somebody looks at it.
 pub struct Sessions {
     registry: Registry,
-    held: Mutex<BTreeMap<String, Watch>>,
+    /// By folder: sessions in different directories, or played as recorded, may share an id.
+    held: Mutex<BTreeMap<PathBuf, Watch>>,
 }
 
 impl Sessions {
@@ -35,7 +37,7 @@ impl Sessions {
         &self.registry
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Watch>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Watch>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -47,33 +49,32 @@ impl Sessions {
         let session = begin(pipeline, &self.registry, options)?;
         let watch = session.watch();
         let stop = session.stop_handle();
-        let id = watch.id().to_owned();
         // It ends with the session, whose report the watch has then.
-        if let Err(error) = threads::start(&id, move || drop(session.wait(RATE_INTERVAL, |_| {}))) {
+        if let Err(error) = threads::start(watch.id(), move || drop(session.wait(RATE_INTERVAL, |_| {}))) {
             stop.stop();
             return Err(OpenError::Failed(Error::environment(format!("can't start a thread: {error}"))));
         }
-        self.held().insert(id, watch.clone());
+        self.held().insert(watch.folder().to_owned(), watch.clone());
         Ok(watch)
     }
 
-    /// The session of that id.
+    /// The session of that folder.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<Watch> {
-        self.held().get(id).cloned()
+    pub fn get(&self, folder: &Path) -> Option<Watch> {
+        self.held().get(folder).cloned()
     }
 
-    /// All sessions, by id: those that run, and those that have ended and were not forgotten.
+    /// All sessions, by folder: those that run, and those that have ended and were not forgotten.
     #[must_use]
     pub fn all(&self) -> Vec<Watch> {
         self.held().values().cloned().collect()
     }
 
     /// Forgets a session that has ended. Its files stay. False if it runs, or is not held.
-    pub fn forget(&self, id: &str) -> bool {
+    pub fn forget(&self, folder: &Path) -> bool {
         let mut held = self.held();
-        let ended = held.get(id).is_some_and(|watch| watch.report().is_some());
-        ended && held.remove(id).is_some()
+        let ended = held.get(folder).is_some_and(|watch| watch.report().is_some());
+        ended && held.remove(folder).is_some()
     }
 
     /// Stops all sessions and waits until their files are whole.

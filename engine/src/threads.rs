@@ -13,7 +13,8 @@ pub fn start<T: Send + 'static>(
 ) -> std::io::Result<JoinHandle<T>> {
     #[cfg(test)]
     refusals::pass()?;
-    Builder::new().name(name.chars().take(15).collect()).spawn(run)
+    // A name with a zero is none to the system.
+    Builder::new().name(name.chars().filter(|&c| c != '\0').take(15).collect()).spawn(run)
 }
 
 /// The calling thread is woken before all that are not as urgent (`SCHED_FIFO`, priority 10).

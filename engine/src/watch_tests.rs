@@ -53,17 +53,18 @@ fn many_sessions_are_held_watched_and_stopped_by_themselves() {
     }
     let ids: Vec<String> = sessions.all().iter().map(|watch| watch.id().to_owned()).collect();
     assert_eq!(ids, ["one", "three", "two"]);
-    let two = sessions.get("two").unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let two = sessions.get(&at("two")).unwrap();
     wait_until("frames come", || sessions.all().iter().all(|watch| frames(watch) > 5));
-    assert!(!sessions.forget("two"), "it runs");
+    assert!(!sessions.forget(&at("two")), "it runs");
     two.stop();
     let report = two.wait_for(PATIENCE).unwrap().unwrap();
     assert_eq!((report.status, two.report().is_some()), (Status::Complete, true));
     assert_eq!(report.streams[0].frames, two.progress().streams[0].frames);
     assert_eq!(two.progress().sinks[0].written, report.streams[0].frames);
-    let before = frames(&sessions.get("one").unwrap());
-    wait_until("the others go on", || frames(&sessions.get("one").unwrap()) > before);
-    assert!(sessions.forget("two") && sessions.get("two").is_none());
+    let before = frames(&sessions.get(&at("one")).unwrap());
+    wait_until("the others go on", || frames(&sessions.get(&at("one")).unwrap()) > before);
+    assert!(sessions.forget(&at("two")) && sessions.get(&at("two")).is_none());
     sessions.end();
     assert!(sessions.all().iter().all(|watch| watch.report().is_some()));
 }
@@ -162,4 +163,11 @@ fn names_of_sessions_are_names_of_folders_everywhere_and_two_starts_never_meet()
         sessions.all().iter().all(|watch| watch.id().starts_with("kse1-")),
         "what a name can't have is left out"
     );
+    let elsewhere = tempfile::tempdir().unwrap();
+    for folder in [&folder, &elsewhere] {
+        sessions.start(pipeline(COUNTER), &named(folder.path(), "same")).unwrap();
+    }
+    assert_eq!(sessions.all().len(), 6, "a name is one of a directory");
+    sessions.end();
+    assert!(sessions.all().iter().all(|watch| watch.report().is_some()));
 }

@@ -206,6 +206,8 @@ fn python(peer: Peer, recorded: &Recorded, folder: &Path) -> Result<f64, String>
     let seconds = f64_of(recorded.frames) / f64_of(recorded.hz);
     let mut command = Command::new(&python);
     command.arg(root.join("benches/replay_peers.py")).arg(peer.mode);
+    // dimos takes settings from the environment, and this is one of its names.
+    command.env_remove("REPLAY");
     command.args([recorded.hz.to_string(), seconds.to_string()]).arg(folder);
     let done =
         command.output().map_err(|_missing| format!("there is no {}, see {variable}", python.display()))?;

@@ -2,6 +2,7 @@
 //! what the figures share: recordings of known frames, and a sink that notes when each frame arrives.
 
 mod arrivals;
+mod crates;
 mod delivery;
 mod jitter;
 mod moments;

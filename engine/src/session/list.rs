@@ -172,6 +172,6 @@ fn listed(folder: PathBuf, head: Head) -> ListedSession {
 fn size(folder: &Path, artifact: &HeadArtifact) -> u64 {
     let inside =
         || Path::new(&artifact.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    let ask = || folder.join(&artifact.path).symlink_metadata().ok().filter(|_| inside());
-    artifact.bytes.unwrap_or_else(|| ask().map_or(0, |found| found.len()))
+    let ask = || folder.join(&artifact.path).symlink_metadata().map_or(0, |found| found.len());
+    artifact.bytes.unwrap_or_else(|| if inside() { ask() } else { 0 })
 }

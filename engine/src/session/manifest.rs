@@ -75,6 +75,9 @@ pub struct Manifest {
     /// What happened to the session while it ran: marks, pauses, and what stages were told.
     #[serde(default)]
     pub events: Vec<ManifestEvent>,
+    /// How many of them are not here since there were too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_left_out: u64,
     /// The pipeline file's text.
     pub pipeline: String,
 }

@@ -139,11 +139,11 @@ impl CastRecording {
             }
             Code::Input => {
                 *self.facts.bytes_in.get_or_insert_default() += data.len() as u64;
-                if self.input.take(data)? {
-                    return Ok(Taken::Yes);
-                }
                 if !style.input {
                     return Ok(Taken::LeftOut);
+                }
+                if self.input.take(data)? {
+                    return Ok(Taken::Yes);
                 }
             }
             Code::Resize => return self.resize(at, data, style),
@@ -218,11 +218,7 @@ impl CastRecording {
             facts.insert("output_file".to_owned(), name.into());
             self.output.take(&self.encoder.take_waiting(Code::Output))?;
         }
-        if self.input.is_text() && is_bytes(facts, "input_as") {
-            if !style.input {
-                self.input = Direction::Dropped;
-                return Ok(());
-            }
+        if style.input && self.input.is_text() && is_bytes(facts, "input_as") {
             let name = self.input.open(&self.stem, "in", style.host.as_ref())?;
             facts.insert("input_file".to_owned(), name.into());
             self.input.take(&self.encoder.take_waiting(Code::Input))?;

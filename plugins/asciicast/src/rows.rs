@@ -36,16 +36,6 @@ enum Column {
     Data,
 }
 
-/// Lines that can't be read. Those after them can: they cost only themselves.
-#[derive(Default)]
-struct BadLines {
-    /// The first one, and why.
-    first: Option<String>,
-    count: u64,
-    /// The number of the last one.
-    last: u64,
-}
-
 /// The rows of a recording.
 pub(crate) struct CastRows<R> {
     header: Option<Header>,
@@ -58,7 +48,6 @@ pub(crate) struct CastRows<R> {
     now: i64,
     code: Code,
     data: String,
-    bad: BadLines,
 }
 
 impl<R: BufRead + Seek> CastRows<R> {
@@ -77,7 +66,6 @@ impl<R: BufRead + Seek> CastRows<R> {
                 now: start,
                 code: Code::Resize,
                 data: String::new(),
-                bad: BadLines::default(),
             }
         }))
     }
@@ -87,7 +75,7 @@ impl<R: BufRead + Seek> CastRows<R> {
         self.header.as_ref()
     }
 
-    /// Goes on to the next event. A line that can't be read is passed, and told at the end.
+    /// Goes on to the next event.
     fn advance_event(&mut self) -> io::Result<Step> {
         let lines = match &mut self.events {
             Events::Lines(lines, _) => lines,
@@ -103,9 +91,9 @@ impl<R: BufRead + Seek> CastRows<R> {
         };
         loop {
             let found = lines.advance()?;
-            let (byte, line) = lines.begin();
+            let (byte, _) = lines.begin();
             let event = match found {
-                Found::End => return Ok(Step::End(self.bad.ending())),
+                Found::End => return Ok(Step::End(Ending::Whole)),
                 Found::Malformed(why) => Err(why.to_owned()),
                 Found::Line { .. } => event(lines.bytes()),
             };
@@ -113,13 +101,10 @@ impl<R: BufRead + Seek> CastRows<R> {
                 Ok(Line::Event(event)) => event,
                 Ok(Line::Ignored) => continue,
                 // An event is whole or it is not: a last one that is whole counts, whether or not its line end was written.
-                Err(_) if found == (Found::Line { ended: false }) && self.bad.first.is_none() => {
+                Err(_) if found == (Found::Line { ended: false }) => {
                     return Ok(Step::End(Ending::Torn(byte)));
                 }
-                Err(why) => {
-                    self.bad.add(line, &why);
-                    continue;
-                }
+                Err(why) => return Ok(Step::Bad(format!("can't be read: {why}"))),
             };
             let absolute = self.header.as_ref().is_some_and(|header| header.version == Version::Two);
             let since = if absolute { self.start } else { self.now };
@@ -137,25 +122,6 @@ fn event(bytes: &[u8]) -> Result<Line<'_>, String> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| format!("not UTF-8 at column {}", error.valid_up_to() + 1))?;
     decode::line(text.trim_end())
-}
-
-impl BadLines {
-    /// Adds a line, unless it was read before.
-    fn add(&mut self, line: u64, why: &str) {
-        if line > self.last {
-            self.first.get_or_insert_with(|| format!("line {line} can't be read: {why}"));
-            (self.count, self.last) = (self.count + 1, line);
-        }
-    }
-
-    /// How the file ends, after the last line.
-    fn ending(&self) -> Ending {
-        match (&self.first, self.count) {
-            (None, _) => Ending::Whole,
-            (Some(first), 1) => Ending::Malformed(first.clone()),
-            (Some(first), count) => Ending::Malformed(format!("{first}; {} more lines can't", count - 1)),
-        }
-    }
 }
 
 /// A time that a frame can have.

@@ -10,6 +10,9 @@ use tapedeck_sdk::{Error, Timestamp};
 
 use crate::encode::EVENT_CODES;
 
+/// The most bytes of a sidecar.
+const SIDECAR_BYTES_MAX: u64 = 16 << 20;
+
 /// How a recording stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -124,7 +127,7 @@ pub(crate) fn replace(path: &Path, json: &Value) -> io::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(json)?;
     bytes.push(b'\n');
     let beside = path.with_added_extension("tmp");
-    let written = std::fs::write(&beside, &bytes).and_then(|()| std::fs::rename(&beside, path));
+    let written = write_new(&beside, &bytes).and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
         // The error that counts is the one above.
         drop(std::fs::remove_file(&beside));
@@ -137,8 +140,26 @@ pub(crate) fn replace(path: &Path, json: &Value) -> io::Result<()> {
     }
 }
 
+/// What a sidecar says. Nothing else is read: no link, no pipe, nothing larger than one is.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Map<String, Value>>> {
+    let fits = |found: std::fs::Metadata| found.is_file() && found.len() <= SIDECAR_BYTES_MAX;
+    if !path.symlink_metadata().is_ok_and(fits) {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&std::fs::read(path)?).ok())
+}
+
+/// Makes a file, in the place of what a killed recorder left there.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    drop(std::fs::remove_file(path));
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
+}
+
 /// Writes over a file where it lies.
 pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if !path.symlink_metadata()?.is_file() {
+        return Err(io::Error::other("it is not a plain file"));
+    }
     let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)

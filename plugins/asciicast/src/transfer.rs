@@ -13,8 +13,6 @@ pub(crate) enum Direction {
     /// Text: events of the recording.
     #[default]
     Text,
-    /// Bytes that the options leave out.
-    Dropped,
     /// Bytes, in this file.
     Bytes(LineFile<CastFile>),
 }
@@ -33,7 +31,6 @@ impl Direction {
     pub(crate) fn take(&mut self, data: &[u8]) -> Result<bool, Error> {
         match self {
             Self::Text => Ok(false),
-            Self::Dropped => Ok(true),
             Self::Bytes(file) => file.append(|out| out.extend_from_slice(data)).map(|()| true),
         }
     }
@@ -46,7 +43,7 @@ impl Direction {
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         match self {
             Self::Bytes(file) => file.flush(),
-            Self::Text | Self::Dropped => Ok(()),
+            Self::Text => Ok(()),
         }
     }
 }

@@ -71,6 +71,18 @@ impl<R: BufRead> Records<R> {
 }
 
 impl<R: BufRead + Seek> Records<R> {
+    /// Whether the record in hand stands on several lines.
+    pub(crate) fn has_lines(&self) -> bool {
+        let bytes = self.lines.bytes();
+        bytes[..bytes.len().saturating_sub(1)].contains(&b'\n')
+    }
+
+    /// Leaves the first line of the record in hand; the next record begins with the second.
+    pub(crate) fn go_behind_first_line(&mut self) -> io::Result<()> {
+        self.lines.go_to(self.lines.begin())?;
+        self.lines.advance_any().map(drop)
+    }
+
     /// The next record is the one that begins at this byte, in the line of this number.
     pub(crate) fn go_to(&mut self, byte: u64, line: u64) -> io::Result<()> {
         self.lines.go_to((byte, line))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tapedeck_kit::lines::{Ending, LineRecording, RowCursor, stream_name};
+use tapedeck_kit::lines::{LineRecording, RowCursor, stream_name};
 use tapedeck_sdk::prelude::*;
 
 use crate::infer::Guess;
@@ -43,7 +43,7 @@ impl Format for CsvFormat {
 
     fn repair(&self, path: &Path) -> Result<Repair, Error> {
         match survey(path)? {
-            Some((cursor, _)) => cursor.ending().unwrap_or(&Ending::Whole).mend(path),
+            Some((mut cursor, _)) => cursor.mend(),
             None => Ok(Repair::Unreadable("the file ends before its header line does".to_owned())),
         }
     }

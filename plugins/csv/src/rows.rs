@@ -13,6 +13,11 @@ use crate::parse::{Cell, Records};
 /// How each header line of ours begins, if there is a column at all.
 const LEAD: &[u8] = b"seq,timestamp,";
 
+/// How many records with a wrong quote are taken apart, each of which may reach to the end of the file, and how many records behind such
+/// a quote are looked at for a row.
+const TAKEN_APART_MAX: usize = 64;
+const HIDDEN_LOOKED_AT: usize = 8;
+
 /// The rows below a header line.
 pub(crate) struct CsvRows<R> {
     records: Records<R>,
@@ -24,6 +29,8 @@ pub(crate) struct CsvRows<R> {
     chosen: Vec<(usize, DataType)>,
     /// How a file ends that has no whole header line.
     headless: Option<Ending>,
+    /// How many records were taken apart into lines.
+    taken_apart: usize,
 }
 
 impl<R: BufRead> CsvRows<R> {
@@ -42,7 +49,7 @@ impl<R: BufRead> CsvRows<R> {
         };
         let field = |name: &str| names.iter().position(|column| column == name);
         let (seq, timestamp) = (field("seq"), field("timestamp"));
-        Ok(Some(Self { records, names, seq, timestamp, chosen: Vec::new(), headless }))
+        Ok(Some(Self { records, names, seq, timestamp, chosen: Vec::new(), headless, taken_apart: 0 }))
     }
 
     /// The fields of the row in hand.
@@ -78,23 +85,63 @@ fn begins_as_ours(bytes: &[u8]) -> bool {
     LEAD.starts_with(bytes) || bytes.starts_with(LEAD)
 }
 
+impl<R: BufRead + Seek> CsvRows<R> {
+    /// Makes the first line of the record in hand all of it: the lines behind it come next. False if it has no others, or that was done too
+    /// often: it may take reading the rest of the file.
+    fn take_apart(&mut self) -> io::Result<bool> {
+        let apart = self.taken_apart < TAKEN_APART_MAX && self.records.has_lines();
+        if apart {
+            self.taken_apart += 1;
+            self.records.go_behind_first_line()?;
+        }
+        Ok(apart)
+    }
+
+    /// Whether the record in hand, in which a quote has no end, has rows behind its first line. Then the quote is wrong, and they come next.
+    fn hides_rows(&mut self) -> io::Result<bool> {
+        let place = self.records.lines().begin();
+        if !self.take_apart()? {
+            return Ok(false);
+        }
+        let mut found = false;
+        for _ in 0..HIDDEN_LOOKED_AT {
+            match self.records.advance()? {
+                Found::Line { ended: true } => found = self.row().is_ok(),
+                Found::Malformed(_) => {}
+                Found::Line { ended: false } | Found::End => break,
+            }
+            if found {
+                break;
+            }
+        }
+        self.records.go_to(place.0, place.1)?;
+        self.records.advance()?;
+        if found {
+            self.records.go_behind_first_line()?;
+        }
+        Ok(found)
+    }
+}
+
 impl<R: BufRead + Seek + Send> RowReader for CsvRows<R> {
     fn advance(&mut self) -> io::Result<Step> {
         if let Some(ending) = &self.headless {
             return Ok(Step::End(ending.clone()));
         }
         let found = self.records.advance()?;
-        let (byte, line) = self.begin();
+        let (byte, _) = self.begin();
         Ok(match found {
             Found::End => Step::End(Ending::Whole),
+            Found::Line { ended: false } if self.hides_rows()? => {
+                Step::Bad("has a quote that does not end".to_owned())
+            }
             // In a file of ours a last line without its end may be cut anywhere, in the middle of a number too.
             Found::Line { ended: false } if self.is_ours() => Step::End(Ending::Torn(byte)),
             Found::Malformed(why) => {
-                Step::End(Ending::Malformed(format!("line {line} can't be read: {why}")))
+                self.take_apart()?;
+                Step::Bad(format!("can't be read: {why}"))
             }
-            Found::Line { .. } => {
-                self.row().unwrap_or_else(|why| Step::End(Ending::Malformed(format!("line {line} {why}"))))
-            }
+            Found::Line { .. } => self.row().unwrap_or_else(Step::Bad),
         })
     }
 

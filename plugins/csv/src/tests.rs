@@ -210,7 +210,7 @@ fn a_file_that_was_begun_and_holds_nothing_is_whole() {
 }
 
 #[test]
-fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
+fn a_line_in_the_middle_that_is_none_is_told_with_its_number_after_what_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.csv");
     for (bad, reason) in [
@@ -223,7 +223,7 @@ fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
         std::fs::write(&path, format!("seq,timestamp,a\n0,1,\"5\n\"\n{bad}\n2,3,6\n")).unwrap();
         let mut source = CsvFormat.open(&path).unwrap();
         for _ in 0..2 {
-            assert_eq!(source.next().unwrap().unwrap().1.rows(), 1);
+            assert_eq!(source.next().unwrap().unwrap().1.seq(), [0, 2], "{bad}");
             for _ in 0..2 {
                 let error = source.next().unwrap_err();
                 assert!(error.message.contains(reason) && error.message.ends_with("x.csv"), "{error}");
@@ -232,9 +232,39 @@ fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
         }
         let (nearest, row) = source.closest(0, Timestamp(0)).unwrap().unwrap();
         assert_eq!(nearest.timestamps()[row], 1);
-        assert!(source.closest(0, Timestamp(2)).is_err(), "what the damage hides may be nearer");
+        assert!(source.closest(0, Timestamp(4)).is_err(), "what the damage hides may be nearer");
         let Repair::Unreadable(why) = CsvFormat.repair(&path).unwrap() else { panic!("{bad}") };
         assert_eq!(why, reason);
+    }
+}
+
+#[test]
+fn a_quote_that_does_not_end_costs_its_line_and_not_the_rest_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv");
+    let rows: String = (2..2000).map(|row| format!("{row},{row},\"a\nb\"\n")).collect();
+    for end in ["", "2000,20", "2000,2000,\"a\n"] {
+        let text = format!("seq,timestamp,a\n0,0,c\n1,1,\"d\n{rows}{end}");
+        std::fs::write(&path, &text).unwrap();
+        let mut source = CsvFormat.open(&path).unwrap();
+        let mut seqs = Vec::new();
+        let error = loop {
+            match source.next() {
+                Ok(Some((_, batch))) => seqs.extend_from_slice(batch.seq()),
+                Ok(None) => panic!("the damage is told"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(seqs, std::iter::once(0).chain(2..2000).collect::<Vec<u64>>(), "{end:?}");
+        assert!(
+            error.message.contains("line 3 has a quote that does not end")
+                || error.message.contains("line 3 can't"),
+            "{error}"
+        );
+        let Repair::Unreadable(why) = CsvFormat.repair(&path).unwrap() else { panic!("{end:?}") };
+        assert!(why.contains("line 3 "), "{why}");
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(kept, text.strip_suffix(end).unwrap(), "no more than the torn row is cut: {end:?}");
     }
 }
 

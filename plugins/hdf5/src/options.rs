@@ -64,7 +64,7 @@ pub(crate) struct Options {
     /// Layout `siphon`: the columns that are keys and buttons. They go into `inputs` as 0 and 1, in this order, and not into
     /// `memory_data`.
     #[serde(default)]
-    pub(crate) inputs: Vec<String>,
+    pub(crate) keys: Vec<String>,
     /// Layout `siphon`: the columns, in milliseconds, that go into `latencies`: frame capture, memory read, keystroke capture, disk write
     /// queue and total, in this order. Without it `latencies` is filled with NaN.
     #[serde(default)]
@@ -101,9 +101,7 @@ impl Options {
             }
         }
         if self.layout == Layout::Datasets {
-            for (key, given) in
-                [("inputs", !self.inputs.is_empty()), ("latencies", !self.latencies.is_empty())]
-            {
+            for (key, given) in [("keys", !self.keys.is_empty()), ("latencies", !self.latencies.is_empty())] {
                 if given {
                     return Err(Error::option([key], format!("{key} belongs to layout = \"siphon\""))
                         .with_hint("add layout = \"siphon\", or take the option out"));

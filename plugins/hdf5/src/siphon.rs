@@ -45,7 +45,7 @@ pub(crate) fn plans(inputs: &[Arc<StreamSchema>], options: &Options) -> Result<V
         return Err(Error::data("layout \"siphon\" holds one stream of attributes and one of pictures")
             .with_hint("give each stream an hdf5 sink of its own, or use layout = \"datasets\""));
     }
-    let mut named = [("inputs", &options.inputs), ("latencies", &options.latencies)]
+    let mut named = [("keys", &options.keys), ("latencies", &options.latencies)]
         .into_iter()
         .filter(|(_, names)| !names.is_empty());
     if count(Kind::Attributes) == 0
@@ -70,7 +70,7 @@ fn values(schema: &Arc<StreamSchema>, options: &Options) -> Result<Plan, Error> 
     let find = |key: &str, names: &[String]| {
         names.iter().map(|name| column_of(schema, key, name)).collect::<Result<Vec<usize>, Error>>()
     };
-    let inputs = find("inputs", &options.inputs)?;
+    let inputs = find("keys", &options.keys)?;
     let latencies = find("latencies", &options.latencies)?;
     let all = StreamSchema::LEAD..schema.fields().len();
     let taken = |index: &usize| inputs.contains(index) || latencies.contains(index);

@@ -194,7 +194,7 @@ fn pictures_are_found_and_read_without_their_points() {
 #[test]
 fn flags_and_values_of_a_matrix_are_selected_one_by_one() {
     let folder = tempfile::tempdir().unwrap();
-    let options = json!({ "layout": "siphon", "inputs": ["flag"] });
+    let options = json!({ "layout": "siphon", "keys": ["flag"] });
     let path = written(folder.path(), &options, &[&[batch("game", 0, &[1, 2, 3, 4])]]);
     conformance::recording(format().as_ref(), &path).unwrap();
     let mut recording = open(&path);

@@ -56,7 +56,7 @@ fn read(path: &std::path::Path) -> Vec<(String, Batch)> {
 }
 
 fn options() -> Value {
-    json!({ "layout": "siphon", "inputs": ["key_a", "key_w"] })
+    json!({ "layout": "siphon", "keys": ["key_a", "key_w"] })
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_picture_of_another_size_or_format_is_refused_with_a_hint_and_those_after_it
 fn options_that_cannot_work_are_pointed_at() {
     let factory = tapedeck_hdf5::factory();
     for (options, key) in [
-        (json!({ "inputs": ["a"] }), "inputs"),
+        (json!({ "keys": ["a"] }), "keys"),
         (json!({ "layout": "siphon", "latencies": ["a"] }), "latencies"),
         (json!({ "chunk_rows": 0 }), "chunk_rows"),
         (json!({ "level": 3 }), "level"),
@@ -156,10 +156,10 @@ fn options_that_cannot_work_are_pointed_at() {
         assert_eq!(factory.check(&options).unwrap_err().option, [key], "{options}");
     }
     let folder = tempfile::tempdir().unwrap();
-    let options = json!({ "layout": "siphon", "inputs": ["key_x"] });
+    let options = json!({ "layout": "siphon", "keys": ["key_x"] });
     let error =
         open_sink(&factory, &options, &[game()], &FakeHost::new(folder.path()), "h5").map(drop).unwrap_err();
-    assert_eq!((error.kind, error.option), (ErrorKind::Options, vec!["inputs".to_owned()]));
+    assert_eq!((error.kind, error.option), (ErrorKind::Options, vec!["keys".to_owned()]));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a refused sink leaves no file");
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tapedeck_kit::lines::{Ending, LineReader, LineRecording, RowCursor, stream_name};
+use tapedeck_kit::lines::{LineReader, LineRecording, RowCursor, stream_name};
 use tapedeck_sdk::prelude::*;
 
 use crate::infer::Guess;
@@ -39,7 +39,7 @@ impl Format for JsonlFormat {
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let (cursor, guesses) = survey(path)?;
         let rows = cursor.extent().map_or(0, |extent| extent.frames);
-        if let (0, Some(Ending::Malformed(what))) = (rows, cursor.ending()) {
+        if let (0, Some(what)) = (rows, cursor.bad_lines()) {
             return Err(Error::data(format!("not JSON lines: {what}: {}", path.display())));
         }
         check_density(path, rows, &guesses)?;
@@ -48,7 +48,7 @@ impl Format for JsonlFormat {
     }
 
     fn repair(&self, path: &Path) -> Result<Repair, Error> {
-        survey(path)?.0.ending().unwrap_or(&Ending::Whole).mend(path)
+        survey(path)?.0.mend()
     }
 }
 

@@ -29,17 +29,26 @@ struct Keys {
 }
 
 impl Keys {
-    /// The number of a key of the line in hand, of which it is the `place`th. `None` if the line had it before.
-    fn number(&mut self, key: &str, place: usize) -> Option<usize> {
+    /// The number of a key of the line in hand, of which it is the `place`th.
+    fn number(&mut self, key: &str, place: usize) -> Result<usize, String> {
         // Most lines have the same keys in the same order.
         let usual = self.names.get(place).is_some_and(|name| name == key).then_some(place);
-        let number = usual.or_else(|| self.numbers.get(key).copied()).unwrap_or_else(|| {
-            self.names.push(key.to_owned());
-            self.numbers.insert(key.to_owned(), self.last_line.len());
-            self.last_line.push(0);
-            self.last_line.len() - 1
-        });
-        (std::mem::replace(&mut self.last_line[number], self.lines) != self.lines).then_some(number)
+        let number = match usual.or_else(|| self.numbers.get(key).copied()) {
+            Some(number) => number,
+            None if self.names.len() == COLUMNS_MAX + StreamSchema::LEAD => {
+                return Err(format!("has a key too many, the limit is {COLUMNS_MAX}"));
+            }
+            None => {
+                self.names.push(key.to_owned());
+                self.numbers.insert(key.to_owned(), self.last_line.len());
+                self.last_line.push(0);
+                self.last_line.len() - 1
+            }
+        };
+        match std::mem::replace(&mut self.last_line[number], self.lines) {
+            last if last == self.lines => Err(format!("has the key \"{key}\" twice")),
+            _ => Ok(number),
+        }
     }
 }
 
@@ -97,13 +106,9 @@ impl<R: BufRead> JsonRows<R> {
             .map_err(|error| format!("can't be read: {}", json_reason(&error)))?;
         self.keys.lines += 1;
         for (place, (key, value)) in object.0.into_iter().enumerate() {
-            let number =
-                self.keys.number(&key, place).ok_or_else(|| format!("has the key \"{key}\" twice"))?;
+            let number = self.keys.number(&key, place)?;
             self.values.text.push_str(value.get());
             self.values.ends.push((number, self.values.text.len()));
-        }
-        if self.keys.names.len() > COLUMNS_MAX + StreamSchema::LEAD {
-            return Err(format!("has a key too many, the limit is {COLUMNS_MAX}"));
         }
         Ok(())
     }
@@ -119,7 +124,7 @@ impl<R: BufRead> JsonRows<R> {
 impl<R: BufRead + Seek + Send> RowReader for JsonRows<R> {
     fn advance(&mut self) -> io::Result<Step> {
         let found = self.lines.advance()?;
-        let (byte, line) = self.begin();
+        let (byte, _) = self.begin();
         let step = match found {
             Found::End => return Ok(Step::End(Ending::Whole)),
             Found::Malformed(why) => Err(format!("can't be read: {why}")),
@@ -127,9 +132,7 @@ impl<R: BufRead + Seek + Send> RowReader for JsonRows<R> {
         };
         // An object is whole or it is not: a last one that is whole counts, whether or not its line end was written.
         let torn = found == (Found::Line { ended: false }) && self.lines.bytes().starts_with(b"{");
-        Ok(step.unwrap_or_else(|why| {
-            Step::End(if torn { Ending::Torn(byte) } else { Ending::Malformed(format!("line {line} {why}")) })
-        }))
+        Ok(step.unwrap_or_else(|why| if torn { Step::End(Ending::Torn(byte)) } else { Step::Bad(why) }))
     }
 
     fn begin(&self) -> (u64, u64) {

@@ -241,7 +241,7 @@ fn bytes_of_a_known_kind_are_bytes_again() {
 }
 
 #[test]
-fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
+fn a_line_in_the_middle_that_is_none_is_told_with_its_number_after_what_can_be_read() {
     for (bad, reason) in [
         ("{\"a\":}", "line 3 can't be read: expected value at column 6"),
         ("[1]", "line 3 can't be read: invalid type: sequence, expected an object at column 0"),
@@ -255,7 +255,7 @@ fn a_line_in_the_middle_that_is_none_is_an_error_with_its_number() {
             .unwrap();
         let mut source = JsonlFormat.open(&path).unwrap();
         for _ in 0..2 {
-            assert_eq!(source.next().unwrap().unwrap().1.rows(), 1);
+            assert_eq!(source.next().unwrap().unwrap().1.rows(), 2, "{bad}");
             for _ in 0..2 {
                 let error = source.next().unwrap_err();
                 assert!(error.message.contains(reason) && error.message.ends_with("x.jsonl"), "{error}");

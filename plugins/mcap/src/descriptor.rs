@@ -116,9 +116,12 @@ pub(crate) fn of_rows(schema: &StreamSchema) -> (String, Vec<u8>) {
     let mut fields = Vec::with_capacity(schema.payload().len());
     for (index, column) in schema.payload().iter().enumerate() {
         let number = field_number(1, index);
-        let mut name = identifier(&column.name);
-        if taken.contains(&name) {
-            name = format!("{name}_{number}");
+        let plain = identifier(&column.name);
+        let mut name = plain.clone();
+        let mut suffix = u64::from(number);
+        while taken.contains(&name) {
+            name = format!("{plain}_{suffix}");
+            suffix += 1;
         }
         let label = if column.nullable { Label::Optional } else { Label::Required };
         fields.push(field(&name, number, label, type_of(column.data_type)));

@@ -41,19 +41,36 @@ impl Kept {
 /// What each stream holds; `None` where a part can't be read that would tell.
 pub(crate) fn all(store: &Store, streams: &Streams, counts: &Counts) -> Vec<Option<Extent>> {
     let mut kept = Kept::default();
-    (0..streams.schemas.len()).map(|stream| extent(store, streams, counts, stream, &mut kept).ok()).collect()
+    let parts = parts_of(store, streams).into_iter().enumerate();
+    parts.map(|(stream, parts)| extent(store, streams, counts, (stream, parts), &mut kept).ok()).collect()
+}
+
+/// The parts that may have messages of each stream.
+fn parts_of(store: &Store, streams: &Streams) -> Vec<Vec<usize>> {
+    let mut of = vec![Vec::new(); streams.schemas.len()];
+    for (number, part) in store.parts.iter().enumerate() {
+        let Some(channels) = &part.channels else {
+            of.iter_mut().for_each(|parts| parts.push(number));
+            continue;
+        };
+        for &(channel, _) in channels {
+            let Some(source) = streams.source(part.file, channel) else { continue };
+            let parts = &mut of[source.stream];
+            if parts.last() != Some(&number) {
+                parts.push(number);
+            }
+        }
+    }
+    of
 }
 
 fn extent(
     store: &Store,
     streams: &Streams,
     counts: &Counts,
-    stream: usize,
+    (stream, mut parts): (usize, Vec<usize>),
     kept: &mut Kept,
 ) -> Result<Extent, Error> {
-    let numbers = 0..store.parts.len();
-    let mut parts: Vec<usize> =
-        numbers.filter(|&part| may_have(streams, &store.parts[part], stream)).collect();
     let frames = frames(store, streams, counts, &parts, stream)?;
     if frames == 0 {
         return Ok(Extent { frames, seq: None, timestamps: None });

@@ -43,15 +43,25 @@ impl Format for McapFormat {
     }
 
     fn repair(&self, path: &Path) -> Result<Repair, Error> {
-        let mut said = Vec::new();
-        for file in files_of(path)? {
-            match repair::repair(&file)? {
-                Repair::Intact => {}
-                Repair::Mended(what) => said.push(what),
-                Repair::Unreadable(what) => return Ok(Repair::Unreadable(what)),
-            }
+        let files = files_of(path)?;
+        let (mut said, mut unreadable) = (Vec::new(), false);
+        for file in &files {
+            let what = match repair::repair(file)? {
+                Repair::Intact => continue,
+                Repair::Mended(what) => what,
+                Repair::Unreadable(what) => {
+                    unreadable = true;
+                    what
+                }
+            };
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            said.push(if files.len() > 1 { format!("{name}: {what}") } else { what });
         }
-        Ok(if said.is_empty() { Repair::Intact } else { Repair::Mended(said.join("; ")) })
+        Ok(match said.join("; ") {
+            said if unreadable => Repair::Unreadable(said),
+            said if said.is_empty() => Repair::Intact,
+            said => Repair::Mended(said),
+        })
     }
 }
 

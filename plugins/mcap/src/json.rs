@@ -71,8 +71,8 @@ impl Objects {
         let begin = out.len();
         for (index, written) in self.columns.iter().enumerate() {
             let column = batch.column(index);
-            // In a column of JSON `null` is a value: what is missing has no key.
-            if written.json && column.is_null(row) {
+            // What is missing has no key: in a column of JSON `null` is a value, and elsewhere it is not of the schema's type.
+            if column.is_null(row) {
                 continue;
             }
             out.push(if out.len() == begin { b'{' } else { b',' });
@@ -137,11 +137,8 @@ impl Written {
         key.strip_prefix(self.name.as_str()).filter(|form| matches!(*form, "" | BASE64 | TEXT | BITS))
     }
 
-    /// Adds a key and its value.
+    /// Adds a key and its value, which is none that is missing.
     fn put(&self, column: &Column<'_>, row: usize, out: &mut Vec<u8>) {
-        if column.is_null(row) {
-            return self.put_plain("null", out);
-        }
         match self.data_type {
             DataType::Utf8 if self.json => self.put_json(column.str_at(row), out),
             DataType::Utf8 => self.put_text("", column.str_at(row), out),

@@ -67,7 +67,9 @@ fn reason(refused: Refused) -> Error {
     Error::data(match refused {
         Refused::Early => "frames from before 1970 are left out: MCAP has no such times",
         Refused::Large => "messages over 200 MiB are left out: readers could not hold their chunk",
-        Refused::Channels => "frames of more topics are left out: MCAP has 65,535 channels at the most",
+        Refused::Channels => {
+            "frames of more topics are left out: a file has at most 65,534 channels, and as many types"
+        }
     })
 }
 

@@ -14,8 +14,20 @@ use crate::{names, repair};
 
 /// What a write is gathered into.
 const WRITE_BYTES: usize = 32 << 10;
+/// A chunk that ends with a large message has at most this many bytes, or `chunk_bytes` if that is more.
+const LARGE_CHUNK_BYTES: u64 = 8 << 20;
 /// Bytes of a message record besides its data.
 const MESSAGE_HEAD_BYTES: u64 = 31;
+
+/// The last id that the library can give out: it counts one further.
+const ID_MAX: u16 = u16::MAX - 1;
+
+/// The highest ids so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ids {
+    schema: u16,
+    channel: u16,
+}
 
 /// A file that is being written.
 pub(crate) struct Output {
@@ -28,6 +40,7 @@ pub(crate) struct Output {
     /// Of the chunk in hand: its bytes, and the time of its first message.
     bytes: u64,
     begin: Option<i64>,
+    newest: Ids,
 }
 
 impl Output {
@@ -55,6 +68,7 @@ impl Output {
             chunk_time: u64::try_from(options.chunk_time.0.as_nanos()).unwrap_or(u64::MAX),
             bytes: 0,
             begin: None,
+            newest: Ids::default(),
         })
     }
 
@@ -87,35 +101,37 @@ impl Output {
         self.writer("write an attachment", |writer| writer.attach(&attachment))
     }
 
-    /// Adds a channel and its schema. `None` if the file has as many as the format allows.
+    /// Adds a channel and its schema. `None` if the file has as many of either as the format allows.
     pub(crate) fn channel(
         &mut self,
         (name, encoding, data): (&str, &str, &[u8]),
         (topic, message_encoding): (&str, &str),
         metadata: &BTreeMap<String, String>,
     ) -> Result<Option<u16>, Error> {
-        let added = self.writer("write a channel", |writer| {
+        let has_schema = !(name.is_empty() && data.is_empty());
+        if self.newest.channel == ID_MAX || (has_schema && self.newest.schema == ID_MAX) {
+            return Ok(None);
+        }
+        let (schema, channel) = self.writer("write a channel", |writer| {
             // Id 0 says that a channel has no schema.
-            let schema = if name.is_empty() && data.is_empty() {
-                0
-            } else {
-                writer.add_schema(name, encoding, data)?
-            };
-            match writer.add_channel(schema, topic, message_encoding, metadata) {
-                Err(McapError::TooManyChannels) => Ok(None),
-                added => added.map(Some),
-            }
+            let schema = if has_schema { writer.add_schema(name, encoding, data)? } else { 0 };
+            Ok((schema, writer.add_channel(schema, topic, message_encoding, metadata)?))
         })?;
-        Ok(added)
+        self.newest =
+            Ids { schema: self.newest.schema.max(schema), channel: self.newest.channel.max(channel) };
+        Ok(Some(channel))
     }
 
     pub(crate) fn message(&mut self, header: &MessageHeader, time: i64, data: &[u8]) -> Result<(), Error> {
         let over = |begin: i64| time.abs_diff(begin) >= self.chunk_time;
-        if self.bytes >= self.chunk_bytes || self.begin.is_some_and(over) {
+        let bytes = MESSAGE_HEAD_BYTES + data.len() as u64;
+        // A large message has a chunk of its own: readers hold a whole one.
+        let fits = self.bytes == 0 || self.bytes + bytes <= LARGE_CHUNK_BYTES.max(self.chunk_bytes);
+        if self.bytes >= self.chunk_bytes || !fits || self.begin.is_some_and(over) {
             self.flush()?;
         }
         self.begin.get_or_insert(time);
-        self.bytes += MESSAGE_HEAD_BYTES + data.len() as u64;
+        self.bytes += bytes;
         let Some(writer) = &mut self.writer else { return Err(closed(&self.path)) };
         let written = writer.write_to_known_channel(header, data);
         written.map_err(|error| self.failed("write frames", &error))

@@ -17,6 +17,8 @@ const ROWS_MAX: usize = 8192;
 const WINDOW_BYTES: usize = 4 << 20;
 /// About the most bytes of parts that are held for them: a stream may have few rows in each.
 const HELD_BYTES_MAX: usize = 32 << 20;
+/// How many stretches back a part is looked for among those that are held.
+const PARTS_LOOKED_AT: usize = 64;
 /// About the most bytes of a batch, unless a row has more.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
@@ -48,8 +50,18 @@ impl Selected {
     }
 }
 
-/// A message that becomes a row: which stretch it is of, and its place.
-type Row = (usize, Place);
+/// A message that becomes a row.
+#[derive(Clone, Copy)]
+struct Row {
+    /// How many rows come before it, of all streams that are put in order together.
+    order: usize,
+    /// Which stretch it is of.
+    stretch: usize,
+    place: Place,
+}
+
+/// A batch with the order of its first row, and its stream.
+type Placed = (usize, usize, Batch);
 
 /// A recording of one or several files.
 pub(crate) struct McapRecording {
@@ -143,13 +155,16 @@ impl McapRecording {
                 let selected = &mut self.selected[source.stream];
                 selected.begun |= place.time >= self.from;
                 if selected.wanted && selected.begun {
-                    rows[source.stream].push((stretches.len(), place));
+                    rows[source.stream].push(Row { order: count, stretch: stretches.len(), place });
                     count += 1;
-                    bytes += place.byte_len();
+                    bytes += place.byte_len() + source.text_bytes;
                 }
             }
             if count > before {
-                held_bytes += stretch.loaded.byte_len();
+                // Where parts overlap, many stretches are of the same few.
+                if stretches.iter().rev().take(PARTS_LOOKED_AT).all(|held| held.part != stretch.part) {
+                    held_bytes += stretch.loaded.byte_len();
+                }
                 stretches.push(stretch);
             }
         }
@@ -157,28 +172,33 @@ impl McapRecording {
         for (stream, rows) in rows.iter().enumerate() {
             self.batches(stream, rows, &stretches, &mut batches);
         }
-        batches.sort_by_key(|(_, batch)| batch.timestamps().first().copied());
-        self.ready.extend(batches);
+        // Batches of a stream stay in their order, wherever its time goes.
+        batches.sort_by_key(|(order, ..)| *order);
+        self.ready.extend(batches.into_iter().map(|(_, stream, batch)| (stream, batch)));
         Ok(())
     }
 
     /// Makes batches of the rows of a stream. A message that makes no sense is told of after the rows before it.
-    fn batches(&mut self, stream: usize, rows: &[Row], stretches: &[Stretch], out: &mut Vec<(usize, Batch)>) {
+    fn batches(&mut self, stream: usize, rows: &[Row], stretches: &[Stretch], out: &mut Vec<Placed>) {
         let mut rest = rows;
         while !rest.is_empty() {
             let mut bytes = 0;
-            let small = |(_, place): &&Row| {
+            let (streams, parts) = (&self.streams, &self.store.parts);
+            let small = |row: &&Row| {
                 let fits = bytes < BATCH_BYTES_MAX;
-                bytes += place.byte_len();
+                let source = streams.source(parts[stretches[row.stretch].part].file, row.place.channel);
+                bytes += row.place.byte_len() + source.map_or(0, |source| source.text_bytes);
                 fits
             };
             let count = rest.iter().take(self.selected[stream].rows_max).take_while(small).count();
             let (now, later) = rest.split_at(count);
+            let first = now[0].order;
             match self.batch(stream, now, stretches) {
-                Ok(batch) => out.push((stream, batch)),
+                Ok(batch) => out.push((first, stream, batch)),
                 Err((good, error)) => {
                     let before = self.batch(stream, &now[..good], stretches);
-                    out.extend(before.ok().filter(|batch| batch.rows() > 0).map(|batch| (stream, batch)));
+                    let before = before.ok().filter(|batch| batch.rows() > 0);
+                    out.extend(before.map(|batch| (first, stream, batch)));
                     self.pending = Some(error);
                     return;
                 }
@@ -191,7 +211,7 @@ impl McapRecording {
     fn batch(&mut self, stream: usize, rows: &[Row], stretches: &[Stretch]) -> Result<Batch, (usize, Error)> {
         let selected = &mut self.selected[stream];
         let mut builder = selected.pool.builder(rows.len());
-        for (row, &(stretch, place)) in rows.iter().enumerate() {
+        for (row, &Row { stretch, place, .. }) in rows.iter().enumerate() {
             let stretch = &stretches[stretch];
             let part = &self.store.parts[stretch.part];
             let wrong = |what: &str| {
@@ -228,9 +248,9 @@ impl McapRecording {
         }
         let loaded = self.store.load(part)?;
         let stretch = Stretch { part, loaded, places: 0..0 };
-        let mut out = Vec::new();
-        self.batches(stream, &[(0, place)], &[stretch], &mut out);
-        self.pending.take().map_or(Ok(out.pop().map(|(_, batch)| (batch, 0))), Err)
+        self.batch(stream, &[Row { order: 0, stretch: 0, place }], &[stretch])
+            .map(|batch| Some((batch, 0)))
+            .map_err(|(_, error)| error)
     }
 
     fn begin_at(&mut self, to: Timestamp) -> Result<(), Error> {
@@ -315,8 +335,6 @@ impl Recording for McapRecording {
         if !self.selected.get(stream).is_some_and(|selected| selected.wanted) {
             return Ok(None);
         }
-        let found = self.nearest(stream, to.0);
-        self.failed |= found.is_err();
-        found
+        self.nearest(stream, to.0)
     }
 }

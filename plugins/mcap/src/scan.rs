@@ -75,8 +75,15 @@ impl<'a> Scan<'a> {
         Self { bytes, window: Window { bytes, at: 0, held: Vec::new() }, contents }
     }
 
-    /// Goes through the records from one place to another, or to where the data section ends.
+    /// Goes through the records from one place to another, or to where the data section ends. Looks for channels that are not known.
     pub(crate) fn walk(&mut self, from: u64, to: u64) -> Result<(), Error> {
+        self.walk_gap(from, to)?;
+        self.find_channels();
+        Ok(())
+    }
+
+    /// Goes through the records between two places of which the rest is known.
+    pub(crate) fn walk_gap(&mut self, from: u64, to: u64) -> Result<(), Error> {
         let mut at = from;
         let mut run = None;
         // Chunks whose channels are not told by what follows them.
@@ -121,7 +128,6 @@ impl<'a> Scan<'a> {
         self.know(chunk, self.contents.ending != Ending::Marked);
         self.contents.end = at;
         self.add_torn(torn);
-        self.find_channels();
         Ok(())
     }
 

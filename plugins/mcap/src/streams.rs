@@ -32,9 +32,20 @@ pub(crate) struct Source {
     encoding: String,
     labels: Vec<(usize, Option<String>)>,
     untimed: bool,
+    /// Bytes of the texts that each row has of its channel.
+    pub(crate) text_bytes: usize,
 }
 
 impl Source {
+    fn measured(self) -> Self {
+        let labels = self.labels.iter().flat_map(|(_, text)| text).map(String::len);
+        let text_bytes = match &*self.form {
+            Form::Raw(_) => labels.sum::<usize>() + self.topic.len() + self.encoding.len(),
+            Form::Image(_) | Form::Rows(_) | Form::Json(_) => 0,
+        };
+        Self { text_bytes, ..self }
+    }
+
     /// Sets the values of a row. `places` says where each column of the stream is among those that are wanted.
     pub(crate) fn fill(
         &self,
@@ -77,6 +88,9 @@ pub(crate) struct Streams {
     channels: Vec<Vec<Option<usize>>>,
     /// Topics of other programs, with the schema and encoding of their messages.
     topics: HashMap<(String, Schema, String), usize>,
+    /// The streams of each name, and how many names were numbered behind it.
+    named: HashMap<String, Vec<usize>>,
+    numbered: HashMap<String, usize>,
 }
 
 impl Streams {
@@ -125,12 +139,11 @@ impl Streams {
     }
 
     fn own_stream(&mut self, schema: &StreamSchema) -> Result<usize, Error> {
-        let same = |known: &Arc<StreamSchema>| {
-            known.name() == schema.name()
-                && known.kind() == schema.kind()
-                && known.fields() == schema.fields()
+        let same = |&&stream: &&usize| {
+            let known = &self.schemas[stream];
+            known.kind() == schema.kind() && known.fields() == schema.fields()
         };
-        if let Some(stream) = self.schemas.iter().position(same) {
+        if let Some(&stream) = self.named.get(schema.name()).and_then(|streams| streams.iter().find(same)) {
             return Ok(stream);
         }
         let width = |field: &Field| field.data_type.width().unwrap_or(8) as u64;
@@ -140,9 +153,15 @@ impl Streams {
                 "a row of stream \"{name}\" has more than 16 MiB of fixed width"
             )));
         }
-        self.schemas.push(Arc::new(schema.clone()));
-        self.own.push(true);
-        Ok(self.schemas.len() - 1)
+        Ok(self.push(Arc::new(schema.clone()), true))
+    }
+
+    fn push(&mut self, schema: Arc<StreamSchema>, own: bool) -> usize {
+        let stream = self.schemas.len();
+        self.named.entry(schema.name().to_owned()).or_default().push(stream);
+        self.schemas.push(schema);
+        self.own.push(own);
+        stream
     }
 
     fn own_source(
@@ -184,7 +203,9 @@ impl Streams {
             encoding: channel.message_encoding.clone(),
             labels,
             untimed: pair(UNTIMED_KEY).is_some(),
-        })
+            text_bytes: 0,
+        }
+        .measured())
     }
 
     fn foreign_source(&mut self, channel: &Channel, schema: &Schema) -> Result<Source, Error> {
@@ -193,11 +214,9 @@ impl Streams {
             Some(&stream) => stream,
             None => {
                 let name = self.free_name(channel, schema);
-                let stream = described(columns::foreign(&name), channel, schema).build()?;
-                self.schemas.push(stream);
-                self.own.push(false);
-                self.topics.insert(key, self.schemas.len() - 1);
-                self.schemas.len() - 1
+                let stream = self.push(described(columns::foreign(&name), channel, schema).build()?, false);
+                self.topics.insert(key, stream);
+                stream
             }
         };
         let columns = MessageColumns::of(&self.schemas[stream])
@@ -211,19 +230,31 @@ impl Streams {
             encoding: channel.message_encoding.clone(),
             labels: Vec::new(),
             untimed: false,
-        })
+            text_bytes: 0,
+        }
+        .measured())
     }
 
     /// A name that no other stream has.
-    fn free_name(&self, channel: &Channel, schema: &Schema) -> String {
-        let taken = |name: &str| self.schemas.iter().any(|schema| schema.name() == name);
+    fn free_name(&mut self, channel: &Channel, schema: &Schema) -> String {
+        let taken = |name: &str| self.named.contains_key(name);
         let name = names::stream_of_topic(&channel.topic);
         if !taken(&name) {
             return name;
         }
         let typed = format!("{name}@{}", names::stream_of_topic(&schema.name));
-        let numbered = (2..).map(|number| format!("{typed}#{number}"));
-        std::iter::once(typed.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(typed)
+        if !taken(&typed) {
+            return typed;
+        }
+        // Goes on where the last search ended.
+        let number = self.numbered.entry(typed.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let name = format!("{typed}#{number}");
+            if !self.named.contains_key(&name) {
+                return name;
+            }
+        }
     }
 }
 

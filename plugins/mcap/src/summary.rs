@@ -97,7 +97,7 @@ fn fill(
         let end =
             begin.checked_add(chunk.chunk_length).and_then(|end| end.checked_add(chunk.message_index_length));
         let Some(end) = end.filter(|&end| begin >= at && end <= data_end) else { return Ok(None) };
-        scan.walk(at, begin)?;
+        scan.walk_gap(at, begin)?;
         if scan.contents.end != begin {
             return Ok(None);
         }

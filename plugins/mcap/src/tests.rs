@@ -504,3 +504,73 @@ fn options_out_of_range_point_at_the_option() {
         assert_eq!((error.kind, &error.option[..]), (ErrorKind::Options, &[option.to_owned()][..]));
     }
 }
+
+#[test]
+fn rows_stay_in_their_order_where_time_goes_back() {
+    let schema = (0..1000).fold(StreamSchema::builder("wide", Kind::Attributes), |schema, column| {
+        schema.nullable(&format!("c{column}"), DataType::Float64)
+    });
+    let mut pool = BatchPool::new(schema.build().unwrap());
+    let mut builder = pool.builder(1200);
+    (0..1200).for_each(|row| _ = builder.push_row(Timestamp(5000 - row)));
+    (0..).zip(builder.seq_mut()).for_each(|(number, seq)| *seq = number);
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), &json!({}), &[vec![builder.finish()]]);
+    let (_, found) = &read(&folder.path().join("rows.mcap")).unwrap()[0];
+    assert!(found.len() > 1, "they are several batches");
+    let seqs: Vec<u64> = found.iter().flat_map(|batch| batch.seq().to_vec()).collect();
+    assert_eq!(seqs, (0..1200).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_large_message_has_a_chunk_that_readers_can_hold() {
+    let (small, large) = (Vec::new(), vec![7_u8; 15 << 19]);
+    let middle = &large[..(1 << 20) - 1000];
+    let row = |data| ("t", "", data, None, None, None);
+    let batch = messages(&[row(middle), row(&large), row(&small), row(&large)]);
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), &json!({}), &[vec![batch]]);
+    let bytes = std::fs::read(folder.path().join("rows.mcap")).unwrap();
+    let chunks = mcap::Summary::read(&bytes).unwrap().unwrap().chunk_indexes;
+    assert!(chunks.len() > 2 && chunks.iter().all(|chunk| chunk.uncompressed_size < 8 << 20), "{chunks:?}");
+}
+
+#[test]
+fn messages_of_more_types_than_the_format_has_are_refused_and_the_others_kept() {
+    let names: Vec<String> = (0..65_600).map(|number| format!("T{number}")).collect();
+    let rows: Vec<Row<'_>> =
+        names.iter().map(|name| ("t", "", &b""[..], None, Some(&**name), None)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let written = record(folder.path(), &json!({}), &[vec![messages(&rows)]]);
+    let refused = written.refused_frames();
+    assert_eq!(refused, 65_600 - 65_534);
+    assert!(written.refused()[0].reason.message.contains("65,534"), "{written:?}");
+    assert_eq!(rows.len() - self::rows(&folder.path().join("rows.mcap")), usize::try_from(refused).unwrap());
+}
+
+#[test]
+fn fields_of_a_descriptor_have_names_of_their_own() {
+    let columns = ["a_b_3", "a.b", "a_b"];
+    let schema = columns.iter().fold(StreamSchema::builder("s", Kind::Attributes), |schema, name| {
+        schema.field(name, DataType::Bool)
+    });
+    let (_, descriptor) = descriptor::of_rows(&schema.build().unwrap());
+    for name in ["\x05a_b_3", "\x03a_b", "\x05a_b_4"] {
+        assert!(descriptor.windows(name.len()).any(|bytes| bytes == name.as_bytes()), "{name:?}");
+    }
+}
+
+#[test]
+fn of_a_folder_each_file_is_mended_that_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = all_types(false);
+    let torn = killed(folder.path(), &[sample(&schema, 0, 10, 1)]);
+    std::fs::write(folder.path().join("metadata.yaml"), "").unwrap();
+    std::fs::write(folder.path().join("a.mcap"), "rubbish").unwrap();
+    let Repair::Unreadable(why) = McapFormat.repair(folder.path()).unwrap() else {
+        panic!("it is not whole")
+    };
+    assert!(why.contains("a.mcap: not an MCAP file; ") && why.contains("added the missing summary"), "{why}");
+    assert_eq!(McapFormat.repair(&torn).unwrap(), Repair::Intact);
+    assert_eq!(rows(&torn), 10);
+}

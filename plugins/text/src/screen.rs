@@ -63,6 +63,8 @@ impl Screen {
             let functions = characters.filter_map(|character| parser.feed(character));
             terminal.execute_with(functions.map(|function| on_one_line(function, *columns)), &mut *scrolled);
         });
+        // What much output has not used is nothing that a little may use later.
+        scrolled.room = scrolled.room.min(TEXT_SPARE_BYTES);
     }
 
     /// How many lines were left out since the last call, because a few bytes of output made too many of them.

@@ -14,6 +14,9 @@ use crate::screen::Screen;
 /// Lines that have left the screen are written when this much has come together, or at each flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// Why lines are left out.
+const TOO_MUCH: &str = "a few bytes of output make too much text";
+
 /// What a terminal shows, in a file.
 pub(crate) struct Transcript {
     file: File,
@@ -49,7 +52,7 @@ impl Transcript {
         if count == 0 {
             return false;
         }
-        let what = format!("{count} lines left out: a few bytes of output make too much text");
+        let what = format!("{count} lines left out: {TOO_MUCH}");
         self.lines.extend_from_slice(format!("[{what}]\n").as_bytes());
         if !std::mem::replace(&mut self.said, true) {
             host.warn(&format!("{what}: {}", self.path.display()));
@@ -127,7 +130,7 @@ impl Recording for Transcript {
         }
         self.changed = true;
         let (gathered, left_out) = (self.gather(), self.leave_out(style.host.as_ref()));
-        gathered.map(|()| if left_out { Taken::No } else { Taken::Yes })
+        gathered.map(|()| if left_out { Taken::Refused(TOO_MUCH) } else { Taken::Yes })
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -15,29 +15,35 @@ pub enum Ending {
     Whole,
     /// In a row that is not whole, which begins at this byte.
     Torn(u64),
-    /// In something that no writer leaves behind: what, and in which line.
-    Malformed(String),
 }
 
-impl Ending {
-    /// Cuts a torn row off the file.
-    ///
-    /// # Errors
-    /// Writing failed.
-    pub fn mend(&self, path: &Path) -> Result<Repair, Error> {
-        let at = match self {
-            Self::Whole => return Ok(Repair::Intact),
-            Self::Malformed(what) => return Ok(Repair::Unreadable(what.clone())),
-            Self::Torn(at) => *at,
-        };
-        let file = OpenOptions::new().write(true).open(path);
-        let cut = file.and_then(|file| {
-            let length = file.metadata()?.len();
-            file.set_len(at).map(|()| length.saturating_sub(at))
-        });
-        let cut = cut.map_err(|error| Error::io("mend the recording", path, &error))?;
-        let which = if at == 0 { "first" } else { "last" };
-        Ok(Repair::Mended(format!("cut {cut} bytes of a torn {which} line")))
+/// Lines that can't be read. Those after them can: they cost only themselves.
+#[derive(Debug, Default)]
+struct BadLines {
+    /// The first one, and why.
+    first: Option<String>,
+    count: u64,
+    /// The number of the last one.
+    last: u64,
+}
+
+impl BadLines {
+    /// Adds a line, unless it was read before.
+    fn add(&mut self, line: u64, why: &str) {
+        if line > self.last {
+            self.first.get_or_insert_with(|| format!("line {line} {why}"));
+            (self.count, self.last) = (self.count + 1, line);
+        }
+    }
+
+    /// What is told of them.
+    fn told(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        Some(match self.count - 1 {
+            0 => first.clone(),
+            1 => format!("{first}; 1 more line can't be read"),
+            more => format!("{first}; {more} more lines can't be read"),
+        })
     }
 }
 
@@ -51,6 +57,8 @@ pub enum Step {
         /// Its time, in nanoseconds since 1970.
         time: i64,
     },
+    /// A line that is no row, and why, such as `has no time`: rows may follow it.
+    Bad(String),
     /// No row: the end.
     End(Ending),
 }
@@ -105,6 +113,7 @@ pub struct RowCursor<R> {
     index: LineIndex,
     /// How the file ends, once that was seen.
     ending: Option<Ending>,
+    bad: BadLines,
     /// The rows before the next one, and the time of the last of them.
     passed: u64,
     time_before: i64,
@@ -120,6 +129,7 @@ impl<R: RowReader> RowCursor<R> {
             rows,
             index: LineIndex::default(),
             ending: None,
+            bad: BadLines::default(),
             passed: 0,
             time_before: i64::MIN,
             held: None,
@@ -138,10 +148,41 @@ impl<R: RowReader> RowCursor<R> {
         Ok(())
     }
 
-    /// How the file ends, once that was seen.
+    /// What is wrong with the lines that can't be read, as far as the file was seen.
     #[must_use]
-    pub fn ending(&self) -> Option<&Ending> {
-        self.ending.as_ref()
+    pub fn bad_lines(&self) -> Option<String> {
+        self.bad.told()
+    }
+
+    /// Reads to the end of the file, if that was not seen, and cuts a torn last row off. Lines that can't be read stay.
+    ///
+    /// # Errors
+    /// Reading or writing failed.
+    pub fn mend(&mut self) -> Result<Repair, Error> {
+        if self.ending.is_none() {
+            self.read_to_end(|_| {})?;
+        }
+        let cut = match self.ending {
+            Some(Ending::Torn(at)) => Some(self.cut(at)?),
+            Some(Ending::Whole) | None => None,
+        };
+        Ok(match (self.bad_lines(), cut) {
+            (None, None) => Repair::Intact,
+            (None, Some(cut)) => Repair::Mended(cut),
+            (Some(bad), None) => Repair::Unreadable(bad),
+            (Some(bad), Some(cut)) => Repair::Unreadable(format!("{bad}; {cut}")),
+        })
+    }
+
+    fn cut(&self, at: u64) -> Result<String, Error> {
+        let file = OpenOptions::new().write(true).open(&self.path);
+        let cut = file.and_then(|file| {
+            let length = file.metadata()?.len();
+            file.set_len(at).map(|()| length.saturating_sub(at))
+        });
+        let cut = cut.map_err(|error| Error::io("mend the recording", &self.path, &error))?;
+        let which = if at == 0 { "first" } else { "last" };
+        Ok(format!("cut {cut} bytes of a torn {which} line"))
     }
 
     /// What the rows are together, once the end was seen.
@@ -163,12 +204,9 @@ impl<R: RowReader> RowCursor<R> {
         &self.path
     }
 
-    /// What is wrong where the rows end.
+    /// What is to be told where the rows end.
     pub(super) fn damage(&self) -> Option<Error> {
-        match self.ending.as_ref()? {
-            Ending::Malformed(what) => Some(self.damaged(what)),
-            Ending::Whole | Ending::Torn(_) => None,
-        }
+        self.bad_lines().map(|what| self.damaged(&what))
     }
 
     pub(super) fn damaged(&self, what: &str) -> Error {
@@ -185,13 +223,19 @@ impl<R: RowReader> RowCursor<R> {
         if self.ending.is_some() && self.passed == self.index.rows() {
             return Ok(None);
         }
-        let step = self.rows.advance().map_err(|error| self.unread(&error))?;
+        let step = loop {
+            match self.rows.advance().map_err(|error| self.unread(&error))? {
+                Step::Bad(why) => self.bad.add(self.rows.begin().1, &why),
+                step => break step,
+            }
+        };
         let (seq, time) = match step {
             Step::Row { seq, time } => (seq.unwrap_or(self.passed), time),
-            Step::End(_) if self.passed < self.index.rows() => {
+            Step::End(_) | Step::Bad(_) if self.passed < self.index.rows() => {
                 let (_, line) = self.rows.begin();
                 return Err(self.damaged(&format!("line {line} has changed while it was read")));
             }
+            Step::Bad(_) => return Ok(None),
             Step::End(ending) => {
                 self.ending = Some(ending);
                 return Ok(None);

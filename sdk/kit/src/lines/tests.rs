@@ -16,7 +16,7 @@ impl RowReader for Times {
         Ok(match self.0.advance()? {
             Found::Line { .. } => match self.0.text().parse() {
                 Ok(time) => Step::Row { seq: None, time },
-                Err(_) => Step::End(Ending::Malformed(format!("line {} is no time", self.0.begin().1))),
+                Err(_) => Step::Bad("is no time".to_owned()),
             },
             _ => Step::End(Ending::Whole),
         })
@@ -90,15 +90,20 @@ fn moments_are_found_in_many_blocks_whatever_the_times() {
 fn a_line_knows_its_number_from_wherever_reading_goes_on() {
     let mut text = lines(&(0..2500).collect::<Vec<_>>());
     text.insert(0, '\n');
-    let mut recording = recording(&(text + "\n\nrubbish\n7\n"));
+    let mut recording = recording(&(text + "\n\nrubbish\n7000\n\nmore\n"));
     for _ in 0..2 {
         recording.seek(Timestamp(2499)).unwrap();
-        assert_eq!(recording.next().unwrap().unwrap().1.seq(), [2499]);
+        assert_eq!(
+            recording.next().unwrap().unwrap().1.seq(),
+            [2499, 2500],
+            "what follows a bad line is read"
+        );
         let error = recording.next().unwrap_err();
-        assert_eq!(error.message, "the recording is damaged: line 2504 is no time: times");
+        let bad = "line 2504 is no time; 1 more line can't be read";
+        assert_eq!(error.message, format!("the recording is damaged: {bad}: times"));
         assert_eq!(recording.next().unwrap_err(), error, "until the next seek");
     }
-    assert_eq!(recording.extent(0).unwrap().frames, 2500);
+    assert_eq!(recording.extent(0).unwrap().frames, 2501);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub enum Taken {
     LeftOut,
     /// It is not what its code says, and was left out.
     No,
+    /// It can't be kept, or not all of it, for this reason.
+    Refused(&'static str),
     /// It was the last one of the connection, and is written.
     Ended,
     /// It was the last one of the connection, and was left out on purpose.
@@ -195,6 +197,7 @@ impl<R: Recording> Recordings<R> {
                 let reason = || Error::data(format!("it does not hold what its code \"{letter}\" says"));
                 self.losses.refuse(input, Frames::one(seq), reason);
             }
+            Ok(Taken::Refused(why)) => self.losses.refuse(input, Frames::one(seq), || Error::data(why)),
             Ok(Taken::Ended | Taken::EndedLeftOut) => {
                 if matches!(taken, Ok(Taken::Ended)) {
                     unflushed.add(seq);

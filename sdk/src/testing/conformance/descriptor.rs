@@ -16,6 +16,9 @@ pub(super) fn check(run: &mut Run, factory: &Factory, options: &Value, kind: Plu
     run.check("the options are described by a JSON Schema, each with a sentence", || {
         described(&descriptor.options)
     });
+    run.check("no option has a name that means something else in a stage", || {
+        reachable(&descriptor.options, kind)
+    });
     run.check("good options pass the check", || {
         factory.check(options).map_err(|error| told("they were refused", &error))
     });
@@ -57,6 +60,17 @@ fn complete(descriptor: &Descriptor, kind: PluginKind) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Keys of a stage that the engine reads itself.
+fn reachable(options: &Value, kind: PluginKind) -> Result<(), String> {
+    let keys: &[&str] = match kind {
+        PluginKind::Source => &["plugin", "rate"],
+        PluginKind::Transform | PluginKind::Sink => &["plugin", "inputs", "queue"],
+    };
+    let hidden =
+        keys.iter().find(|&&key| options.get("properties").is_some_and(|own| own.get(key).is_some()));
+    hidden.map_or(Ok(()), |key| Err(format!("nobody can set the option \"{key}\": it is the engine's")))
 }
 
 fn described(options: &Value) -> Result<(), String> {

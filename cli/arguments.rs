@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tapedeck_engine::at::Place;
 use tapedeck_engine::graph::GraphFormat;
 use tapedeck_engine::replay::Moment;
 use tapedeck_sdk::options::DurationText;
@@ -324,8 +325,9 @@ fn shift(text: &str) -> Result<Shift, String> {
 pub(crate) struct AtArguments {
     /// The recording: a file or a session's folder
     pub(crate) path: PathBuf,
-    /// The moment: so long after the beginning (12.5s), or a time (2026-11-25T03:21:24Z)
-    pub(crate) moment: Moment,
+    /// The moment: so long after the beginning (12.5s), or a time (2026-11-25T03:21:24Z); or the name of a checkpoint
+    #[arg(value_name = "MOMENT")]
+    pub(crate) place: Place,
     /// The stream, of several in the recording
     #[arg(long, value_name = "NAME")]
     pub(crate) stream: Option<String>,

@@ -1,4 +1,4 @@
-//! `at`: the frame of a recording that is nearest to a moment.
+//! `at`: the frame of a recording at a moment or a checkpoint.
 
 use tapedeck_engine::at::at as nearest;
 use tapedeck_engine::replay::Reel;
@@ -12,7 +12,7 @@ use crate::{builtins, exit};
 pub(crate) fn at(arguments: &AtArguments) -> u8 {
     let tolerance = arguments.tolerance.map(|tolerance| tolerance.0);
     let stream = arguments.stream.as_deref();
-    match nearest(&builtins::registry(), &arguments.path, stream, arguments.moment, tolerance) {
+    match nearest(&builtins::registry(), &arguments.path, stream, &arguments.place, tolerance) {
         Ok(Some(frame)) => {
             print_json(&frame);
             0

@@ -1,18 +1,21 @@
 //! `inspect`: what a session or a file holds, for people and programs.
 
 use tapedeck_engine::inspect::{
-    FileInspection, Reach, SessionInspection, StreamInspection, TerminalInspection, inspect as look,
+    EventInspection, FileInspection, Reach, SessionInspection, StreamInspection, TerminalInspection,
+    inspect as look,
 };
 use tapedeck_engine::session::Status;
 
 use crate::arguments::InspectArguments;
-use crate::output::{message, print, print_error, print_json, thousands, word};
+use crate::output::{first_of, message, print, print_error, print_json, thousands, word};
 use crate::recover::stream_line;
 use crate::report::{absent_text, loss_text};
 use crate::{builtins, exit, report};
 
 /// How many whole files of a session are shown.
 const FILES_MAX: usize = 10;
+/// How many types of events, players and checkpoints.
+const LISTED_MAX: usize = 24;
 
 /// `tapedeck inspect`.
 pub(crate) fn inspect(arguments: &InspectArguments) -> u8 {
@@ -132,6 +135,20 @@ fn terminal_text(terminal: &TerminalInspection) -> String {
     )
 }
 
+fn event_text(events: &EventInspection) -> String {
+    let counts = |(name, count): (&String, &u64)| format!("{} {name}", thousands(*count));
+    let mut text = format!("    events: {}\n", first_of(LISTED_MAX, events.types.iter().map(counts)));
+    text.push_str(&format!("    players: {}\n", first_of(LISTED_MAX, events.players.iter().map(counts))));
+    if !events.checkpoints.is_empty() {
+        let checkpoint = |(name, at): &(String, u64)| format!("{name} at {}", thousands(*at));
+        text.push_str(&format!(
+            "    checkpoints: {}\n",
+            first_of(LISTED_MAX, events.checkpoints.iter().map(checkpoint))
+        ));
+    }
+    text
+}
+
 fn stream_text(stream: &StreamInspection) -> String {
     let schema = &stream.schema;
     let mut text =
@@ -154,6 +171,9 @@ fn stream_text(stream: &StreamInspection) -> String {
     }
     if let Some(terminal) = &stream.terminal {
         text.push_str(&terminal_text(terminal));
+    }
+    if let Some(events) = &stream.events {
+        text.push_str(&event_text(events));
     }
     text.push_str(&format!("    {} columns\n", schema.payload().len()));
     for (index, field) in schema.payload().iter().enumerate() {

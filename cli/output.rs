@@ -71,10 +71,15 @@ pub(crate) fn print_warning(message: &str, hint: Option<&str>) {
 const LISTED_MAX: usize = 5;
 
 /// The first few of many names, and how many more there are.
-pub(crate) fn some_of(mut names: impl ExactSizeIterator<Item = String>) -> String {
+pub(crate) fn some_of(names: impl ExactSizeIterator<Item = String>) -> String {
+    first_of(LISTED_MAX, names)
+}
+
+/// The same with another limit.
+pub(crate) fn first_of(listed_max: usize, mut names: impl ExactSizeIterator<Item = String>) -> String {
     let all = names.len();
     // One more takes no more room than to say that there is one.
-    let shown = if all > LISTED_MAX + 1 { LISTED_MAX } else { all };
+    let shown = if all > listed_max + 1 { listed_max } else { all };
     let mut text = names.by_ref().take(shown).map(word).collect::<Vec<_>>().join(", ");
     if all > shown {
         text.push_str(&format!(" and {} more", thousands((all - shown) as u64)));

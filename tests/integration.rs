@@ -22,6 +22,7 @@
 //! - `play`: `play` before a person: keys, timing, the terminal put back; into a pipeline; marks and pauses of `rec`; `convert` to text
 //! - `recover`: `recover` of sessions that somebody has had in hands
 //! - `replay`: recordings given back: `replay`, `at`, `convert` of parts, `sessions`
+//! - `lmsp`: recordings of events before a Python program, and the program's before us
 //! - `pickles`: folders of timed pickles before Python, and Python's before us
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
 
@@ -39,6 +40,7 @@ mod game;
 mod gateway;
 mod guest;
 mod kill;
+mod lmsp;
 mod mcap;
 mod peers;
 mod people;

@@ -78,6 +78,15 @@ fn every_command_of_the_readme_runs() {
         let bytes = [&b"\x80\x04G"[..], &time.to_be_bytes(), b"]\x94\x8c\x04scan\x94a\x86\x94."].concat();
         std::fs::write(dir.path(&format!("lidar_capture/{number:03}.pickle")), bytes).unwrap();
     }
+    let state = "{\"current_code\":\"\",\"cursor_position\":[0,0],\"challenge_id\":\"c\",\"challenge_started_at\":0.0,\"tests_passing\":0,\
+                 \"tests_total\":1,\"hints_used\":0,\"player_id\":\"p\",\"mastery_levels\":{},\"session_duration\":0.0,\
+                 \"challenges_completed\":[],\"concepts_mastered\":[]}";
+    let lesson = format!(
+        "{{\"version\":\"1.0.0\",\"player_id\":\"p\",\"challenge_id\":\"c\",\"created_at\":1.0,\"events\":[{{\"timestamp\":0.5,\"event\":\
+         {{\"type\":\"test_run\",\"player_id\":\"p\",\"data\":{{}}}},\"game_state\":{state}}}],\"checkpoints\":{{\"before_implementation\":0}},\
+         \"duration\":1.0,\"success\":true,\"final_code\":\"\",\"final_time\":1.0}}"
+    );
+    dir.write("lesson.json", &lesson);
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("tapedeck ")).collect();
     assert!(commands.len() >= 8, "{commands:?}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use tapedeck_sdk::names::has_extension;
 use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
 use crate::placing::move_new;
@@ -178,12 +179,12 @@ fn already_there(path: &Path) -> Error {
 /// # Errors
 /// None does.
 pub fn sink_of<'r>(registry: &'r Registry, to: &Path) -> Result<&'r Arc<Factory>, Error> {
-    let extension =
-        to.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
     let writes = |factory: &&Arc<Factory>| {
-        let read = factory.format().is_some_and(|format| format.extensions().contains(&extension.as_str()));
+        let mut read = factory.format().into_iter().flat_map(|format| format.extensions());
+        let own = factory.descriptor().extension.as_deref();
         factory.descriptor().kind == PluginKind::Sink
-            && (read || factory.descriptor().extension.as_deref() == Some(extension.as_str()))
+            && (read.any(|extension| has_extension(to, extension))
+                || own.is_some_and(|own| has_extension(to, own)))
     };
     registry.factories().iter().find(writes).ok_or_else(|| {
         let known: Vec<&str> = registry
@@ -191,6 +192,7 @@ pub fn sink_of<'r>(registry: &'r Registry, to: &Path) -> Result<&'r Arc<Factory>
             .iter()
             .filter_map(|factory| factory.descriptor().extension.as_deref())
             .collect();
+        let extension = to.extension().unwrap_or_default().to_string_lossy();
         Error::environment(format!(
             "no sink writes files with the extension \"{extension}\": {}",
             to.display()

@@ -30,8 +30,7 @@ pub fn format_of(registry: &Registry, path: &Path, plugin: Option<&str>) -> Resu
     }
     let head = if found.is_file() { head(path)? } else { Vec::new() };
     let by_content = || registry.formats().find(|format| reading::matches(format.as_ref(), &head, path));
-    let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
-    let by_name = || extension.as_deref().and_then(|extension| registry.format_of_extension(extension));
+    let by_name = || registry.format_of_name(path);
     let format = by_content().or_else(|| by_name().filter(|_| found.is_file()));
     format.cloned().ok_or_else(|| unknown(registry, path))
 }

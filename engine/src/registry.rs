@@ -1,8 +1,10 @@
 //! The plugins that a pipeline can name. Who fills it, and who finds the others, decides what there is; the engine doesn't know how
 //! they got in.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use tapedeck_sdk::names::has_extension;
 use tapedeck_sdk::{Error, Factory, Format, PluginKind};
 
 /// Finds the plugins that are not listed: files, and what others have put where plugins are looked for.
@@ -108,9 +110,10 @@ impl Registry {
         self.factories.iter().filter_map(|factory| factory.format())
     }
 
-    /// The format of files with that extension.
+    /// The format of files that are called so.
     #[must_use]
-    pub fn format_of_extension(&self, extension: &str) -> Option<&Arc<dyn Format>> {
-        self.formats().find(|format| format.extensions().contains(&extension))
+    pub fn format_of_name(&self, path: &Path) -> Option<&Arc<dyn Format>> {
+        self.formats()
+            .find(|format| format.extensions().iter().any(|extension| has_extension(path, extension)))
     }
 }

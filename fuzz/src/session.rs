@@ -167,8 +167,7 @@ impl Root {
     fn contents(&self) -> BTreeMap<PathBuf, Content> {
         let mut contents = BTreeMap::new();
         for name in files(&self.session).into_keys().filter(|name| name.components().count() == 1) {
-            let extension = name.extension().map(|extension| extension.to_string_lossy().into_owned());
-            let format = extension.and_then(|extension| REGISTRY.format_of_extension(&extension));
+            let format = REGISTRY.format_of_name(&name);
             if let Some(format) = format.filter(|_| !name.starts_with("session.json")) {
                 let format: &dyn Format = format.as_ref();
                 contents.insert(name.clone(), Content::of(format, &self.session.join(name)));

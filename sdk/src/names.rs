@@ -1,5 +1,13 @@
 //! Names that users write: patterns that mean several, and the nearest one to a mistyped one. Knows no names of its own.
 
+/// Whether a name ends in an extension, which may have several parts: `tar.gz`.
+#[must_use]
+pub fn has_extension(path: &std::path::Path, extension: &str) -> bool {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let stem = name.strip_suffix(extension).and_then(|stem| stem.strip_suffix('.'));
+    stem.is_some_and(|stem| !stem.is_empty())
+}
+
 /// Below this likeness (Jaro-Winkler, 0 to 1) a name is no suggestion.
 const LIKENESS_MIN: f64 = 0.8;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use arrow_ipc::reader::FileReader;
+use arrow_ipc::reader::StreamReader;
 use hdf5_metno::types::TypeDescriptor;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -28,7 +28,7 @@ pub(super) fn read(format: &str, path: &Path) -> f64 {
 
 fn arrow(path: &Path) {
     let file = BufReader::new(File::open(path).expect("it was just written"));
-    for batch in FileReader::try_new(file, None).expect("it is an Arrow file") {
+    for batch in StreamReader::try_new(file, None).expect("it is an Arrow stream") {
         drop(black_box(batch.expect("it is whole")));
     }
 }

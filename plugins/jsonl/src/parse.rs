@@ -1,38 +1,7 @@
 //! Splits JSON lines into keys and values, without reading the values. Knows nothing of what they mean.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use tapedeck_kit::json::Pairs;
 use tapedeck_sdk::HEAD_BYTES;
-
-/// One line: the keys of its object, in order, and their values as they stand there.
-pub(crate) struct Object<'line>(pub(crate) Vec<(Cow<'line, str>, &'line RawValue)>);
-
-impl<'de: 'line, 'line> Deserialize<'de> for Object<'line> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut pairs = Vec::new();
-                while let Some((key, value)) = map.next_entry::<Key<'de>, _>()? {
-                    pairs.push((key.0, value));
-                }
-                Ok(pairs)
-            }
-        }
-        deserializer.deserialize_map(Pairs).map(Self)
-    }
-}
-
-/// A key, borrowed from the line where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Key<'line>(#[serde(borrow)] Cow<'line, str>);
 
 /// How each line of ours begins.
 const LEAD: &[u8] = b"{\"seq\":";
@@ -49,9 +18,9 @@ pub(crate) fn begins_as_lines(head: &[u8]) -> bool {
     if first.len() == HEAD_BYTES {
         return first.starts_with(LEAD);
     }
-    let object: Option<Object<'_>> =
+    let object: Option<Pairs<'_>> =
         std::str::from_utf8(first).ok().and_then(|line| serde_json::from_str(line).ok());
-    object.is_some_and(|Object(pairs)| {
+    object.is_some_and(|Pairs(pairs)| {
         let has = |name: &str| pairs.iter().any(|(key, _)| key == name);
         first.starts_with(b"{") && !(has("version") && (has("width") || has("term")))
     })

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Seek};
 
+use tapedeck_kit::json::Pairs;
 use tapedeck_kit::lines::{Ending, Found, LineReader, Place, RowReader, Step, json_reason};
 use tapedeck_sdk::{COLUMNS_MAX, DataType, RowWriter, StreamSchema, Timestamp};
 
 use crate::encode::holds_json;
 use crate::infer;
-use crate::parse::Object;
 
 /// Where a value goes.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,7 @@ impl<R: BufRead> JsonRows<R> {
     fn split(&mut self) -> Result<(), String> {
         self.values.text.clear();
         self.values.ends.clear();
-        let object: Object<'_> = serde_json::from_str(self.lines.text())
+        let object: Pairs<'_> = serde_json::from_str(self.lines.text())
             .map_err(|error| format!("can't be read: {}", json_reason(&error)))?;
         self.keys.lines += 1;
         for (place, (key, value)) in object.0.into_iter().enumerate() {

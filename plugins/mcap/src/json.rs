@@ -1,14 +1,11 @@
 //! Rows as JSON objects (RFC 8259), a key a column. What JSON has no notation for stands under a key that says how it is written:
 //! `data$base64`, `data$text`, `x$bits`. Every value comes back as it was.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tapedeck_kit::json::Pairs;
 use tapedeck_sdk::{Batch, Column, DataType, RowWriter, StreamSchema};
 
 use crate::columns::holds_json;
@@ -105,29 +102,6 @@ impl Objects {
             written.set(form, value.get(), place, writer).ok_or(MALFORMED)?;
         }
         Ok(())
-    }
-}
-
-/// The pairs of an object, in their order.
-struct Pairs<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> serde::Deserialize<'de> for Pairs<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Pairs<'de>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Object)
     }
 }
 

@@ -22,7 +22,6 @@ mod row;
 mod sink;
 #[cfg(test)]
 mod tests;
-mod time;
 mod track;
 
 use tapedeck_sdk::prelude::*;

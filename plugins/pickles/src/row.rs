@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use tapedeck_kit::pickle::{Encoder, Id, Pickle, Value, pair_of};
+use tapedeck_kit::seconds;
 use tapedeck_sdk::kinds::message;
 use tapedeck_sdk::prelude::*;
 
 use crate::track::LIMITS;
-use crate::{ENCODING, TIME_COLUMN, time};
+use crate::{ENCODING, TIME_COLUMN};
 
 /// How the rows of a stream become frames.
 pub(crate) struct Rows {
@@ -32,7 +33,7 @@ impl Rows {
         let float = self.float.map(|column| batch.column(column)).filter(|column| !column.is_null(row));
         let seconds = match float {
             Some(column) => column.values::<f64>()[row],
-            None => time::to_seconds(Timestamp(batch.timestamps()[row])),
+            None => seconds::to_seconds(Timestamp(batch.timestamps()[row])),
         };
         if let Some(columns) = self.message {
             let message = columns.view(batch);

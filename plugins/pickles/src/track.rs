@@ -9,7 +9,9 @@ use tapedeck_sdk::kinds::message;
 use tapedeck_sdk::prelude::*;
 
 use crate::columns::{self, Keys};
-use crate::{ENCODING, TIME_COLUMN, folder, time};
+use tapedeck_kit::seconds;
+
+use crate::{ENCODING, TIME_COLUMN, folder};
 
 /// The frames of a block.
 const BLOCK_ROWS: usize = 64;
@@ -61,7 +63,7 @@ pub(crate) fn seconds_of(value: &Value) -> Option<f64> {
 fn seconds(payload: &Payload) -> Result<f64, Error> {
     seconds_of(payload.pickle.get(payload.first))
         .or_else(|| scalar(&payload.pickle, payload.first))
-        .filter(|&seconds| time::of_seconds(seconds).is_some())
+        .filter(|&seconds| seconds::of_seconds(seconds).is_some())
         .ok_or_else(|| Error::data("its timestamp is not a number of seconds since 1970"))
 }
 
@@ -134,9 +136,9 @@ impl Track {
                 },
                 None => time_of(&path, &mut bytes),
             };
-            match found.map(|seconds| (seconds, time::of_seconds(seconds))) {
+            match found.map(|seconds| (seconds, seconds::of_seconds(seconds))) {
                 Ok((seconds, Some(time))) => {
-                    self.shape.floats |= time::to_seconds(time).to_bits() != seconds.to_bits();
+                    self.shape.floats |= seconds::to_seconds(time).to_bits() != seconds.to_bits();
                     self.frames.push(Frame { number, name, time: time.0 });
                 }
                 Ok((_, None)) => self.broken(&name, "its timestamp is out of range"),

@@ -13,5 +13,11 @@ convention! { Event:
     state "state" (text or null),
 }
 
+/// In a stream's metadata: the places in it that have names, as a JSON object of `seq` by name.
+pub const CHECKPOINTS_KEY: &str = "event.checkpoints";
+
+/// The `type` of a frame that is no event: its `data` says how the recording ends.
+pub const FINISH: &str = "finish";
+
 /// The columns whose text is JSON.
 pub const JSON_COLUMNS: [&str; 2] = ["data", "state"];

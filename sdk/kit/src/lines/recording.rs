@@ -72,7 +72,7 @@ fn put<R: RowReader>(cursor: &RowCursor<R>, row: &Row, builder: &mut BatchBuilde
     let last = builder.rows() - 1;
     builder.seq_mut()[last] = row.seq;
     let line = row.place.line;
-    filled.ok_or_else(|| cursor.damaged(&format!("line {line} has a value that can't be read")))
+    filled.ok_or_else(|| cursor.damaged(&format!("{} {line} has a value that can't be read", R::UNIT)))
 }
 
 /// How many rows of the schema a batch has room for.

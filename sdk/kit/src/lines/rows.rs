@@ -28,21 +28,21 @@ struct BadLines {
 }
 
 impl BadLines {
-    /// Adds a line, unless it was read before.
-    fn add(&mut self, line: u64, why: &str) {
+    /// Adds a line, unless it was read before. `unit` is what the format calls it.
+    fn add(&mut self, unit: &str, line: u64, why: &str) {
         if line > self.last {
-            self.first.get_or_insert_with(|| format!("line {line} {why}"));
+            self.first.get_or_insert_with(|| format!("{unit} {line} {why}"));
             (self.count, self.last) = (self.count + 1, line);
         }
     }
 
     /// What is told of them.
-    fn told(&self) -> Option<String> {
+    fn told(&self, unit: &str) -> Option<String> {
         let first = self.first.as_ref()?;
         Some(match self.count - 1 {
             0 => first.clone(),
-            1 => format!("{first}; 1 more line can't be read"),
-            more => format!("{first}; {more} more lines can't be read"),
+            1 => format!("{first}; 1 more {unit} can't be read"),
+            more => format!("{first}; {more} more {unit}s can't be read"),
         })
     }
 }
@@ -76,13 +76,16 @@ impl Step {
 
 /// What a format makes of the lines of a file. It has one row in hand at a time.
 pub trait RowReader: Send {
+    /// What a row stands on, and has its number by.
+    const UNIT: &str = "line";
+
     /// Goes on to the next row.
     ///
     /// # Errors
     /// Reading failed.
     fn advance(&mut self) -> io::Result<Step>;
 
-    /// Where the row in hand begins: its first byte in the file, and the number of its line, counted from 1.
+    /// Where the row in hand begins: its first byte in the file, and the number of its line (or other [unit](Self::UNIT)), counted from 1.
     fn begin(&self) -> (u64, u64);
 
     /// The next row is the one at this place, which was in hand before.
@@ -151,7 +154,7 @@ impl<R: RowReader> RowCursor<R> {
     /// What is wrong with the lines that can't be read, as far as the file was seen.
     #[must_use]
     pub fn bad_lines(&self) -> Option<String> {
-        self.bad.told()
+        self.bad.told(R::UNIT)
     }
 
     /// Reads to the end of the file, if that was not seen, and cuts a torn last row off. Lines that can't be read stay.
@@ -225,7 +228,7 @@ impl<R: RowReader> RowCursor<R> {
         }
         let step = loop {
             match self.rows.advance().map_err(|error| self.unread(&error))? {
-                Step::Bad(why) => self.bad.add(self.rows.begin().1, &why),
+                Step::Bad(why) => self.bad.add(R::UNIT, self.rows.begin().1, &why),
                 step => break step,
             }
         };
@@ -233,7 +236,7 @@ impl<R: RowReader> RowCursor<R> {
             Step::Row { seq, time } => (seq.unwrap_or(self.passed), time),
             Step::End(_) | Step::Bad(_) if self.passed < self.index.rows() => {
                 let (_, line) = self.rows.begin();
-                return Err(self.damaged(&format!("line {line} has changed while it was read")));
+                return Err(self.damaged(&format!("{} {line} has changed while it was read", R::UNIT)));
             }
             Step::Bad(_) => return Ok(None),
             Step::End(ending) => {

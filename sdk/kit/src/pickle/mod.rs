@@ -112,6 +112,14 @@ pub enum Value<'a> {
     Extension(u32),
 }
 
+impl Value<'_> {
+    /// An `int` by its decimal digits. `None` if they are none, or too many even for Python.
+    #[must_use]
+    pub fn decimal(digits: &str) -> Option<Value<'static>> {
+        literals::decimal(digits.as_bytes())
+    }
+}
+
 /// A pickle that was read.
 #[derive(Debug, Clone, Default)]
 pub struct Pickle<'a> {

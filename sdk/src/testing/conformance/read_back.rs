@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::cells::{self, Fidelity};
 use super::{SinkCase, told, well_formed};
+use crate::names::has_extension;
 use crate::testing::scratch::parts;
 use crate::{Batch, Format, Recording, Repair, StreamSchema};
 
@@ -17,10 +18,7 @@ pub(super) fn readable(
     session: &Path,
     folder: &Path,
 ) -> Vec<PathBuf> {
-    let known = |path: &&PathBuf| {
-        let extension = path.extension().map(|extension| extension.to_string_lossy());
-        extension.is_some_and(|extension| format.extensions().iter().any(|known| *known == extension))
-    };
+    let known = |path: &&PathBuf| format.extensions().iter().any(|known| has_extension(path, known));
     let moved = |path: &PathBuf| folder.join(path.strip_prefix(session).unwrap_or(path));
     let mut files: Vec<PathBuf> = Vec::new();
     for file in artifacts.iter().filter(known).map(moved).filter(|path| path.exists()) {

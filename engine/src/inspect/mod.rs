@@ -1,13 +1,12 @@
 //! Reads a recording back and says what is in it: streams, columns, counts, gaps in `seq`, true rates and intervals.
 
-use std::collections::{BTreeMap, HashSet};
+mod look;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
-use tapedeck_sdk::kinds::terminal::{Code, Columns};
-use tapedeck_sdk::{Batch, Error, Extent, Format, PluginKind, Recording, StreamSchema, Timestamp};
+use tapedeck_sdk::{Error, Extent, Format, PluginKind, Recording, StreamSchema};
 
 use crate::accounting::{Account, Found, FoundInSink};
 use crate::closing::rate;
@@ -16,22 +15,13 @@ use crate::ledger;
 use crate::reading;
 use crate::recover::RecoveredStream;
 use crate::registry::Registry;
-use crate::report::Percentiles;
 use crate::session::{ArtifactRole, LEDGER, MANIFEST, Manifest, Status};
-use crate::stats::{duration_histogram, record};
 
-/// How many gaps are listed one by one.
-const GAPS_MAX: usize = 20;
+use look::Look;
+pub use look::{EventInspection, StreamInspection, TerminalInspection};
 
 /// Up to how many bytes of a file are read for the sake of what its index does not tell, unless all is to be read.
 const READ_BYTES_MAX: u64 = 64 << 20;
-
-/// Up to how many connections of a terminal stream are counted, and up to how many codes by themselves. The rest counts as `OTHER_CODES`.
-const CONNECTIONS_MAX: usize = 100_000;
-const CODES_MAX: usize = 64;
-const OTHER_CODES: &str = "other";
-/// How much of what is said to be a size is shown, in bytes.
-const SIZE_BYTES_MAX: usize = 64;
 
 /// What is in a session's folder.
 #[derive(Debug, Serialize)]
@@ -60,47 +50,6 @@ pub struct FileInspection {
     pub read: bool,
     /// Why it could not be read, or not to its end. Files that a sink writes for others to read, such as plain text, have no streams here.
     pub error: Option<Error>,
-}
-
-/// What a file holds of a stream.
-#[derive(Debug, Clone, Serialize)]
-pub struct StreamInspection {
-    /// Its schema.
-    pub schema: StreamSchema,
-    /// Frames.
-    pub frames: u64,
-    /// The first and the last `seq`.
-    pub seq: Option<(u64, u64)>,
-    /// The first and the last timestamp, in ns since the Unix epoch.
-    pub timestamps: Option<(i64, i64)>,
-    /// Frames a second, between the first and the last.
-    pub frames_per_second: f64,
-    /// Time between frames.
-    pub interval: Option<Percentiles>,
-    /// Gaps in `seq`: the first missing number and how many are missing. At most 20 of them are listed.
-    pub gaps: Vec<(u64, u64)>,
-    /// How many gaps there are; none if the frames were not read.
-    pub gap_count: Option<u64>,
-    /// How many frames are missing in all gaps; none if that is not known.
-    pub missing: Option<u64>,
-    /// Nulls in each payload column; none if the frames were not read.
-    pub nulls: Option<Vec<u64>>,
-    /// What happened, if it is a stream of kind `terminal`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub terminal: Option<TerminalInspection>,
-}
-
-/// What happened in the terminals of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct TerminalInspection {
-    /// How many connections there are.
-    pub connections: u64,
-    /// Frames of each code; of more than 64 codes, the rest together as `other`.
-    pub events: BTreeMap<String, u64>,
-    /// Bytes of output.
-    pub output_bytes: u64,
-    /// The size that was told first, as `COLSxROWS`.
-    pub size: Option<String>,
 }
 
 /// How far files are read.
@@ -260,113 +209,4 @@ fn read_on(format: &dyn Format, recording: &mut dyn Recording) -> (Vec<StreamIns
         }
     };
     (looks.into_iter().map(Look::done).collect(), error)
-}
-
-/// Collects what is said of a stream.
-struct Look {
-    found: StreamInspection,
-    intervals: Histogram<u64>,
-    /// Of a stream of kind `terminal`.
-    columns: Option<Columns>,
-    connections: HashSet<String>,
-    gap_count: u64,
-    missing: u64,
-    nulls: Vec<u64>,
-}
-
-impl StreamInspection {
-    /// Of a stream of which nothing is known yet.
-    fn new(schema: &StreamSchema) -> Self {
-        Self {
-            schema: schema.clone(),
-            frames: 0,
-            seq: None,
-            timestamps: None,
-            frames_per_second: 0.0,
-            interval: None,
-            gaps: Vec::new(),
-            gap_count: None,
-            missing: None,
-            nulls: None,
-            terminal: None,
-        }
-    }
-}
-
-impl Look {
-    fn new(schema: &Arc<StreamSchema>) -> Self {
-        Self {
-            found: StreamInspection::new(schema),
-            intervals: duration_histogram(),
-            columns: Columns::of(schema).ok(),
-            connections: HashSet::new(),
-            gap_count: 0,
-            missing: 0,
-            nulls: vec![0; schema.payload().len()],
-        }
-    }
-
-    fn take_terminal(&mut self, batch: &Batch, columns: Columns) {
-        let terminal = self.found.terminal.get_or_insert_default();
-        let view = columns.view(batch);
-        for row in 0..batch.rows() {
-            let (connection, letter, data) = (view.connection(row), view.code(row), view.data(row));
-            if !self.connections.contains(connection) && self.connections.len() < CONNECTIONS_MAX {
-                self.connections.insert(connection.to_owned());
-            }
-            let is_new = !terminal.events.contains_key(letter);
-            let name = if is_new && terminal.events.len() >= CODES_MAX { OTHER_CODES } else { letter };
-            match terminal.events.get_mut(name) {
-                Some(count) => *count += 1,
-                None => _ = terminal.events.insert(name.to_owned(), 1),
-            }
-            match Code::of(letter) {
-                Some(Code::Output) => terminal.output_bytes += data.len() as u64,
-                Some(Code::Resize) if terminal.size.is_none() => {
-                    let shown = &data[..data.len().min(SIZE_BYTES_MAX)];
-                    terminal.size = Some(String::from_utf8_lossy(shown).into_owned());
-                }
-                _ => {}
-            }
-        }
-        terminal.connections = self.connections.len() as u64;
-    }
-
-    fn take(&mut self, batch: &Batch) {
-        let found = &mut self.found;
-        for (&seq, &timestamp) in batch.seq().iter().zip(batch.timestamps()) {
-            if let Some((_, last)) = found.timestamps {
-                record(&mut self.intervals, Timestamp(timestamp).since(Timestamp(last)));
-            }
-            found.timestamps = Some((found.timestamps.map_or(timestamp, |(first, _)| first), timestamp));
-            // A recording may begin anywhere: one that was cut misses nothing.
-            let expected = found.seq.map_or(seq, |(_, last)| last.saturating_add(1));
-            if seq > expected {
-                self.gap_count += 1;
-                self.missing = self.missing.saturating_add(seq - expected);
-                if found.gaps.len() < GAPS_MAX {
-                    found.gaps.push((expected, seq - expected));
-                }
-            }
-            found.seq = Some((found.seq.map_or(seq, |(first, _)| first), seq));
-        }
-        found.frames += batch.rows() as u64;
-        if let Some(columns) = self.columns {
-            self.take_terminal(batch, columns);
-        }
-        for (nulls, column) in self.nulls.iter_mut().zip(batch.columns()) {
-            *nulls += column.null_count() as u64;
-        }
-    }
-
-    fn done(mut self) -> StreamInspection {
-        self.found.frames_per_second = rate(self.found.frames, self.found.timestamps);
-        self.found.interval = Percentiles::of(&self.intervals);
-        StreamInspection {
-            gap_count: Some(self.gap_count),
-            missing: Some(self.missing),
-            nulls: Some(self.nulls),
-            ..self.found
-        }
-    }
 }

@@ -5,7 +5,8 @@ use tapedeck_sdk::Timestamp;
 const NANOS: i64 = 1_000_000_000;
 
 /// The nearest nanosecond. `None` outside of the years 1677 to 2262.
-pub(crate) fn of_seconds(seconds: f64) -> Option<Timestamp> {
+#[must_use]
+pub fn of_seconds(seconds: f64) -> Option<Timestamp> {
     let whole = seconds.floor();
     if !whole.is_finite() || whole.abs() > 9.3e9 {
         return None;
@@ -16,10 +17,20 @@ pub(crate) fn of_seconds(seconds: f64) -> Option<Timestamp> {
 }
 
 /// The nearest float.
-pub(crate) fn to_seconds(time: Timestamp) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "both are below 2^53")]
-    let (whole, nanos) = (time.0.div_euclid(NANOS) as f64, time.0.rem_euclid(NANOS) as f64);
-    whole + nanos / 1e9
+#[must_use]
+pub fn to_seconds(time: Timestamp) -> f64 {
+    const EXACT_MAX: u64 = 1 << 53;
+    let nanos = time.0.unsigned_abs();
+    let seconds = if nanos < EXACT_MAX {
+        #[expect(clippy::cast_precision_loss, reason = "it is below 2^53")]
+        let nanos = nanos as f64;
+        nanos / 1e9
+    } else {
+        // A float has no room for the dividend: the digits are rounded once, as they are.
+        let digits = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+        digits.parse().unwrap_or(f64::NAN)
+    };
+    if time.0 < 0 { -seconds } else { seconds }
 }
 
 #[cfg(test)]

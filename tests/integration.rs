@@ -22,6 +22,7 @@
 //! - `play`: `play` before a person: keys, timing, the terminal put back; into a pipeline; marks and pauses of `rec`; `convert` to text
 //! - `recover`: `recover` of sessions that somebody has had in hands
 //! - `replay`: recordings given back: `replay`, `at`, `convert` of parts, `sessions`
+//! - `dimos`: SQLite recordings after a kill, back and forth
 //! - `lmsp`: recordings of events before a Python program, and the program's before us
 //! - `pickles`: folders of timed pickles before Python, and Python's before us
 //! - `pipelines`: every file in `pipelines/` and every command of the README runs
@@ -32,6 +33,7 @@ mod bad_days;
 mod bad_input;
 mod balance;
 mod cli;
+mod dimos;
 mod disk;
 mod doors;
 mod formats;

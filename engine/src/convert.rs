@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crossbeam_channel::{Sender, bounded};
 use serde_json::Value;
 use tapedeck_sdk::names::has_extension;
-use tapedeck_sdk::{Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
+use tapedeck_sdk::{Batch, Error, Factory, PluginKind, SessionInfo, StreamSchema, Timestamp};
 
 use crate::placing::move_new;
 use crate::recorded;
@@ -14,6 +15,10 @@ use crate::registry::Registry;
 use crate::replay::{Reel, Window};
 use crate::rewriting::{Rewriting, Rewritten};
 use crate::session::Artifact;
+use crate::threads;
+
+/// How many batches are read ahead of their writing.
+const BATCHES_AHEAD_MAX: usize = 4;
 
 /// What is to be converted.
 #[derive(Debug, Clone, Default)]
@@ -120,21 +125,44 @@ pub fn convert(registry: &Registry, wish: &Wish) -> Result<Conversion, Error> {
     done
 }
 
-/// Writes everything that can be read, and counts the frames.
+/// Writes everything that can be read, and counts the frames. Reads on another thread than it writes.
 fn write(rewriting: Rewriting<'_>, reel: &mut Reel) -> Result<(Rewritten, u64), Error> {
     let inputs = reel.streams().to_vec();
     let mut frames = 0;
-    let made = rewriting.write(&inputs, |writer| {
-        while let Some((stream, batch)) = reel.read()? {
-            frames += batch.rows() as u64;
-            writer.write(stream, batch)?;
-        }
-        match reel.damage().first() {
-            Some(damage) if frames == 0 => Err(damage.clone()),
-            _ => Ok(()),
-        }
-    })?;
+    let (sender, receiver) = bounded(BATCHES_AHEAD_MAX);
+    // The writer ends when the sender is gone.
+    let read = move || read_all(reel, &sender);
+    let made = threads::beside("reader", read, || {
+        rewriting.write(&inputs, |writer| {
+            for read in receiver {
+                let (stream, batch): (usize, Batch) = read?;
+                frames += batch.rows() as u64;
+                writer.write(stream, batch)?;
+            }
+            Ok(())
+        })
+    });
+    let made = made.map_err(|error| Error::environment(format!("can't start a thread: {error}")))??;
     Ok((made, frames))
+}
+
+/// Reads until the end or until nobody wants more. A recording of which nothing can be read is an error.
+fn read_all(reel: &mut Reel, sender: &Sender<Result<(usize, Batch), Error>>) {
+    let mut any = false;
+    let last = loop {
+        match reel.read() {
+            Ok(Some(read)) => {
+                any = true;
+                if sender.send(Ok(read)).is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break reel.damage().first().filter(|_| !any).cloned(),
+            Err(error) => break Some(error),
+        }
+    };
+    // The writer may have given up.
+    _ = last.map(|error| sender.send(Err(error)));
 }
 
 /// Whether the sink takes such streams.

@@ -17,6 +17,22 @@ pub fn start<T: Send + 'static>(
     Builder::new().name(name.chars().filter(|&c| c != '\0').take(15).collect()).spawn(run)
 }
 
+/// Runs something on a thread of its own while `here` runs, and waits for both.
+///
+/// # Errors
+/// The system refuses another thread; `here` has not run then.
+pub(crate) fn beside<T>(
+    name: &str,
+    aside: impl FnOnce() + Send,
+    here: impl FnOnce() -> T,
+) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let name = name.chars().filter(|&c| c != '\0').take(15).collect();
+        Builder::new().name(name).spawn_scoped(scope, aside)?;
+        Ok(here())
+    })
+}
+
 /// The calling thread is woken before all that are not as urgent (`SCHED_FIFO`, priority 10).
 ///
 /// # Errors

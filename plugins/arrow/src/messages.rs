@@ -12,7 +12,8 @@ use arrow_buffer::MutableBuffer;
 use arrow_ipc::reader::RecordBatchDecoder;
 use arrow_ipc::{Buffer, Message, RecordBatch as RecordBatchHeader, root_as_message};
 use arrow_schema::{DataType as ArrowType, Field, SchemaRef};
-use tapedeck_sdk::Error;
+use tapedeck_sdk::batch::BatchBuilder;
+use tapedeck_sdk::{Error, StreamSchema};
 
 use crate::scan::Placed;
 
@@ -85,6 +86,47 @@ impl Messages {
         let at = message.at + message.head_bytes + begin + rows.start as u64 * 8;
         self.read(values.as_flattened_mut(), at)?;
         Ok(values)
+    }
+
+    /// Reads some rows of all columns into the rows of a batch, which has so many. False where they do not stand there as they are to be: a
+    /// message is compressed, or a value is null.
+    pub(crate) fn read_into(
+        &self,
+        message: Placed,
+        widths: &[usize],
+        rows: Range<usize>,
+        builder: &mut BatchBuilder<'_>,
+    ) -> Result<bool, Error> {
+        let metadata = self.metadata(message)?;
+        let batch = self.parse(&metadata)?.header_as_record_batch();
+        let batch = batch.ok_or_else(|| self.damaged(&"a message is no record batch any more"))?;
+        let (Some(nodes), Some(buffers)) = (batch.nodes(), batch.buffers()) else { return Ok(false) };
+        let complete = nodes.len() == widths.len() && buffers.len() == widths.len() * 2;
+        if batch.compression().is_some() || !complete || nodes.iter().any(|node| node.null_count() != 0) {
+            return Ok(false);
+        }
+        let body = message.at + message.head_bytes;
+        for (column, &width) in widths.iter().enumerate() {
+            let buffer = buffers.get(column * 2 + 1);
+            let [Ok(offset), Ok(length)] = [buffer.offset(), buffer.length()].map(u64::try_from) else {
+                return Err(self.damaged(&"a message points out of itself"));
+            };
+            let (begin, wanted) = ((rows.start * width) as u64, (rows.len() * width) as u64);
+            let inside = offset.checked_add(length).is_some_and(|end| end <= message.body_bytes);
+            if !inside || begin + wanted > length {
+                return Err(self.damaged(&"a column has fewer values than there are rows"));
+            }
+            let place = match column {
+                0 => bytemuck::cast_slice_mut(builder.seq_mut()),
+                1 => bytemuck::cast_slice_mut(builder.timestamps_mut()),
+                _ => {
+                    let place = builder.slot(column - StreamSchema::LEAD, 0).start;
+                    &mut builder.slab_mut()[place..place + rows.len() * width]
+                }
+            };
+            self.read(place, body + offset + begin)?;
+        }
+        Ok(true)
     }
 
     fn decode(&self, message: Placed, columns: Option<&[usize]>) -> Result<RecordBatch, Error> {

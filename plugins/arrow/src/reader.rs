@@ -48,6 +48,7 @@ impl Format for ArrowFormat {
             path.file_stem().map_or_else(|| "stream".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let import = ArrowImport::new(&schema, &name)?;
         Ok(Box::new(ArrowSource {
+            direct: Direct::of(&import),
             messages: Messages::new(file, path.to_owned(), schema),
             lead: import.lead(),
             streams: vec![import.schema().clone()],
@@ -149,6 +150,22 @@ fn parts(messages: &[Placed]) -> Vec<Part> {
     parts
 }
 
+/// Streams whose columns stand in a file as they stand in a batch: all of fixed width, in the same order.
+struct Direct {
+    pool: BatchPool,
+    /// Of each column of the file, in bytes.
+    widths: Vec<usize>,
+}
+
+impl Direct {
+    fn of(import: &ArrowImport) -> Option<Self> {
+        let schema = import.schema();
+        let width = |field: &Field| field.data_type.width().filter(|_| field.data_type != DataType::Bool);
+        let widths = schema.fields().iter().map(width).collect::<Option<_>>()?;
+        (import.lead() == [Some(0), Some(1)]).then(|| Self { pool: BatchPool::new(schema.clone()), widths })
+    }
+}
+
 /// A recording that is read back.
 struct ArrowSource {
     messages: Messages,
@@ -159,6 +176,8 @@ struct ArrowSource {
     found: Scan,
     parts: Vec<Part>,
     wanted: bool,
+    /// Where rows can be read straight into batches.
+    direct: Option<Direct>,
     /// Made when it is first asked for: that reads the times of all rows.
     index: OnceCell<TimeIndex>,
     /// The part, and the row there, that comes next.
@@ -200,6 +219,19 @@ impl ArrowSource {
 
     /// The rows of a part from one of them on.
     fn rows_from(&mut self, part: Part, row: usize) -> Result<Batch, Error> {
+        let rows = part.from + row..part.from + part.rows;
+        if let Some(Direct { pool, widths }) = &mut self.direct {
+            let mut builder = pool.builder(rows.len());
+            builder.push_rows(rows.len());
+            if self.messages.read_into(part.message, widths, rows, &mut builder)? {
+                return Ok(builder.finish());
+            }
+        }
+        self.rows_decoded(part, row)
+    }
+
+    /// The same by way of Arrow's arrays.
+    fn rows_decoded(&mut self, part: Part, row: usize) -> Result<Batch, Error> {
         if self.held.as_ref().is_none_or(|(at, _)| *at != part.message.at) {
             // The memory of the one before is not needed any more.
             self.held = None;
@@ -284,7 +316,7 @@ impl Recording for ArrowSource {
         let streams = Wanted::of_streams(wanted, &self.streams)?;
         if let [Wanted::Columns(columns)] = wanted {
             let (import, from) = self.import.projected(columns)?;
-            (self.import, self.messages.columns) = (import, Some(from));
+            (self.import, self.messages.columns, self.direct) = (import, Some(from), None);
         }
         self.wanted = wanted != [Wanted::Nothing];
         self.streams = streams;

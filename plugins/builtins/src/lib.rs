@@ -23,6 +23,7 @@ pub fn factories() -> Vec<Factory> {
         tapedeck_arrow::factory(),
         tapedeck_mcap::factory(),
         tapedeck_pickles::factory(),
+        tapedeck_dimos::factory(),
         tapedeck_lmsp::factory(),
         tapedeck_lmsp::state_delta_factory(),
         tapedeck_lmsp::state_undelta_factory(),

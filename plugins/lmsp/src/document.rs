@@ -41,6 +41,7 @@ pub(crate) struct Document {
     begin: u64,
     /// Whether everything was read once: the facts are known then.
     complete: bool,
+    trusted: bool,
 }
 
 fn open(mut file: File, gzip: bool, byte: u64) -> io::Result<Scanner<Bytes>> {
@@ -73,6 +74,7 @@ impl Document {
             raw: Vec::new(),
             begin: 0,
             complete: false,
+            trusted: false,
         };
         match document.head() {
             Ok(()) => {}
@@ -162,7 +164,7 @@ impl Events for Document {
         let bad = match self.event(first) {
             Ok(false) => return Ok(Next::End),
             Ok(true) => match std::str::from_utf8(&self.raw) {
-                Ok(text) => Recorded::read(text).map(|event| take(event, hand)),
+                Ok(text) => Recorded::read(text, self.trusted).map(|event| take(event, hand)),
                 Err(_) => Err("is no UTF-8".to_owned()),
             },
             Err(Fault::Io(error)) => return Err(error),
@@ -200,6 +202,10 @@ impl Events for Document {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn trust(&mut self) {
+        self.trusted = true;
     }
 }
 

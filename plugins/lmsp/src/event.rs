@@ -137,12 +137,14 @@ pub(crate) struct Event<'t> {
 }
 
 impl<'t> Recorded<'t> {
-    /// Reads an event and checks all of it.
-    pub(crate) fn read(text: &'t str) -> Result<Self, String> {
+    /// Reads an event and checks all of it, but for a state that is known to be good.
+    pub(crate) fn read(text: &'t str, trusted: bool) -> Result<Self, String> {
         let event: Self = serde_json::from_str(text).map_err(|error| format!("can't be read: {error}"))?;
         check_time(event.timestamp)?;
         check_type(&event.event.kind.0)?;
-        check_state(event.game_state.get())?;
+        if !trusted {
+            check_state(event.game_state.get())?;
+        }
         Ok(event)
     }
 }

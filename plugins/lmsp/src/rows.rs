@@ -45,6 +45,9 @@ pub(crate) trait Events: Send {
 
     /// What the file says beside its events, as far as it was read.
     fn facts(&self) -> &Facts;
+
+    /// Every event was read once and is good: what it says needs no second look.
+    fn trust(&mut self);
 }
 
 /// A column of the schema.
@@ -66,12 +69,14 @@ pub(crate) struct EventRows {
     /// How many events were taken, those that can't be read included.
     number: u64,
     chosen: Vec<Column>,
+    /// Whether an event could not be read so far.
+    bad: bool,
 }
 
 impl EventRows {
     /// `start` is when the recording began.
     pub(crate) fn new(events: Box<dyn Events>, start: Timestamp) -> Self {
-        Self { events, hand: InHand::default(), start, number: 0, chosen: Vec::new() }
+        Self { events, hand: InHand::default(), start, number: 0, chosen: Vec::new(), bad: false }
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -95,8 +100,16 @@ impl RowReader for EventRows {
             Next::Event => {
                 Step::Row { seq: None, time: self.start.0.saturating_add(nanos(self.hand.timestamp)) }
             }
-            Next::Bad(why) => Step::Bad(why),
-            Next::End => Step::End(Ending::Whole),
+            Next::Bad(why) => {
+                self.bad = true;
+                Step::Bad(why)
+            }
+            Next::End => {
+                if !self.bad {
+                    self.events.trust();
+                }
+                Step::End(Ending::Whole)
+            }
         })
     }
 

@@ -1,7 +1,9 @@
 //! Where the columns of the known kinds are. The one place that looks for them by name.
 
-use tapedeck_sdk::{DataType, Kind, StreamSchema};
+use tapedeck_sdk::{DataType, Field, Kind, StreamSchema};
 
+/// Columns of messages that are the channel's: the same for all messages of a topic and publisher.
+const LABELS: [&str; 4] = ["schema", "publisher", "frame_id", "qos"];
 /// The column of a device's own time, in any kind.
 const SENSOR_TIME: &str = "sensor_time";
 
@@ -42,7 +44,10 @@ impl MessageColumns {
         let known = [Some(topic), Some(encoding), Some(data), sensor_time];
         let labels: Vec<usize> =
             (0..schema.payload().len()).filter(|index| !known.contains(&Some(*index))).collect();
-        let texts = labels.iter().all(|&index| schema.payload()[index].data_type == DataType::Utf8);
+        // What differs from message to message would take a channel each.
+        let is_label =
+            |field: &Field| field.data_type == DataType::Utf8 && LABELS.contains(&field.name.as_str());
+        let texts = labels.iter().all(|&index| is_label(&schema.payload()[index]));
         let kind_of = labels.iter().copied().find(|&index| schema.payload()[index].name == "schema");
         texts.then_some(Self { topic, encoding, data, sensor_time, schema: kind_of, labels })
     }

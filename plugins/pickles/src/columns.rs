@@ -1,6 +1,6 @@
 //! Whether the payloads of a stream are dicts of the same plain values, and which columns these make.
 
-use tapedeck_kit::pickle::{Id, Pickle, Value};
+use tapedeck_kit::pickle::{Id, Pickle, Value, cells::whole};
 use tapedeck_sdk::prelude::*;
 
 /// The most keys of a dict that makes columns.
@@ -15,18 +15,6 @@ struct Key {
     nullable: bool,
     /// The range of the whole numbers.
     range: (i128, i128),
-}
-
-/// A whole number. `None` if 65 bits don't hold it.
-fn whole(value: &Value) -> Option<i128> {
-    match value {
-        Value::Int(number) => Some((*number).into()),
-        Value::Long(bytes) => match **bytes {
-            [ref low @ .., 0] => low.try_into().ok().map(|low| u64::from_le_bytes(low).into()),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 impl Key {
@@ -119,26 +107,4 @@ impl Keys {
         }
         Some(schema)
     }
-}
-
-/// Sets a column to a value of a dict. False if the value is of another type.
-pub(crate) fn set(writer: &mut RowWriter<'_, '_>, column: usize, data_type: DataType, value: &Value) -> bool {
-    match (data_type, value) {
-        (_, Value::None) => _ = writer.set_null(column),
-        (DataType::Bool, Value::Bool(value)) => _ = writer.set_bool(column, *value),
-        (DataType::Int64, Value::Int(value)) => _ = writer.set(column, *value),
-        (DataType::UInt32, Value::Int(value)) => match u32::try_from(*value) {
-            Ok(value) => _ = writer.set(column, value),
-            Err(_) => return false,
-        },
-        (DataType::UInt64, value) => match whole(value).map(u64::try_from) {
-            Some(Ok(value)) => _ = writer.set(column, value),
-            _ => return false,
-        },
-        (DataType::Float64, Value::Float(value)) => _ = writer.set(column, *value),
-        (DataType::Utf8, Value::Text(value)) => _ = writer.set_str(column, value),
-        (DataType::Binary, Value::Bytes(value)) => _ = writer.set_bytes(column, value),
-        _ => return false,
-    }
-    true
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tapedeck_kit::pickle::{Encoder, Id, Pickle, Value, pair_of};
+use tapedeck_kit::pickle::{Encoder, Id, Pickle, Value, cells, pair_of};
 use tapedeck_kit::seconds;
 use tapedeck_sdk::kinds::message;
 use tapedeck_sdk::prelude::*;
@@ -47,7 +47,7 @@ impl Rows {
         for (column, name) in self.names.iter().enumerate().filter(|(column, _)| Some(*column) != self.float)
         {
             let key = pickle.add(Value::Text(Cow::Borrowed(name)));
-            pairs.push((key, pickle.add(value(batch.column(column), row))));
+            pairs.push((key, pickle.add(cells::get(batch.column(column), row))));
         }
         let payload = pickle.add(Value::Dict(pairs));
         let time = pickle.add(Value::Float(seconds));
@@ -58,36 +58,4 @@ impl Rows {
 
 fn is_whole(bytes: &[u8]) -> bool {
     Pickle::load_prefix(bytes, &LIMITS).is_ok_and(|(_, length)| length == bytes.len())
-}
-
-/// A value of a column as Python has it.
-fn value<'b>(column: Column<'b>, row: usize) -> Value<'b> {
-    if column.is_null(row) {
-        return Value::None;
-    }
-    match column.data_type() {
-        DataType::Bool => Value::Bool(column.bool_at(row)),
-        DataType::Int8 => Value::Int(column.values::<i8>()[row].into()),
-        DataType::Int16 => Value::Int(column.values::<i16>()[row].into()),
-        DataType::Int32 => Value::Int(column.values::<i32>()[row].into()),
-        DataType::Int64 | DataType::TimestampNs => Value::Int(column.values::<i64>()[row]),
-        DataType::UInt8 => Value::Int(column.values::<u8>()[row].into()),
-        DataType::UInt16 => Value::Int(column.values::<u16>()[row].into()),
-        DataType::UInt32 => Value::Int(column.values::<u32>()[row].into()),
-        DataType::UInt64 => {
-            let number = column.values::<u64>()[row];
-            i64::try_from(number).map_or_else(|_| large(number), Value::Int)
-        }
-        DataType::Float32 => Value::Float(column.values::<f32>()[row].into()),
-        DataType::Float64 => Value::Float(column.values::<f64>()[row]),
-        DataType::Utf8 => Value::Text(Cow::Borrowed(column.str_at(row))),
-        DataType::Binary | DataType::FixedBinary(_) => Value::Bytes(Cow::Borrowed(column.bytes_at(row))),
-    }
-}
-
-/// A number that only 65 bits with a sign hold.
-fn large<'b>(number: u64) -> Value<'b> {
-    let mut bytes = number.to_le_bytes().to_vec();
-    bytes.push(0);
-    Value::Long(Cow::Owned(bytes))
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use tapedeck_kit::blocks::{BlockCache, Blocks, TimeIndex};
-use tapedeck_kit::pickle::{Limits, Payload, Pickle, Value, payload_of};
+use tapedeck_kit::pickle::{Limits, Payload, Pickle, Value, cells, payload_of};
 use tapedeck_sdk::SchemaBuilder;
 use tapedeck_sdk::kinds::message;
 use tapedeck_sdk::prelude::*;
 
-use crate::columns::{self, Keys};
 use tapedeck_kit::seconds;
 
+use crate::columns::Keys;
 use crate::{ENCODING, TIME_COLUMN, folder};
 
 /// The frames of a block.
@@ -283,7 +283,7 @@ impl Shape {
             Value::Dict(pairs) if self.typed => {
                 for (column, (_, value)) in pairs.iter().enumerate() {
                     let Some(place) = place(column) else { continue };
-                    if !columns::set(row, place, self.types[column], payload.pickle.get(*value)) {
+                    if !cells::set(row, place, self.types[column], payload.pickle.get(*value)) {
                         row.set_null(place);
                     }
                 }

@@ -1,7 +1,5 @@
 //! Writes values as pickles of protocol 4 or 5, with the opcodes, memo and frames of CPython's own pickler.
 
-use std::collections::HashMap;
-
 use tapedeck_sdk::Error;
 
 use super::{Id, Made, Object, Pickle, Value};
@@ -25,7 +23,8 @@ pub struct Encoder<'p> {
     out: Vec<u8>,
     /// Where the open frame begins: the place of its opcode.
     frame: Option<usize>,
-    memo: HashMap<Id, u32>,
+    /// The place of each value, by its id.
+    memo: Vec<Option<u32>>,
     memoized: u32,
 }
 
@@ -40,7 +39,8 @@ impl<'p> Encoder<'p> {
             return Err(error.with_hint("`protocol` is 4 or 5"));
         }
         let out = vec![0x80, protocol];
-        let mut encoder = Self { pickle, protocol, out, frame: None, memo: HashMap::new(), memoized: 0 };
+        let mut encoder =
+            Self { pickle, protocol, out, frame: None, memo: vec![None; pickle.values.len()], memoized: 0 };
         encoder.value(root, 0)?;
         encoder.op(b'.');
         encoder.close_frame();
@@ -51,7 +51,7 @@ impl<'p> Encoder<'p> {
         if depth > DEPTH_MAX {
             return Err(Error::data(format!("values are nested more than {DEPTH_MAX} deep")));
         }
-        if let Some(&place) = self.memo.get(&id) {
+        if let Some(place) = self.memo.get(id.0 as usize).copied().flatten() {
             self.numbered(place, b'h', b'j');
         } else {
             self.fresh(id, depth)?;
@@ -276,7 +276,9 @@ impl<'p> Encoder<'p> {
 
     fn memoize(&mut self, id: Id) {
         self.op(0x94);
-        self.memo.insert(id, self.memoized);
+        if let Some(place) = self.memo.get_mut(id.0 as usize) {
+            *place = Some(self.memoized);
+        }
         self.memoized += 1;
     }
 

@@ -4,6 +4,7 @@
 //! explicit stack, so that nesting costs no stack of ours; depth, objects and bytes are limited. [`Encoder`] writes protocols 2 to 5 as
 //! CPython does, frames and memo included. Knows no convention of what a pickle holds.
 
+pub mod cells;
 mod encode;
 mod literals;
 mod machine;

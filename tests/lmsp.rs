@@ -95,3 +95,35 @@ fn events_are_recorded_with_deltas_of_states_and_come_back() {
     let small = deltas.lines().filter(|line| line.contains("\"type\":\"delta\"")).count();
     assert!(small > 3, "{small} of 60");
 }
+
+#[test]
+fn lines_on_standard_input_become_a_recording_that_python_reads() {
+    let dir = Dir::new();
+    python("lmsp.py", &[Path::new("make"), &dir.path("."), Path::new("3")]);
+    let state = read(&dir.path("rec.json"))["events"][1]["game_state"].clone();
+    let mut lines = String::new();
+    for n in 0..50 {
+        let event = serde_json::json!({ "type": "keystroke", "player_id": "wings", "data": { "n": n }, "state": state });
+        lines.push_str(&format!("{event}\n"));
+    }
+    lines.push_str("{\"checkpoint\": \"end\"}\n{\"type\": \"unknown\"}\n");
+    lines.push_str("{\"finish\": {\"success\": true, \"final_code\": \"ok\", \"final_time\": 1.5}}");
+    dir.write("events.jsonl", &lines);
+    let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/events.toml");
+    let pipeline = std::fs::read_to_string(pipeline).unwrap();
+    dir.write("events.toml", &pipeline);
+    let done = dir
+        .tapedeck(&["run", "events.toml", "--directory", "out", "--session", "s"])
+        .input(&dir.path("events.jsonl"))
+        .run();
+    assert_eq!(done.code, 3, "one line is none: {done:?}");
+    assert!(done.stdout.contains("line 52 is no event: it has the unknown type \"unknown\""), "{done:?}");
+    let found = read(&dir.path("out/s/recording.lmsp.gz"));
+    let events = found["events"].as_array().unwrap();
+    assert_eq!(events.len(), 51, "the checkpoint is an event, too");
+    assert!(events[..50].iter().enumerate().all(|(n, event)| event["event"]["data"]["n"] == n));
+    assert_eq!(events[0]["game_state"], state);
+    assert_eq!(found["checkpoints"], serde_json::json!({ "end": 49 }));
+    let facts = [&found["success"], &found["final_code"], &found["final_time"], &found["player_id"]];
+    assert_eq!(facts, [&true.into(), &Value::from("ok"), &1.5.into(), &"wings".into()]);
+}

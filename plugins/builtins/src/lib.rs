@@ -14,6 +14,7 @@ pub fn factories() -> Vec<Factory> {
     vec![
         tapedeck_memory::factory(),
         tapedeck_synthetic::factory(),
+        tapedeck_events::factory(),
         tapedeck_select::factory(),
         tapedeck_delta::factory(),
         tapedeck_delta::undelta_factory(),

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::event::{check_state, check_time, check_type};
+use tapedeck_kit::tas::{check_state, check_type};
+
+use crate::event::check_time;
 use crate::facts::{Facts, unknown_version};
 use crate::pickled::{Pickled, table};
 use crate::rows::{Events, InHand, Next};

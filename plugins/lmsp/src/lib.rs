@@ -26,7 +26,6 @@ mod scanner;
 mod sink;
 #[cfg(test)]
 mod tests;
-mod text;
 mod writer;
 
 use tapedeck_sdk::prelude::*;

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use tapedeck_kit::pickle::{Encoder, Id, Limits, Made, Object, Pickle, Value};
 
-use crate::event::STATE_KEYS;
 use crate::reader::Reader;
-use crate::text;
+use tapedeck_kit::json as text;
+use tapedeck_kit::tas::STATE_KEYS;
 
 /// How deep values may be nested.
 const DEPTH_MAX: usize = 200;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tapedeck_kit::pickle::{Id, Pickle, Value};
 
-use crate::text::unit;
+use tapedeck_kit::json::unit;
 
 /// How deep values may be nested.
 const DEPTH_MAX: usize = 200;

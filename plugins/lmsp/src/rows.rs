@@ -9,7 +9,7 @@ use tapedeck_sdk::kinds::event::FINISH;
 use tapedeck_sdk::prelude::*;
 
 use crate::facts::{Facts, nanos, relative};
-use crate::text;
+use tapedeck_kit::json as text;
 
 /// The column with the time as it was recorded, where nanoseconds can't tell it.
 pub(crate) const TIME_COLUMN: &str = "event_time";

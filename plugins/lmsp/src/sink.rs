@@ -7,7 +7,9 @@ use tapedeck_kit::seconds;
 use tapedeck_sdk::kinds::event;
 use tapedeck_sdk::prelude::*;
 
-use crate::event::{check_state, check_time, check_type};
+use tapedeck_kit::tas::{check_state, check_type};
+
+use crate::event::check_time;
 use crate::facts::{Facts, relative};
 use crate::options::LmspOptions;
 use crate::rows::{TIME_COLUMN, is_finish};

@@ -9,8 +9,8 @@ use tapedeck_sdk::testing::conformance::{self, SinkCase};
 use tapedeck_sdk::testing::{FakeHost, joined, open_sink, read_all};
 
 use super::*;
-use crate::event::TYPES;
-use crate::text::{Layout, put_ascii};
+use tapedeck_kit::json::{Layout, put_ascii};
+use tapedeck_kit::tas::TYPES;
 
 /// When recordings of tests begin.
 const START: i64 = 1_764_547_200_250_000_000;

@@ -12,7 +12,7 @@ use tapedeck_sdk::Error;
 use crate::facts::{Facts, VERSION, checkpoints};
 use crate::options::Form;
 use crate::pickled::Pickler;
-use crate::text::{Layout, put_ascii, put_line};
+use tapedeck_kit::json::{Layout, put_ascii, put_line};
 
 /// What a binary file begins with, and the version that follows.
 pub(crate) const MAGIC: &[u8; 4] = b"LMSP";

@@ -8,6 +8,7 @@ pub mod json;
 pub mod lines;
 pub mod pickle;
 pub mod seconds;
+pub mod tas;
 pub mod terminal;
 mod utf8;
 

@@ -1,10 +1,14 @@
-//! JSON objects taken apart without reading their values.
+//! JSON texts in other notations, and objects taken apart without reading their values.
+
+mod notation;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+pub use notation::{Layout, put_ascii, put_character, put_half, put_line, put_plain, unit};
 
 /// The keys of an object, in their order, and their values as they stand there. A key may come twice.
 pub struct Pairs<'text>(pub Vec<(Cow<'text, str>, &'text RawValue)>);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 /// How a text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub enum Layout {
     /// Without a space.
     Compact,
     /// With two spaces a level, as `json.dumps(…, indent=2)` has it.
@@ -13,17 +13,17 @@ pub(crate) enum Layout {
 }
 
 /// Adds a text in ASCII, as Python's `json` does. `depth` is the level that it stands on.
-pub(crate) fn put_ascii(text: &[u8], layout: Layout, depth: usize, out: &mut Vec<u8>) {
+pub fn put_ascii(text: &[u8], layout: Layout, depth: usize, out: &mut Vec<u8>) {
     put(text, layout, depth, ascii, out);
 }
 
 /// Adds a text without spaces, each character as it is: one notation for every value.
-pub(crate) fn put_plain(text: &[u8], out: &mut Vec<u8>) {
+pub fn put_plain(text: &[u8], out: &mut Vec<u8>) {
     put(text, Layout::Compact, 0, plain, out);
 }
 
 /// Begins a line on a level.
-pub(crate) fn put_line(depth: usize, out: &mut Vec<u8>) {
+pub fn put_line(depth: usize, out: &mut Vec<u8>) {
     out.push(b'\n');
     out.extend(std::iter::repeat_n(b' ', depth * 2));
 }
@@ -139,7 +139,7 @@ fn escape(text: &[u8], out: &mut Vec<u8>) -> usize {
 }
 
 /// Adds a character in the shortest notation that a string may have.
-pub(crate) fn put_character(character: char, out: &mut Vec<u8>) {
+pub fn put_character(character: char, out: &mut Vec<u8>) {
     match character {
         '"' => out.extend_from_slice(b"\\\""),
         '\\' => out.extend_from_slice(b"\\\\"),
@@ -154,12 +154,13 @@ pub(crate) fn put_character(character: char, out: &mut Vec<u8>) {
 }
 
 /// Adds half of a pair, as an escape.
-pub(crate) fn put_half(unit: u16, out: &mut Vec<u8>) {
+pub fn put_half(unit: u16, out: &mut Vec<u8>) {
     put_unit(unit, out);
 }
 
 /// The UTF-16 unit of an escape `\uXXXX` that a text begins with.
-pub(crate) fn unit(text: &[u8]) -> Option<u16> {
+#[must_use]
+pub fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }

@@ -95,7 +95,7 @@ pub fn reader_seeds(factory: &Factory, options: &serde_json::Value) {
         let mut sink = open_sink(factory, options, &inputs, &host, "seed").expect("a sink");
         if rows > 0 {
             let batches = samples::batches(schema, &[rows, 1]);
-            batches.into_iter().for_each(|batch| sink.write(0, batch).expect("there is room"));
+            batches.into_iter().for_each(|batch| drop(sink.write(0, batch).expect("there is room")));
         }
         sink.finish().expect("there is room");
         for path in host.artifacts().iter().map(|name| folder.path().join(name)).filter(|path| path.exists())

@@ -203,7 +203,7 @@ pub fn look_at_session(killed: &Killed, manifest: &[u8]) {
     for _ in 0..2 {
         let listed = tapedeck_engine::session::list(root.folder.path()).expect("the folder can be listed");
         assert_eq!(listed.len(), 1);
-        drop(tapedeck_engine::inspect::inspect(&REGISTRY, &root.session));
+        drop(tapedeck_engine::inspect::inspect(&REGISTRY, &root.session, tapedeck_engine::inspect::Reach::End));
         replay_session(&root.session);
         drop(tapedeck_engine::recover::recover(&REGISTRY, &Variables::none(), &root.session));
     }

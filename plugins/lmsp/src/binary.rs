@@ -185,7 +185,7 @@ impl Events for Binary {
         });
         Ok(match read {
             Ok(Pickled { timestamp, kind, player_id, data, state }) => {
-                *hand = InHand { timestamp, kind, player_id, data, state };
+                *hand = InHand { timestamp, kind, player_id, data, state, plain: true };
                 Next::Event
             }
             Err(why) => Next::Bad(why),

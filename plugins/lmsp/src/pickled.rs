@@ -174,7 +174,12 @@ fn put_key(pickle: &Pickle<'_>, id: Id, out: &mut Vec<u8>) -> Result<(), String>
 
 fn put_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    text.chars().for_each(|character| text::put_character(character, out));
+    // Mostly it stands as it is.
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        text.chars().for_each(|character| text::put_character(character, out));
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
     out.push(b'"');
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct InHand {
     pub(crate) player_id: String,
     pub(crate) data: Vec<u8>,
     pub(crate) state: Vec<u8>,
+    /// Whether these are in the notation that rows have.
+    pub(crate) plain: bool,
 }
 
 /// What a form came upon.
@@ -141,9 +143,13 @@ impl RowReader for EventRows {
                 Column::Player => self.hand.player_id.as_bytes(),
                 Column::Data | Column::State => {
                     let raw = if matches!(column, Column::Data) { &self.hand.data } else { &self.hand.state };
-                    json.clear();
-                    text::put_plain(raw, &mut json);
-                    &json
+                    if self.hand.plain {
+                        &raw[..]
+                    } else {
+                        json.clear();
+                        text::put_plain(raw, &mut json);
+                        &json[..]
+                    }
                 }
                 Column::Time => {
                     if !self.is_exact() {

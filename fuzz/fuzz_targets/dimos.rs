@@ -1,0 +1,13 @@
+//! Arbitrary bytes as a SQLite recording: it is read, moments are found in it, and it is mended, without a panic and without the loss of a frame.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tapedeck_fuzz::{Moments, reader, reader_seeds};
+
+fuzz_target!(
+    init: {
+        reader_seeds(&tapedeck_dimos::factory(), &serde_json::json!({}));
+    },
+    |bytes: &[u8]| reader(&tapedeck_dimos::DimosFormat, "db", Moments::Unknown, bytes)
+);

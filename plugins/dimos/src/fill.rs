@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use serde_json::{Map, Value as Json};
 use tapedeck_kit::pickle::{Limits, Pickle, Value, cells};
 use tapedeck_sdk::RowWriter;
 use tapedeck_sdk::prelude::*;
 
-use crate::names::POSE;
+use crate::names::{POSE, SENSOR_TIME, SENSOR_TIME_TAG};
 use crate::shape::{Payload, Table};
 
 const LIMITS: Limits = Limits { bytes_max: 256 << 20, objects_max: 8 << 20, depth_max: 500 };
@@ -85,13 +86,10 @@ impl Filler<'_> {
                 "encoding" => _ = writer.set_str(place, &table.encoding),
                 "data" => _ = writer.set_bytes(place, data),
                 "schema" => table.kind.iter().for_each(|kind| _ = writer.set_str(place, kind)),
-                "tags" => {
-                    if let ValueRef::Text(tags) = row.get_ref(4)?
-                        && tags != b"{}"
-                        && let Ok(tags) = std::str::from_utf8(tags)
-                    {
-                        writer.set_str(place, tags);
-                    }
+                "tags" => tags(row)?.iter().for_each(|tags| _ = writer.set_str(place, tags)),
+                SENSOR_TIME => {
+                    let time = sensor_time(row)?.and_then(|(time, _)| time.as_i64());
+                    time.iter().for_each(|time| _ = writer.set(place, *time));
                 }
                 "value" => number(row.get_ref(3)?, field.data_type, place, writer),
                 name => {
@@ -104,6 +102,30 @@ impl Filler<'_> {
         }
         Ok(())
     }
+}
+
+/// The text of the tags; none without one.
+fn text<'r>(row: &'r Row<'_>) -> rusqlite::Result<Option<&'r str>> {
+    Ok(match row.get_ref(4)? {
+        ValueRef::Text(tags) if tags != b"{}" => std::str::from_utf8(tags).ok(),
+        _ => None,
+    })
+}
+
+/// The device's own time among the tags, and the other tags.
+fn sensor_time(row: &Row<'_>) -> rusqlite::Result<Option<(Json, Map<String, Json>)>> {
+    let tags = text(row)?.filter(|tags| tags.contains(SENSOR_TIME_TAG));
+    let tags: Option<Map<String, Json>> = tags.and_then(|tags| serde_json::from_str(tags).ok());
+    Ok(tags.and_then(|mut tags| Some((tags.shift_remove(SENSOR_TIME_TAG)?, tags))))
+}
+
+/// The tags, but for what is a column.
+fn tags(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
+    Ok(match sensor_time(row)? {
+        Some((_, tags)) if tags.is_empty() => None,
+        Some((_, tags)) => Some(Json::Object(tags).to_string()),
+        None => text(row)?.map(str::to_owned),
+    })
 }
 
 /// Sets a column to a number of the database, if it is one.

@@ -3,6 +3,10 @@
 /// The columns of a pose.
 pub(crate) const POSE: [&str; 7] = ["pose_x", "pose_y", "pose_z", "pose_qx", "pose_qy", "pose_qz", "pose_qw"];
 
+/// The column of a device's own time, and the tag that has it.
+pub(crate) const SENSOR_TIME: &str = "sensor_time";
+pub(crate) const SENSOR_TIME_TAG: &str = "sensor_time_ns";
+
 /// Endings of the tables that a stream has beside its own.
 const BESIDE: [&str; 4] = ["_blob", "_vec", "_rtree", "_streams"];
 

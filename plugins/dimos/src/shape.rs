@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 use tapedeck_sdk::prelude::*;
 
-use crate::names::{POSE, class_of, of_topic, type_of};
+use crate::names::{POSE, SENSOR_TIME, class_of, of_topic, type_of};
 
 /// What we add to the configuration of a stream.
 const OURS: &str = "tapedeck";
@@ -45,6 +45,7 @@ pub(crate) fn is_plain(schema: &StreamSchema) -> bool {
         name if POSE.contains(&name) => field.data_type == DataType::Float64,
         "value" => matches!(field.data_type, DataType::Float64 | DataType::Int64),
         "data" => field.data_type == DataType::Binary,
+        SENSOR_TIME => field.data_type == DataType::TimestampNs,
         name => KNOWN.contains(&name) && field.data_type == DataType::Utf8,
     };
     schema.kind() == Kind::Message && schema.payload().iter().all(known)

@@ -10,7 +10,7 @@ use tapedeck_sdk::kinds::message;
 use tapedeck_sdk::prelude::*;
 
 use crate::database::{failed, quoted};
-use crate::names::{POSE, identifier, of_topic};
+use crate::names::{POSE, SENSOR_TIME, SENSOR_TIME_TAG, identifier, of_topic};
 use crate::shape::{CLASS_KEY, Payload, Table, is_plain};
 
 /// The most streams of dimos' in a file.
@@ -33,6 +33,7 @@ struct Extras {
     schema: Option<usize>,
     value: Option<usize>,
     tags: Option<usize>,
+    sensor_time: Option<usize>,
     pose: Option<[usize; 7]>,
 }
 
@@ -43,6 +44,7 @@ impl Extras {
             schema: schema.payload_index("schema"),
             value: schema.payload_index("value"),
             tags: schema.payload_index("tags"),
+            sensor_time: schema.payload_index(SENSOR_TIME),
             pose: pose.and_then(|pose| pose.try_into().ok()),
         }
     }
@@ -142,7 +144,10 @@ impl DimosSink {
         let observation = Observation {
             value,
             pose: pose.map(|pose| pose.map(|column| batch.column(column).values::<f64>()[row])),
-            tags: column(extras.tags).map(|column| column.str_at(row).to_owned()),
+            tags: tags(
+                column(extras.tags).map(|column| column.str_at(row)),
+                column(extras.sensor_time).map(|column| column.values::<i64>()[row]),
+            ),
             blob,
         };
         Ok(((view.topic(row).to_owned(), view.encoding(row).to_owned(), kind), observation))
@@ -235,6 +240,15 @@ fn dict(schema: &StreamSchema, batch: &Batch, row: usize) -> Result<Vec<u8>, Err
     }
     let root = pickle.add(Pickled::Dict(pairs));
     Encoder::encode(&pickle, root, PROTOCOL)
+}
+
+/// The tags of an observation, with the device's own time among them.
+fn tags(own: Option<&str>, sensor_time: Option<i64>) -> Option<String> {
+    let Some(time) = sensor_time else { return own.map(str::to_owned) };
+    let mut tags: serde_json::Map<String, serde_json::Value> =
+        own.and_then(|own| serde_json::from_str(own).ok()).unwrap_or_default();
+    tags.insert(SENSOR_TIME_TAG.to_owned(), time.into());
+    Some(serde_json::Value::Object(tags).to_string())
 }
 
 /// Bytes as a pickle.

@@ -71,6 +71,7 @@ fn messages(all: &[Message<'_>]) -> Batch {
         .nullable("pose_qz", DataType::Float64)
         .nullable("pose_qw", DataType::Float64)
         .nullable("tags", DataType::Utf8)
+        .nullable("sensor_time", DataType::TimestampNs)
         .build()
         .unwrap();
     let mut pool = BatchPool::new(schema);
@@ -80,6 +81,9 @@ fn messages(all: &[Message<'_>]) -> Batch {
         let mut row = builder.push_row(Timestamp(time));
         row.set_str(0, topic).set_str(1, encoding).set_bytes(2, data);
         kind.into_iter().for_each(|kind| _ = row.set_str(3, kind));
+        if number % 3 == 0 {
+            row.set(12, time - 5);
+        }
         if number % 2 == 0 {
             (4..11).for_each(|column| _ = row.set(column, f64::from(u8::try_from(column).unwrap())));
             row.set_str(11, "{\"reception_ts\":1.5}");

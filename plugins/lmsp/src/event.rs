@@ -45,6 +45,16 @@ impl<'t> Recorded<'t> {
     }
 }
 
+/// The name of the checkpoint that an event is, if it is one.
+pub(crate) fn checkpoint_of(kind: &str, data: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let named: Option<Named> = (kind == "checkpoint").then(|| serde_json::from_str(data).ok())?;
+    named.map(|named| named.name)
+}
+
 /// Whether a time is one that an event can have.
 pub(crate) fn check_time(seconds: f64) -> Result<(), String> {
     match seconds {

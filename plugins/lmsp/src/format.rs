@@ -41,11 +41,6 @@ impl Format for LmspFormat {
         begins_as_document(&text)
     }
 
-    /// A state that is not told is that of the event before.
-    fn holds_every_frame(&self) -> bool {
-        false
-    }
-
     fn open(&self, path: &Path) -> Result<Box<dyn Recording>, Error> {
         let mut cursor = read_through(path, None)?;
         let mut facts = cursor.0.rows().facts().clone();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tapedeck_sdk::prelude::*;
 
+use crate::event::checkpoint_of;
 use crate::format::events;
 use crate::options::Form;
 use crate::rows::{InHand, Next};
@@ -50,6 +51,7 @@ fn rewrite(path: &Path, beside: &Path) -> Result<(), Error> {
     let mut all = events(path)?;
     let mut writer = Writer::create(beside, &style, all.facts())?;
     let mut hand = InHand::default();
+    let mut checkpoints: Vec<(String, u64)> = Vec::new();
     loop {
         match all.next(&mut hand).map_err(failed)? {
             Next::Event => {
@@ -62,12 +64,20 @@ fn rewrite(path: &Path, beside: &Path) -> Result<(), Error> {
                     data: &data,
                     state: &state,
                 };
+                // As the sink has it: a checkpoint stands for the event before it.
+                let before = writer.events().checked_sub(1);
+                if let (Some(name), Some(before)) = (checkpoint_of(&hand.kind, &data), before)
+                    && checkpoints.iter().all(|(known, _)| *known != name)
+                {
+                    checkpoints.push((name, before));
+                }
                 writer.event(&event)?.map_err(Error::data)?;
             }
             Next::Bad(_) => {}
             Next::End => break,
         }
     }
-    let facts = all.facts().clone();
+    let mut facts = all.facts().clone();
+    facts.checkpoints.get_or_insert(checkpoints);
     writer.finish(&facts)
 }

@@ -9,7 +9,7 @@ use tapedeck_sdk::prelude::*;
 
 use tapedeck_kit::tas::{check_state, check_type};
 
-use crate::event::check_time;
+use crate::event::{check_time, checkpoint_of};
 use crate::facts::{Facts, relative};
 use crate::options::LmspOptions;
 use crate::rows::{TIME_COLUMN, is_finish};
@@ -19,12 +19,6 @@ use crate::writer::{self, Style, Writer};
 #[derive(serde::Deserialize)]
 struct Challenge {
     challenge_id: String,
-}
-
-/// The name of a checkpoint.
-#[derive(serde::Deserialize)]
-struct Named {
-    name: String,
 }
 
 /// Writes one stream of events.
@@ -97,15 +91,14 @@ impl LmspSink {
                     recorded.iter().filter(|(_, at)| *at == seq).map(|(name, _)| (name.clone(), number));
                 self.checkpoints.extend(here);
             }
-            None if kind == "checkpoint" => self.checkpoint(data, number),
-            None => {}
+            None => self.checkpoint(checkpoint_of(kind, data), number),
         }
         Ok(Ok(()))
     }
 
     /// A checkpoint stands for the last event before it.
-    fn checkpoint(&mut self, data: &str, number: u64) {
-        let Ok(Named { name }) = serde_json::from_str(data) else { return };
+    fn checkpoint(&mut self, name: Option<String>, number: u64) {
+        let Some(name) = name else { return };
         match number.checked_sub(1) {
             _ if self.checkpoints.iter().any(|(known, _)| *known == name) => {
                 self.host.warn(&format!("Checkpoint '{name}' already exists"));

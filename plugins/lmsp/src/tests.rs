@@ -339,6 +339,29 @@ fn a_recording_that_was_cut_anywhere_is_read_as_far_as_it_goes_and_mended() {
 }
 
 #[test]
+fn what_a_kill_leaves_has_its_checkpoints_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state(1).to_string();
+    let begun = FakeHost::new(Path::new("")).context("x").session.started_at.0 - START;
+    let events = [
+        (begun, "keystroke", "{}", Some(state.as_str())),
+        (begun, "checkpoint", "{\"name\":\"a\"}", Some(state.as_str())),
+        (begun, "keystroke", "{}", Some(state.as_str())),
+    ];
+    let batch = batch_of(&Kind::Event.schema("live").build().unwrap(), &events);
+    for (form, name) in FORMS.into_iter().skip(1) {
+        let (path, ..) = record(folder.path(), &json!({ "path": name }), std::slice::from_ref(&batch));
+        let bytes = std::fs::read(&path).unwrap();
+        // The end goes, and half of the last event with it.
+        std::fs::write(&path, &bytes[..bytes.len() - bytes.len() / 4]).unwrap();
+        assert!(matches!(LmspFormat.repair(&path).unwrap(), Repair::Mended(_)), "{form}");
+        let (schema, found) = read(&path);
+        let checkpoints = schema.metadata().get("event.checkpoints").map(String::as_str);
+        assert_eq!((found.rows(), checkpoints), (2, Some("{\"a\":0}")), "{form}");
+    }
+}
+
+#[test]
 fn recordings_are_known_by_their_content() {
     let folder = tempfile::tempdir().unwrap();
     for (form, name) in FORMS {

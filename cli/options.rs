@@ -41,3 +41,25 @@ fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || "_-./:+%@~".contains(c);
     !text.is_empty() && text.chars().all(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_text_for_the_plugin_is_text_whatever_it_looks_like() {
+        let schema = json!({ "properties": {
+            "title": { "type": ["string", "null"] }, "path": { "type": "string" }, "version": { "type": "integer" },
+        } });
+        let settings = ["title=2024", "path=true", "version=2", "other=1.5", "word=a-b"].map(str::to_owned);
+        let found = read_settings(&settings, Some(&schema)).unwrap();
+        assert_eq!(
+            found,
+            json!({ "title": "2024", "path": "true", "version": 2, "other": 1.5, "word": "a-b" })
+        );
+        let without = read_settings(&settings[..2], None).unwrap();
+        assert_eq!(without, json!({ "title": 2024, "path": true }));
+    }
+}

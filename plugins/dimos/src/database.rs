@@ -40,8 +40,11 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Error> {
             other => write!(uri, "%{other:02x}").unwrap_or_default(),
         }
     }
-    let wal = path.with_added_extension_of("-wal");
-    if wal.metadata().map_or(true, |found| found.len() == 0) {
+    // What a kill has left beside it belongs to it.
+    let has_log = ["-wal", "-journal"]
+        .iter()
+        .any(|end| path.with_added_extension_of(end).metadata().is_ok_and(|found| found.len() > 0));
+    if !has_log {
         uri.push_str("?immutable=1");
     }
     let connection = Connection::open_with_flags(&uri, flags).map_err(|error| refused(&error))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tapedeck_kit::tas::{Known, check_state, decompress};
+use tapedeck_kit::tas::{check_state, decompress, known};
 use tapedeck_sdk::kinds::event::{self, FINISH};
 use tapedeck_sdk::prelude::*;
 
@@ -49,15 +49,8 @@ impl EventsSource {
             return Ok(text.to_owned());
         }
         // Deltas have no numbers here: each follows the line before.
-        let mut known: Known = match &self.state {
-            Some(state) => {
-                let mut known = None;
-                decompress(&mut known, 0, &format!("{{\"type\":\"full\",\"data\":{state}}}"))?;
-                known
-            }
-            None => None,
-        };
-        match decompress(&mut known, 1, text) {
+        let mut before = self.state.as_ref().map_or(Ok(None), |state| known(0, state))?;
+        match decompress(&mut before, 1, text) {
             Ok(state) => check_state(&state).map(|()| state),
             // What is neither full nor a delta was meant to be a state.
             Err(_) if !text.contains("\"delta\"") => Err(check_state(text).err().unwrap_or_default()),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tapedeck_kit::pickle::{Encoder, Id, Limits, Made, Object, Pickle, Value};
 
 use crate::reader::Reader;
-use tapedeck_kit::json as text;
+use tapedeck_kit::json::{put_character, put_half};
 use tapedeck_kit::tas::STATE_KEYS;
 
 /// How deep values may be nested.
@@ -176,7 +176,7 @@ fn put_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     // Mostly it stands as it is.
     if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        text.chars().for_each(|character| text::put_character(character, out));
+        text.chars().for_each(|character| put_character(character, out));
     } else {
         out.extend_from_slice(text.as_bytes());
     }
@@ -189,12 +189,12 @@ fn put_surrogates(bytes: &[u8], out: &mut Vec<u8>) {
     let mut rest = bytes;
     while !rest.is_empty() {
         let whole = rest.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        whole.chars().for_each(|character| text::put_character(character, out));
+        whole.chars().for_each(|character| put_character(character, out));
         rest = &rest[whole.len()..];
         if let Some(&[lead, middle, last]) = rest.first_chunk() {
             let unit =
                 (u16::from(lead & 0xf) << 12) | (u16::from(middle & 0x3f) << 6) | u16::from(last & 0x3f);
-            text::put_half(unit, out);
+            put_half(unit, out);
         }
         rest = rest.get(3..).unwrap_or_default();
     }

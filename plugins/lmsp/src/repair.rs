@@ -1,5 +1,7 @@
 //! Writes the end that a recording does not have: what can be read of it is written anew, beside it, and takes its place.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use tapedeck_sdk::prelude::*;
@@ -40,12 +42,12 @@ pub(crate) fn repair(path: &Path) -> Result<Repair, Error> {
 
 fn rewrite(path: &Path, beside: &Path) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::io("read the recording", path, &error);
-    let head = std::fs::read(path).map_err(failed)?;
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(4).read_to_end(&mut head)).map_err(failed)?;
     let form = match &head[..] {
         head if head.starts_with(MAGIC) => Form::Binary,
-        [b'{', b'\n', ..] => Form::Json,
-        [b'{', ..] | [] => Form::Json,
-        _ => Form::Gzip,
+        [0x1f, ..] => Form::Gzip,
+        _ => Form::Json,
     };
     let style = Style { form, level: 6, module: "lmsp.tas".to_owned() };
     let mut all = events(path)?;

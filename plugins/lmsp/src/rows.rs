@@ -5,11 +5,10 @@ use std::io;
 
 use tapedeck_kit::lines::{Ending, Place, RowReader, Step};
 use tapedeck_sdk::RowWriter;
-use tapedeck_sdk::kinds::event::FINISH;
 use tapedeck_sdk::prelude::*;
 
 use crate::facts::{Facts, nanos, relative};
-use tapedeck_kit::json as text;
+use tapedeck_kit::json::put_plain;
 
 /// The column with the time as it was recorded, where nanoseconds can't tell it.
 pub(crate) const TIME_COLUMN: &str = "event_time";
@@ -147,7 +146,7 @@ impl RowReader for EventRows {
                         &raw[..]
                     } else {
                         json.clear();
-                        text::put_plain(raw, &mut json);
+                        put_plain(raw, &mut json);
                         &json[..]
                     }
                 }
@@ -169,9 +168,4 @@ pub(crate) fn schema(name: &str, facts: &Facts, timed: bool) -> Result<Arc<Strea
     let schema = facts.describe(Kind::Event.schema(name));
     let schema = if timed { schema.nullable(TIME_COLUMN, DataType::Float64) } else { schema };
     schema.build()
-}
-
-/// Whether a type is that of a frame which is no event.
-pub(crate) fn is_finish(kind: &str) -> bool {
-    kind == FINISH
 }

@@ -12,7 +12,7 @@ use tapedeck_kit::tas::{check_state, check_type};
 use crate::event::{check_time, checkpoint_of};
 use crate::facts::{Facts, relative};
 use crate::options::LmspOptions;
-use crate::rows::{TIME_COLUMN, is_finish};
+use crate::rows::TIME_COLUMN;
 use crate::writer::{self, Style, Writer};
 
 /// Keys of a state that the head of a recording may be taken from.
@@ -54,7 +54,7 @@ impl LmspSink {
         if serde_json::from_str::<&RawValue>(row.data).is_err() {
             return Ok(Err("has data that is no JSON".to_owned()));
         }
-        if is_finish(row.kind) {
+        if row.kind == event::FINISH {
             return Ok(self.end_with(row.data));
         }
         if let Err(why) = check_type(row.kind).and_then(|()| check_time(row.timestamp)) {

@@ -1,6 +1,6 @@
 //! Where the columns of the known kinds are. The one place that looks for them by name.
 
-use tapedeck_sdk::{DataType, Field, Kind, StreamSchema};
+use tapedeck_sdk::{DataType, Kind, StreamSchema};
 
 /// Columns of messages that are the channel's: the same for all messages of a topic and publisher.
 const LABELS: [&str; 4] = ["schema", "publisher", "frame_id", "qos"];
@@ -33,8 +33,16 @@ pub(crate) struct MessageColumns {
 }
 
 impl MessageColumns {
-    /// `None` if the stream has a column that a channel can't stand for.
+    /// Of a stream to be written. `None` if it has a column that a channel can't stand for.
     pub(crate) fn of(schema: &StreamSchema) -> Option<Self> {
+        let columns = Self::recorded(schema)?;
+        // What differs from message to message would take a channel each.
+        let is_label = |&index: &usize| LABELS.contains(&schema.payload()[index].name.as_str());
+        columns.labels.iter().all(is_label).then_some(columns)
+    }
+
+    /// Of a stream whose other columns are texts, as they may have been written.
+    pub(crate) fn recorded(schema: &StreamSchema) -> Option<Self> {
         if schema.kind() != Kind::Message {
             return None;
         }
@@ -44,10 +52,7 @@ impl MessageColumns {
         let known = [Some(topic), Some(encoding), Some(data), sensor_time];
         let labels: Vec<usize> =
             (0..schema.payload().len()).filter(|index| !known.contains(&Some(*index))).collect();
-        // What differs from message to message would take a channel each.
-        let is_label =
-            |field: &Field| field.data_type == DataType::Utf8 && LABELS.contains(&field.name.as_str());
-        let texts = labels.iter().all(|&index| is_label(&schema.payload()[index]));
+        let texts = labels.iter().all(|&index| schema.payload()[index].data_type == DataType::Utf8);
         let kind_of = labels.iter().copied().find(|&index| schema.payload()[index].name == "schema");
         texts.then_some(Self { topic, encoding, data, sensor_time, schema: kind_of, labels })
     }

@@ -69,7 +69,7 @@ impl Form {
     /// The form of that name. `None` if there is none, or the stream has not the columns for it.
     pub(crate) fn named(name: &str, schema: &StreamSchema) -> Option<Self> {
         match name {
-            "raw" => MessageColumns::of(schema).map(Self::Raw),
+            "raw" => MessageColumns::recorded(schema).map(Self::Raw),
             "image" => ImageColumns::of(schema).map(|columns| Self::Image(Images::new(columns, schema))),
             "rows" => Some(Self::Rows(Rows::new(schema, 1, None))),
             "json" => Some(Self::Json(Objects::new(schema))),

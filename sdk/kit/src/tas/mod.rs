@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-pub use states::{Known, State, compress, decompress};
+pub use states::{Known, State, compress, decompress, known};
 
 /// All types of events.
 pub const TYPES: [&str; 21] = [

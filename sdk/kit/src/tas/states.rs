@@ -37,6 +37,14 @@ fn put_state<'s>(pairs: impl Iterator<Item = &'s (String, String)>, out: &mut St
 /// A state and the `seq` of its event.
 pub type Known = Option<(u64, State)>;
 
+/// A state that is told whole, and the `seq` of its event.
+///
+/// # Errors
+/// It is no object: the message goes on behind "an event".
+pub fn known(seq: u64, text: &str) -> Result<Known, String> {
+    state_of(text).map(|state| Some((seq, state)))
+}
+
 /// The form of a state that follows another one: full, or a delta.
 ///
 /// # Errors

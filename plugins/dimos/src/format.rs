@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use rusqlite::{Connection, OpenFlags};
+use tapedeck_kit::tracks::Tracks;
 use tapedeck_sdk::prelude::*;
 
 use crate::database::{self, Beside, MAGIC, failed, has_table};
-use crate::recording::DimosRecording;
 use crate::shape::{Table, foreign};
 use crate::track::{Track, uses};
 
@@ -56,7 +56,7 @@ impl Format for DimosFormat {
         }
         let connection = Arc::new(Mutex::new(connection));
         let track = |(schema, tables)| Track::open(&connection, path, schema, tables);
-        Ok(Box::new(DimosRecording::new(streams.into_iter().map(track).collect::<Result<_, _>>()?)))
+        Ok(Box::new(Tracks::new(streams.into_iter().map(track).collect::<Result<_, _>>()?)))
     }
 
     /// What stands in a log beside the file after a kill becomes part of it.

@@ -18,7 +18,6 @@ mod database;
 mod fill;
 mod format;
 mod names;
-mod recording;
 mod shape;
 mod sink;
 #[cfg(test)]

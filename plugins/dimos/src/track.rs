@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tapedeck_kit::blocks::{BlockCache, Blocks, TimeIndex};
-use tapedeck_kit::seconds;
+use tapedeck_kit::{seconds, tracks};
 use tapedeck_sdk::prelude::*;
 
 use crate::database::{failed, has_table, quoted};
@@ -35,8 +35,8 @@ struct Block {
 
 /// A stream of a recording.
 pub(crate) struct Track {
-    pub(crate) schema: Arc<StreamSchema>,
-    pub(crate) wanted: bool,
+    schema: Arc<StreamSchema>,
+    wanted: bool,
     connection: Shared,
     path: PathBuf,
     tables: Vec<Table>,
@@ -204,71 +204,8 @@ impl Track {
         }
     }
 
-    /// Only these columns are wanted from here on.
-    pub(crate) fn select(&mut self, wanted: &Wanted, schema: &Arc<StreamSchema>) {
-        if let Wanted::Columns(columns) = wanted {
-            let place = |column: usize| columns.iter().position(|&wanted| wanted == column);
-            self.places = (0..self.columns.len()).map(place).collect();
-        }
-        self.wanted = *wanted != Wanted::Nothing;
-        self.pool = BatchPool::new(schema.clone());
-        self.schema = schema.clone();
-        (self.cache, self.ahead) = (BlockCache::default(), None);
-    }
-
-    pub(crate) fn extent(&self) -> Extent {
-        let ends = self.blocks.first().zip(self.blocks.last());
-        Extent {
-            frames: self.frames,
-            seq: ends.map(|(first, last)| (self.number(first.first), self.number(last.last))),
-            timestamps: self.index.range(),
-        }
-    }
-
     fn number(&self, id: i64) -> u64 {
         id.wrapping_sub(self.base).cast_unsigned()
-    }
-
-    /// Goes on at the first frame at or after a moment.
-    pub(crate) fn go_to(&mut self, to: Timestamp) -> Result<(), Error> {
-        let found = self.find(to)?;
-        self.ahead = None;
-        self.next = match found {
-            None => i64::MAX,
-            Some((block, row)) => self.ids(block)?.get(row).map_or(i64::MAX, |(id, _)| *id),
-        };
-        Ok(())
-    }
-
-    /// The time of the frame that comes next.
-    pub(crate) fn next_time(&mut self) -> Result<Option<i64>, Error> {
-        let any = self.wanted && !self.tables.is_empty();
-        while any && self.ahead.is_none() && self.next < i64::MAX {
-            let batch = self.read(self.next, i64::MAX - 1, BATCH_BYTES_MAX, true)?;
-            self.ahead = Some(batch).filter(|batch| batch.rows() > 0);
-        }
-        Ok(self.ahead.as_ref().and_then(|batch| batch.timestamps().first().copied()))
-    }
-
-    /// The frames that were read ahead.
-    pub(crate) fn take(&mut self) -> Option<Batch> {
-        self.ahead.take()
-    }
-
-    /// What is wrong with the frames that were left out.
-    pub(crate) fn damage(&self) -> Option<Error> {
-        if self.broken_count == 0 {
-            return None;
-        }
-        let more = self.broken_count - self.broken.len() as u64;
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let (count, named) = (self.broken_count, self.broken.join(", "));
-        let name = self.schema.name();
-        let message = format!(
-            "{count} frames of stream \"{name}\" can't be read: {named}{more}: {}",
-            self.path.display()
-        );
-        Some(Error::data(message).with_hint("the others are whole"))
     }
 
     /// The ids and times of a block.
@@ -336,6 +273,74 @@ impl Track {
             self.next = next;
         }
         Ok(batch)
+    }
+}
+
+impl tracks::Track for Track {
+    fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    fn select(&mut self, wanted: &Wanted, schema: &Arc<StreamSchema>) {
+        if let Wanted::Columns(columns) = wanted {
+            let place = |column: usize| columns.iter().position(|&wanted| wanted == column);
+            self.places = (0..self.columns.len()).map(place).collect();
+        }
+        self.wanted = *wanted != Wanted::Nothing;
+        self.pool = BatchPool::new(schema.clone());
+        self.schema = schema.clone();
+        (self.cache, self.ahead) = (BlockCache::default(), None);
+    }
+
+    fn extent(&self) -> Extent {
+        let ends = self.blocks.first().zip(self.blocks.last());
+        Extent {
+            frames: self.frames,
+            seq: ends.map(|(first, last)| (self.number(first.first), self.number(last.last))),
+            timestamps: self.index.range(),
+        }
+    }
+
+    fn go_to(&mut self, to: Timestamp) -> Result<(), Error> {
+        let found = self.find(to)?;
+        self.ahead = None;
+        self.next = match found {
+            None => i64::MAX,
+            Some((block, row)) => self.ids(block)?.get(row).map_or(i64::MAX, |(id, _)| *id),
+        };
+        Ok(())
+    }
+
+    fn next_time(&mut self) -> Result<Option<i64>, Error> {
+        let any = self.wanted && !self.tables.is_empty();
+        while any && self.ahead.is_none() && self.next < i64::MAX {
+            let batch = self.read(self.next, i64::MAX - 1, BATCH_BYTES_MAX, true)?;
+            self.ahead = Some(batch).filter(|batch| batch.rows() > 0);
+        }
+        Ok(self.ahead.as_ref().and_then(|batch| batch.timestamps().first().copied()))
+    }
+
+    fn take(&mut self) -> Option<Batch> {
+        self.ahead.take()
+    }
+
+    fn damage(&self) -> Option<Error> {
+        if self.broken_count == 0 {
+            return None;
+        }
+        let more = self.broken_count - self.broken.len() as u64;
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let (count, named) = (self.broken_count, self.broken.join(", "));
+        let name = self.schema.name();
+        let message = format!(
+            "{count} frames of stream \"{name}\" can't be read: {named}{more}: {}",
+            self.path.display()
+        );
+        Some(Error::data(message).with_hint("the others are whole"))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use tapedeck_kit::tracks::Tracks;
 use tapedeck_sdk::prelude::*;
 
-use crate::recording::PicklesRecording;
 use crate::track::Track;
 use crate::{folder, repair};
 
@@ -38,7 +38,7 @@ impl Format for PicklesFormat {
             named.map_or_else(|| "stream".to_owned(), |name| name.to_string_lossy().into_owned())
         };
         let tracks = folders.iter().map(|folder| Track::open(folder, &name(folder)));
-        Ok(Box::new(PicklesRecording::new(tracks.collect::<Result<_, _>>()?)))
+        Ok(Box::new(Tracks::new(tracks.collect::<Result<_, _>>()?)))
     }
 
     /// Torn frames, which no sink of ours leaves, are set aside under another name. A frame that was written and not yet in its place gets there.

@@ -16,7 +16,6 @@
 mod columns;
 mod folder;
 mod format;
-mod recording;
 mod repair;
 mod row;
 mod sink;

@@ -8,7 +8,7 @@ use tapedeck_sdk::SchemaBuilder;
 use tapedeck_sdk::kinds::message;
 use tapedeck_sdk::prelude::*;
 
-use tapedeck_kit::seconds;
+use tapedeck_kit::{seconds, tracks};
 
 use crate::columns::Keys;
 use crate::{ENCODING, TIME_COLUMN, folder};
@@ -36,10 +36,10 @@ struct Frame {
 
 /// A stream of a recording.
 pub(crate) struct Track {
-    pub(crate) schema: Arc<StreamSchema>,
-    pub(crate) wanted: bool,
+    schema: Arc<StreamSchema>,
+    wanted: bool,
     /// The frame that comes next.
-    pub(crate) at: usize,
+    at: usize,
     folder: PathBuf,
     frames: Vec<Frame>,
     index: TimeIndex,
@@ -107,18 +107,6 @@ impl Track {
         Ok(track)
     }
 
-    /// Only these columns are wanted from here on.
-    pub(crate) fn select(&mut self, wanted: &Wanted, schema: &Arc<StreamSchema>) {
-        if let Wanted::Columns(columns) = wanted {
-            let place = |column: usize| columns.iter().position(|&wanted| wanted == column);
-            self.shape.places = (0..self.shape.types.len()).map(place).collect();
-        }
-        self.wanted = *wanted != Wanted::Nothing;
-        self.pool = BatchPool::new(schema.clone());
-        self.schema = schema.clone();
-        self.cache = BlockCache::default();
-    }
-
     /// Finds the frames and their times; and the keys of the payloads, if all have the same.
     fn scan(&mut self) -> Result<Option<Keys>, Error> {
         let mut keys = Some(Keys::default());
@@ -164,53 +152,6 @@ impl Track {
         let times: Vec<i64> = self.frames.iter().map(|frame| frame.time).collect();
         times.chunks(BLOCK_ROWS).for_each(|times| self.index.push(times));
         self.cache = BlockCache::default();
-    }
-
-    pub(crate) fn extent(&self) -> Extent {
-        let seq = self.frames.first().zip(self.frames.last());
-        Extent {
-            frames: self.frames.len() as u64,
-            seq: seq.map(|(first, last)| (first.number, last.number)),
-            timestamps: self.index.range(),
-        }
-    }
-
-    /// The time of the frame that comes next.
-    pub(crate) fn next_time(&self) -> Option<i64> {
-        self.frames.get(self.at).filter(|_| self.wanted).map(|frame| frame.time)
-    }
-
-    /// Goes on at the first frame at or after a moment.
-    pub(crate) fn go_to(&mut self, to: Timestamp) -> Result<(), Error> {
-        let found = self.find(to)?;
-        self.at = found.map_or(self.frames.len(), |(block, row)| block * BLOCK_ROWS + row);
-        Ok(())
-    }
-
-    /// The next frames, a block at the most. `None` if there are none.
-    pub(crate) fn advance(&mut self) -> Option<Batch> {
-        while self.at < self.frames.len() {
-            let batch = self.read(self.at, BLOCK_ROWS, BATCH_BYTES_MAX);
-            self.at += batch.rows();
-            if batch.rows() > 0 {
-                return Some(batch);
-            }
-        }
-        None
-    }
-
-    /// What is wrong with the frames that were left out.
-    pub(crate) fn damage(&self) -> Option<Error> {
-        if self.broken_count == 0 {
-            return None;
-        }
-        let more = self.broken_count - self.broken.len();
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let all = self.frames.len() + self.broken_count;
-        let (count, named) = (self.broken_count, self.broken.join(", "));
-        let message =
-            format!("{count} of {all} frames can't be read: {named}{more}: {}", self.folder.display());
-        Some(Error::data(message).with_hint("the others are whole"))
     }
 
     /// Reads frames. One that can't be read is taken out.
@@ -330,6 +271,70 @@ fn time_of(path: &Path, bytes: &mut Vec<u8>) -> Result<f64, Error> {
 pub(crate) fn seconds_in(path: &Path, bytes: &mut Vec<u8>) -> Result<f64, Error> {
     folder::read(path, bytes)?;
     seconds(&payload_of(bytes, &LIMITS)?)
+}
+
+impl tracks::Track for Track {
+    fn schema(&self) -> &Arc<StreamSchema> {
+        &self.schema
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    fn select(&mut self, wanted: &Wanted, schema: &Arc<StreamSchema>) {
+        if let Wanted::Columns(columns) = wanted {
+            let place = |column: usize| columns.iter().position(|&wanted| wanted == column);
+            self.shape.places = (0..self.shape.types.len()).map(place).collect();
+        }
+        self.wanted = *wanted != Wanted::Nothing;
+        self.pool = BatchPool::new(schema.clone());
+        self.schema = schema.clone();
+        self.cache = BlockCache::default();
+    }
+
+    fn extent(&self) -> Extent {
+        let seq = self.frames.first().zip(self.frames.last());
+        Extent {
+            frames: self.frames.len() as u64,
+            seq: seq.map(|(first, last)| (first.number, last.number)),
+            timestamps: self.index.range(),
+        }
+    }
+
+    fn go_to(&mut self, to: Timestamp) -> Result<(), Error> {
+        let found = self.find(to)?;
+        self.at = found.map_or(self.frames.len(), |(block, row)| block * BLOCK_ROWS + row);
+        Ok(())
+    }
+
+    fn next_time(&mut self) -> Result<Option<i64>, Error> {
+        Ok(self.frames.get(self.at).filter(|_| self.wanted).map(|frame| frame.time))
+    }
+
+    fn take(&mut self) -> Option<Batch> {
+        while self.at < self.frames.len() {
+            let batch = self.read(self.at, BLOCK_ROWS, BATCH_BYTES_MAX);
+            self.at += batch.rows();
+            if batch.rows() > 0 {
+                return Some(batch);
+            }
+        }
+        None
+    }
+
+    fn damage(&self) -> Option<Error> {
+        if self.broken_count == 0 {
+            return None;
+        }
+        let more = self.broken_count - self.broken.len();
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let all = self.frames.len() + self.broken_count;
+        let (count, named) = (self.broken_count, self.broken.join(", "));
+        let message =
+            format!("{count} of {all} frames can't be read: {named}{more}: {}", self.folder.display());
+        Some(Error::data(message).with_hint("the others are whole"))
+    }
 }
 
 impl Blocks for Track {

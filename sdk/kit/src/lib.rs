@@ -10,6 +10,7 @@ pub mod pickle;
 pub mod seconds;
 pub mod tas;
 pub mod terminal;
+pub mod tracks;
 mod utf8;
 
 pub use utf8::Utf8Joiner;
